@@ -1,0 +1,32 @@
+//! What every integration goes through: errors that say whether the other side acted, operations as data, one
+//! resilience pipeline for REST and SDK calls alike, and the byte seam below it.
+//!
+//! Invariants:
+//! - This crate names no HTTP client, no SDK and no server framework, in any feature set.
+//! - Nothing here reads the environment's clock behind the caller's back: waits are the runtime's, wall time is a [`Clock`].
+//! - An [`Error`] never holds a URL query, a header or a body; a secret has no `Display`.
+
+mod body;
+mod clock;
+mod error;
+mod op;
+mod timeline;
+mod transport;
+mod wire;
+
+pub mod money;
+mod open_enum;
+pub mod page;
+pub mod pipeline;
+pub mod provider;
+pub mod quota;
+pub mod secret;
+pub mod tls;
+
+pub use body::{Body, BodyStream, BoxError, ReplayBody};
+pub use clock::{Clock, Skew, WallClock};
+pub use error::{Effect, Error, ErrorKind, Result};
+pub use op::{DEFAULT_RESPONSE_LIMIT, Op, Safety};
+pub use timeline::WaitReason;
+pub use transport::{Exchange, Payload, Transport, TransportError, TransportFailure};
+pub use wire::{Req, WireRequest, WireResponse};
