@@ -26,6 +26,7 @@ pub mod tls;
 pub use body::{Body, BodyStream, BoxError, ReplayBody};
 pub use clock::{Clock, Skew, WallClock};
 pub use error::{Effect, Error, ErrorKind, Result};
+pub use money::{Currency, Money};
 pub use op::{DEFAULT_RESPONSE_LIMIT, Op, Safety};
 pub use timeline::WaitReason;
 pub use transport::{Exchange, Payload, Transport, TransportError, TransportFailure};
