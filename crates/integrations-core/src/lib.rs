@@ -26,7 +26,12 @@ pub mod tls;
 pub use body::{Body, BodyStream, BoxError, ReplayBody};
 pub use clock::{Clock, Skew, WallClock};
 pub use error::{Effect, Error, ErrorKind, Result};
+pub use money::{Currency, Money};
 pub use op::{DEFAULT_RESPONSE_LIMIT, Op, Safety};
+#[doc(hidden)]
+pub use open_enum::private as __private;
+pub use page::{Cursor, Page, PageReq};
+pub use secret::{Secret, SecretRef, SecretString};
 pub use timeline::WaitReason;
 pub use transport::{Exchange, Payload, Transport, TransportError, TransportFailure};
 pub use wire::{Req, WireRequest, WireResponse};
