@@ -77,3 +77,22 @@ impl Options {
         Ok(options)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, BoxError> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_are_read_and_unknown_ones_refused() {
+        assert_eq!(parse("pipeline").unwrap(), Options::default());
+        let all = Options { json: true, quick: true, build: true };
+        assert_eq!(parse("pipeline --quick --json --build").unwrap(), all);
+        for wrong in ["", "--json", "pipeline --jsno"] {
+            assert_eq!(parse(wrong).unwrap_err().to_string(), USAGE);
+        }
+    }
+}

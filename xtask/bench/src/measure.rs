@@ -54,6 +54,9 @@ pub(crate) struct Figures {
     /// Median and 99th percentile of single calls.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    /// Share of the time for which the threads waited for their core because something else ran on it; `None` where
+    /// the system does not tell. Two threads that take turns do not contend.
+    pub(crate) waited: Option<f64>,
 }
 
 /// A contestant as the suite sees it.
@@ -84,7 +87,7 @@ impl<C: Contestant> Bench for C {
             let (contestant, party) = (Arc::clone(&self), Arc::clone(&party));
             move |runtime| runtime.block_on(attend(&*contestant, &party, index, tenants, plan))
         })?;
-        Ok(Samples::merge(samples.into_iter().collect::<Result<_, _>>()?).figures())
+        Ok(Samples::figures(&samples.into_iter().collect::<Result<Vec<_>, _>>()?))
     }
 
     fn allocations(self: Arc<Self>, workers: &Workers) -> Result<f64, BoxError> {
@@ -106,7 +109,7 @@ fn counted<C: Contestant>(
 ) -> Result<u64, BoxError> {
     let session = Session::new().no_stdout().no_file();
     let operation = session.operation("calls");
-    let span = operation.measure_thread();
+    let span = operation.measure_thread().iterations(1);
     let answered = runtime.block_on(calls(contestant, feed, count));
     drop(span);
     answered?;
@@ -141,6 +144,7 @@ async fn timed<C: Contestant>(contestant: &C, feed: &mut Feed, plan: Plan) -> Re
     let own_cost = reading_cost(&clock);
     let mut samples = Samples::with_capacity(plan.calls);
     let started = Instant::now();
+    let waited_before = waited();
     while samples.calls.len() < plan.calls && started.elapsed() < plan.limit {
         feed.fill(BATCH);
         let start = clock.raw();
@@ -158,7 +162,16 @@ async fn timed<C: Contestant>(contestant: &C, feed: &mut Feed, plan: Plan) -> Re
         }
         feed.check(sum)?;
     }
+    let waited = waited().zip(waited_before).map(|(after, before)| after.saturating_sub(before));
+    samples.waited = waited.map(|waited| waited.as_secs_f64() / started.elapsed().as_secs_f64());
     Ok(samples)
+}
+
+/// For how long this thread has been able to run and did not, since it began; Linux tells it.
+fn waited() -> Option<Duration> {
+    // Time on the core, time in the queue for it, and how often: Documentation/scheduler/sched-stats.rst.
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    statistics.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
 async fn calls<C: Contestant>(contestant: &C, feed: &mut Feed, count: usize) -> Result<(), BoxError> {
@@ -226,32 +239,38 @@ impl Feed {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Samples {
     batches: Vec<f64>,
     calls: Vec<f64>,
+    waited: Option<f64>,
 }
 
 impl Samples {
     fn with_capacity(calls: usize) -> Self {
-        Self { batches: Vec::with_capacity(calls / BATCH + 1), calls: Vec::with_capacity(calls + BATCH) }
-    }
-
-    fn merge(all: Vec<Self>) -> Self {
-        all.into_iter().fold(Self::default(), |mut sum, one| {
-            sum.batches.extend(one.batches);
-            sum.calls.extend(one.calls);
-            sum
-        })
-    }
-
-    fn figures(mut self) -> Figures {
-        Figures {
-            call: quantile(&mut self.batches, 0.5),
-            p50: quantile(&mut self.calls, 0.5),
-            p99: quantile(&mut self.calls, 0.99),
+        Self {
+            batches: Vec::with_capacity(calls / BATCH + 1),
+            calls: Vec::with_capacity(calls + BATCH),
+            waited: None,
         }
     }
+
+    /// The figures of all threads together.
+    fn figures(all: &[Self]) -> Figures {
+        let mut batches: Vec<f64> = all.iter().flat_map(|samples| &samples.batches).copied().collect();
+        let mut calls: Vec<f64> = all.iter().flat_map(|samples| &samples.calls).copied().collect();
+        Figures {
+            call: quantile(&mut batches, 0.5),
+            p50: quantile(&mut calls, 0.5),
+            p99: quantile(&mut calls, 0.99),
+            waited: mean(all.iter().filter_map(|samples| samples.waited)),
+        }
+    }
+}
+
+pub(crate) fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let values: Vec<f64> = values.into_iter().collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// The value below which `share` of the samples lie (nearest rank); 0 without samples.
@@ -324,10 +343,14 @@ mod tests {
 
     #[test]
     fn quantiles_are_nearest_ranks() {
-        let mut samples: Vec<f64> = (1..=100).rev().map(f64::from).collect();
-        assert_eq!(quantile(&mut samples, 0.5), 50.0);
-        assert_eq!(quantile(&mut samples, 0.99), 99.0);
-        assert_eq!(quantile(&mut [7.0], 0.99), 7.0);
-        assert_eq!(quantile(&mut [], 0.5), 0.0);
+        let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        for (samples, share, expected) in [
+            (hundred.clone(), 0.5, "50"),
+            (hundred, 0.99, "99"),
+            (vec![7.0], 0.99, "7"),
+            (Vec::new(), 0.5, "0"),
+        ] {
+            assert_eq!(quantile(&mut samples.clone(), share).to_string(), expected);
+        }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::core_build::CoreBuild;
 use crate::machine::Machine;
+use crate::measure::mean;
 use crate::ours::WIRED;
 use crate::suite::{Cell, Outcome, Role, Summary};
 
@@ -47,7 +48,14 @@ impl Report {
         line.insert("core_rebuild_s".into(), json!(self.build.map(|build| tenths(build.rebuild_s))));
         line.insert("runs".into(), json!(self.rounds));
         line.insert("machine".into(), json!(self.machine));
+        line.insert("waited_share".into(), json!(self.waited(1).map(thousandths)));
+        line.insert("waited_share_2_threads".into(), json!(self.waited(2).map(thousandths)));
         Value::Object(line)
+    }
+
+    /// How far other programs disturbed the figures.
+    fn waited(&self, threads: usize) -> Option<f64> {
+        mean(self.outcomes.iter().filter_map(|outcome| outcome.waited(threads)))
     }
 
     fn list(&self, role: Role) -> Value {
@@ -86,7 +94,7 @@ impl Report {
     pub(crate) fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(
             out,
-            "One call, {} rounds, medians in ns: of batches (range of the rounds), p99 of single calls.",
+            "One call, {} rounds, medians in ns: of batches (range of the rounds), p99 of single calls; allocations.",
             self.rounds
         )?;
         for cells in [
@@ -96,9 +104,15 @@ impl Report {
         ] {
             self.write_cells(out, cells)?;
         }
+        writeln!(out)?;
         for outcome in &self.outcomes {
-            writeln!(out, "{}: {}", outcome.name, outcome.stages)?;
+            writeln!(out, "{}: stages {}; over {}", outcome.name, outcome.stages, outcome.over)?;
         }
+        let [one, two] = [1, 2].map(|threads| 100.0 * self.waited(threads).unwrap_or_default());
+        writeln!(
+            out,
+            "\nThe threads waited for their core {one:.1} % of the time alone, {two:.1} % as two."
+        )?;
         if !WIRED {
             writeln!(out, "\nours: NOT WIRED YET, the figures are the bare service's")?;
         }
@@ -113,38 +127,30 @@ impl Report {
     }
 
     fn write_cells(&self, out: &mut impl Write, cells: [Cell; 2]) -> io::Result<()> {
+        let columns = format!(" | {:>7} {:>17} {:>8} {:>8} {:>2}", "call", "(range)", "p99", "over", "al");
+        writeln!(out, "\n{:30} | {:46} | {:46}", "", cells[0].title(), cells[1].title())?;
+        writeln!(out, "{:30}{columns}{columns}", "")?;
         let measured = |outcome: &&Outcome| cells.iter().any(|cell| outcome.get(*cell).is_some());
-        let rows: Vec<_> = self.outcomes.iter().filter(measured).collect();
-        if rows.is_empty() {
-            return Ok(());
+        for outcome in self.outcomes.iter().filter(measured) {
+            writeln!(
+                out,
+                "{:30}{}{}",
+                outcome.name,
+                self.row(outcome, cells[0]),
+                self.row(outcome, cells[1])
+            )?;
         }
-        write!(out, "\n{:30}", "")?;
-        for cell in cells {
-            write!(out, " | {:46}", cell.title())?;
-        }
-        writeln!(
-            out,
-            "\n{:30}{}",
-            "",
-            format!(" | {:>7} {:>17} {:>8} {:>8} {:>2}", "call", "(range)", "p99", "over", "al").repeat(2)
-        )?;
-        for outcome in rows {
-            write!(out, "{:30}", outcome.name)?;
-            for cell in cells {
-                let allocations = outcome.allocations(cell);
-                match outcome.get(cell) {
-                    Some(summary) => {
-                        let Summary { call, call_min, call_max, p99, .. } = summary;
-                        let range = format!("({call_min:.0}-{call_max:.0})");
-                        let over = self.over(outcome, cell).unwrap_or_default();
-                        write!(out, " | {call:>7.0} {range:>17} {p99:>8.0} {over:>8.0} {allocations:>2.0}")?;
-                    }
-                    None => write!(out, " | {:46}", "")?,
-                }
-            }
-            writeln!(out)?;
-        }
-        writeln!(out)
+        Ok(())
+    }
+
+    fn row(&self, outcome: &Outcome, cell: Cell) -> String {
+        let Some(Summary { call, call_min, call_max, p99, .. }) = outcome.get(cell) else {
+            return format!(" | {:46}", "not measured");
+        };
+        let range = format!("({call_min:.0}-{call_max:.0})");
+        let over = self.over(outcome, cell).unwrap_or_default();
+        let allocations = outcome.allocations(cell);
+        format!(" | {call:>7.0} {range:>17} {p99:>8.0} {over:>8.0} {allocations:>2.0}")
     }
 }
 
@@ -164,4 +170,49 @@ fn figures(outcome: &Outcome, prefix: &str) -> Map<String, Value> {
 
 fn tenths(figure: f64) -> f64 {
     (figure * 10.0).round() / 10.0
+}
+
+fn thousandths(share: f64) -> f64 {
+    (share * 1_000.0).round() / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Plan;
+    use crate::suite;
+
+    #[test]
+    fn the_line_has_what_is_compared_with_the_goals() {
+        let plan = Plan { calls: 32, warm_up: 32, many_tenants: 20, ..Plan::QUICK };
+        let build = Some(CoreBuild { clean_s: 12.34, crates: 5, rebuild_s: 0.1 });
+        let report =
+            Report { outcomes: suite::run(plan).unwrap(), build, rounds: 1, machine: Machine::this() };
+        let line = report.json();
+        assert!(!line.to_string().contains('\n'));
+        for field in [
+            "bare_p50_ns",
+            "bare_pending_p50_ns",
+            "ours_p50_ns",
+            "ours_p99_ns",
+            "ours_allocs",
+            "ours_p50_ns_1m_keys",
+            "ours_p50_ns_10_keys",
+            "ours_pending_p50_ns",
+            "ours_pending_p99_ns",
+            "ours_pending_allocs",
+            "core_clean_build_s",
+        ] {
+            assert!(line[field].is_number(), "{field}");
+        }
+        let peers = line["peers"].as_array().unwrap();
+        assert!(peers.len() >= 7);
+        for peer in peers {
+            assert!(peer["name"].is_string() && peer["stages"].is_string());
+            assert!(peer["p50_ns"].is_number() && peer["p99_ns"].is_number() && peer["allocs"].is_number());
+        }
+        let mut table = Vec::new();
+        report.write_table(&mut table).unwrap();
+        assert_eq!(String::from_utf8(table).unwrap().contains("NOT WIRED"), !WIRED);
+    }
 }

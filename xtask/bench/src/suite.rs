@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::contestant::{Bare, BoxError, Contestant};
-use crate::measure::{Bench, Figures, Plan, quantile};
+use crate::measure::{Bench, Figures, Plan, mean, quantile};
 use crate::ours::{self, Ours};
 use crate::peers::by_hand::{self, ByHand, ByHandDyn};
 use crate::peers::reqwest::{Client, Floor};
@@ -33,7 +33,7 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
-    fn threads(self) -> usize {
+    pub(crate) fn threads(self) -> usize {
         if matches!(self, Self::ReadyTwoThreads | Self::PendingTwoThreads) { 2 } else { 1 }
     }
 
@@ -73,6 +73,7 @@ pub(crate) struct Summary {
     pub(crate) call_max: f64,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    pub(crate) waited: Option<f64>,
 }
 
 impl Summary {
@@ -86,6 +87,7 @@ impl Summary {
             call_max: calls().fold(0.0, f64::max),
             p50: median(|figures| figures.p50),
             p99: median(|figures| figures.p99),
+            waited: mean(rounds.iter().filter_map(|figures| figures.waited)),
         }
     }
 }
@@ -106,6 +108,12 @@ impl Outcome {
     /// `None` where the cell was not measured: no second core, or no tenants.
     pub(crate) fn get(&self, cell: Cell) -> Option<Summary> {
         self.cells.iter().find(|(c, _)| *c == cell).map(|(_, summary)| *summary)
+    }
+
+    /// The mean over the cells with so many threads of [`Figures::waited`].
+    pub(crate) fn waited(&self, threads: usize) -> Option<f64> {
+        let cells = self.cells.iter().filter(|(cell, _)| cell.threads() == threads);
+        mean(cells.filter_map(|(_, summary)| summary.waited))
     }
 
     /// Per call.
@@ -238,5 +246,35 @@ impl Trial {
         let bench = Arc::clone(&self.bench);
         self.rounds.push(bench.round(workers, self.cell.threads(), self.cell.tenants(plan), plan)?);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const TINY: Plan =
+        Plan { rounds: 2, calls: 64, warm_up: 32, limit: Duration::from_secs(5), many_tenants: 100 };
+
+    #[test]
+    fn everyone_is_measured_in_every_cell_of_his() {
+        let outcomes = run(TINY).unwrap();
+        let names: Vec<_> = outcomes.iter().map(|outcome| outcome.name).collect();
+        for outcome in &outcomes {
+            let with_tenants = [BARE, "ours", "hand-made"].contains(&outcome.name);
+            let two_threads = std::thread::available_parallelism().unwrap().get() > 1;
+            let expected = if two_threads { 4 } else { 2 } + if with_tenants { 2 } else { 0 };
+            assert_eq!(outcome.cells.len(), expected, "{}", outcome.name);
+            assert!(
+                outcome
+                    .cells
+                    .iter()
+                    .all(|(_, summary)| summary.call > 0.0 && summary.call_min <= summary.call)
+            );
+            assert!(outcome.allocations >= 1.0, "the boxed future of {} was not counted", outcome.name);
+            assert!(names.contains(&outcome.over), "{} has no floor", outcome.name);
+        }
     }
 }

@@ -68,7 +68,9 @@ fn start_on(core: CoreId) -> Result<Sender<Job>, BoxError> {
         match runtime {
             Ok(Ok(runtime)) => {
                 let _ = ready.send(Ok(()));
-                queue.into_iter().for_each(|job| job(&runtime));
+                for job in queue {
+                    job(&runtime);
+                }
             }
             Ok(Err(e)) => drop(ready.send(Err(BoxError::from(e)))),
             Err(e) => drop(ready.send(Err(e.into()))),

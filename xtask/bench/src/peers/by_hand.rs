@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
@@ -33,7 +34,7 @@ impl ByHand {
         for tenant in 0..tenants as u64 {
             limiter.check_key(&tenant).map_err(|_| "the limiter refuses a first call")?;
         }
-        let opened_for = backoff::equal_jittered(BACKOFF, TIMEOUT);
+        let opened_for = backoff::equal_jittered(Duration::from_secs(1), TIMEOUT);
         let breaker =
             Config::new().failure_policy(failure_policy::consecutive_failures(5, opened_for)).build();
         Ok(Self { service, limiter, permits: Semaphore::new(CONCURRENCY), breaker })

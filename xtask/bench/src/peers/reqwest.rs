@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
-use http::{Extensions, Method, StatusCode};
-use reqwest::{Body, ResponseBuilderExt, Url};
+use http::header::HeaderName;
+use http::{Extensions, StatusCode};
+use reqwest::{ResponseBuilderExt, Url};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
@@ -20,19 +20,21 @@ static KEY: HeaderName = HeaderName::from_static("x-key");
 /// Builds a reqwest request and response around the call and does nothing else: what the next two start from.
 pub(crate) struct Floor {
     url: Url,
+    client: reqwest::Client,
     service: Arc<dyn Service>,
 }
 
 impl Floor {
     pub(crate) fn new(service: Arc<dyn Service>) -> Result<Self, BoxError> {
-        Ok(Self { url: url()?, service })
+        Ok(Self { url: url()?, client: reqwest::Client::new(), service })
     }
 }
 
 impl Contestant for Floor {
     async fn call(&self, _tenant: usize, request: Request) -> Result<Response, BoxError> {
-        let answer = exchange(&*self.service, outgoing(&self.url, request)).await?;
-        incoming(answer)
+        let Request { key, body } = request;
+        let outgoing = self.client.post(self.url.clone()).header(&KEY, key).body(body).build()?;
+        incoming(exchange(&*self.service, outgoing).await?)
     }
 }
 
@@ -63,8 +65,8 @@ impl Client {
 
 impl Contestant for Client {
     async fn call(&self, _tenant: usize, request: Request) -> Result<Response, BoxError> {
-        let answer = self.client.execute(outgoing(&self.url, request)).await?;
-        incoming(answer)
+        let Request { key, body } = request;
+        incoming(self.client.post(self.url.clone()).header(&KEY, key).body(body).send().await?)
     }
 }
 
@@ -84,13 +86,6 @@ impl Middleware for ShortCircuit {
 
 fn url() -> Result<Url, BoxError> {
     Ok("http://service.invalid/call".parse()?)
-}
-
-fn outgoing(url: &Url, request: Request) -> reqwest::Request {
-    let mut outgoing = reqwest::Request::new(Method::POST, url.clone());
-    outgoing.headers_mut().insert(KEY.clone(), HeaderValue::from(request.key));
-    *outgoing.body_mut() = Some(Body::from(request.body));
-    outgoing
 }
 
 /// Calls the service; a failure becomes a 503, which is what reqwest-retry looks at.
