@@ -1,2 +1,98 @@
-//! Placeholder.
-fn main() {}
+//! Measures what the resilience pipeline costs per call, beside what people use instead.
+//!
+//! Usage: `cargo run --release -p xtask-bench -- pipeline [--json] [--quick] [--build]`
+
+mod contestant;
+mod core_build;
+mod machine;
+mod measure;
+mod ours;
+mod peers;
+mod report;
+mod service;
+mod suite;
+mod workers;
+
+use std::io::{self, Write};
+
+use alloc_tracker::Allocator;
+
+use crate::contestant::BoxError;
+use crate::machine::Machine;
+use crate::measure::Plan;
+use crate::report::Report;
+
+// It counts in cells of each thread, so two threads do not meet in it.
+#[global_allocator]
+static ALLOCATOR: Allocator<std::alloc::System> = Allocator::system();
+
+const USAGE: &str = "usage: xtask-bench pipeline [--json] [--quick] [--build]";
+
+fn main() -> Result<(), BoxError> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    if cfg!(debug_assertions) && !options.quick {
+        return Err(
+            "a debug build says nothing about time: run it with --release, or with --quick to see it work"
+                .into(),
+        );
+    }
+    let plan = if options.quick { Plan::QUICK } else { Plan::FULL };
+    let outcomes = suite::run(plan)?;
+    let build = options.build.then(core_build::measure).transpose()?;
+    let report = Report { outcomes, build, rounds: plan.rounds, machine: Machine::this() };
+    let mut out = io::stdout().lock();
+    report.write_table(&mut out)?;
+    if options.json {
+        writeln!(out, "{}", report.json())?;
+    }
+    Ok(())
+}
+
+/// What the command line asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    /// The last line of output is JSON.
+    json: bool,
+    /// One short round.
+    quick: bool,
+    /// Also measures how long `integrations-core` takes to compile.
+    build: bool,
+}
+
+impl Options {
+    fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, BoxError> {
+        let mut args = args.into_iter();
+        if args.next().as_deref() != Some("pipeline") {
+            return Err(USAGE.into());
+        }
+        let mut options = Self::default();
+        for arg in args {
+            match arg.as_str() {
+                "--json" => options.json = true,
+                "--quick" => options.quick = true,
+                "--build" => options.build = true,
+                _ => return Err(USAGE.into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, BoxError> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_are_read_and_unknown_ones_refused() {
+        assert_eq!(parse("pipeline").unwrap(), Options::default());
+        let all = Options { json: true, quick: true, build: true };
+        assert_eq!(parse("pipeline --quick --json --build").unwrap(), all);
+        for wrong in ["", "--json", "pipeline --jsno"] {
+            assert_eq!(parse(wrong).unwrap_err().to_string(), USAGE);
+        }
+    }
+}
