@@ -1,13 +1,18 @@
 //! Request and response bodies, by whether they can be sent again.
 
 use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use sync_wrapper::SyncWrapper;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::transport::TransportError;
 
 /// The error of a body stream: any error type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -153,6 +158,50 @@ impl BodyStream {
             *left = left.saturating_sub(chunk.len() as u64);
         }
         next
+    }
+}
+
+impl BodyStream {
+    /// The same stream with limits: an error when no chunk arrives for `idle`, or when `total` has passed.
+    #[must_use]
+    pub fn guarded(self, idle: Duration, total: Duration) -> Self {
+        if matches!(self.chunks, Chunks::Whole(_)) {
+            return self;
+        }
+        let remaining = self.remaining;
+        let end = Instant::now().checked_add(total);
+        Self::new(Guarded { inner: self, idle, end, timer: None }, remaining)
+    }
+}
+
+/// A stream under an idle timeout and a deadline. One timer, made once the stream keeps us waiting.
+struct Guarded {
+    inner: BodyStream,
+    idle: Duration,
+    end: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stream for Guarded {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Poll::Ready(next) = this.inner.poll_chunk(cx) {
+            this.timer = None;
+            return Poll::Ready(next);
+        }
+        let (idle, end) = (this.idle, this.end);
+        let timer = this.timer.get_or_insert_with(|| {
+            let by_idle = Instant::now() + idle;
+            Box::pin(sleep_until(end.map_or(by_idle, |end| by_idle.min(end))))
+        });
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        this.inner = BodyStream::from(Bytes::new());
+        this.timer = None;
+        Poll::Ready(Some(Err(TransportError::idle(idle).into())))
     }
 }
 

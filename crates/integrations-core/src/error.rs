@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::op::Op;
 use crate::timeline::Timeline;
 
@@ -149,6 +151,16 @@ impl fmt::Display for Effect {
     }
 }
 
+/// Why one more attempt is due at once: what made the first one fail has been mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Repeat {
+    /// The credentials were refreshed after a 401.
+    Refreshed,
+    /// The service's clock differs by this much (positive: it is ahead of ours), and signatures now allow for it.
+    ClockCorrected(SignedDuration),
+}
+
 /// What went wrong with a call, whether the other side acted, and what to do.
 ///
 /// `Display` is one line and never holds a URL query, a header or a body; `Debug` has several lines;
@@ -171,6 +183,7 @@ struct Repr {
     kind: ErrorKind,
     effect: Effect,
     retryable: Option<bool>,
+    repeat: Option<Repeat>,
     retry_after: Option<Duration>,
     provider: &'static str,
     operation: &'static str,
@@ -191,6 +204,7 @@ impl Error {
             kind,
             effect,
             retryable: None,
+            repeat: None,
             retry_after: None,
             provider: "",
             operation: "",
@@ -291,6 +305,18 @@ impl Error {
     pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
         self
+    }
+
+    /// Asks the pipeline for one more attempt at once, outside the retry budget. It is granted once per call
+    /// and cause, and only when the service refused without acting.
+    #[must_use]
+    pub fn with_repeat(mut self, repeat: Repeat) -> Self {
+        self.0.repeat = Some(repeat);
+        self
+    }
+
+    pub(crate) fn repeat(&self) -> Option<Repeat> {
+        self.0.repeat
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {

@@ -7,13 +7,20 @@
 //! - An [`Error`] never holds a URL query, a header or a body; a secret has no `Display`.
 
 mod body;
+mod caller;
 mod clock;
+mod endpoint;
 mod error;
+mod idempotency;
 mod op;
 mod timeline;
 mod transport;
 mod wire;
 
+#[cfg(feature = "cache")]
+pub mod cache;
+#[cfg(feature = "dynamic")]
+pub mod dynamic;
 pub mod money;
 mod open_enum;
 pub mod page;
@@ -24,8 +31,11 @@ pub mod secret;
 pub mod tls;
 
 pub use body::{Body, BodyStream, BoxError, ReplayBody};
+pub use caller::{Caller, CallerBuilder, StreamResponse};
 pub use clock::{Clock, Skew, WallClock};
-pub use error::{Effect, Error, ErrorKind, Result};
+pub use endpoint::{Authorize, ByStatus, Classify, Endpoint, status_error};
+pub use error::{Effect, Error, ErrorKind, Repeat, Result};
+pub use idempotency::IdempotencyKey;
 pub use money::{Currency, Money};
 pub use op::{DEFAULT_RESPONSE_LIMIT, Op, Safety};
 #[doc(hidden)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::{Effect, ErrorKind};
+use crate::error::{Effect, ErrorKind, Repeat};
 
 /// Why a call waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,10 +40,9 @@ impl WaitReason {
 /// One thing that happened during a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    Waited { reason: WaitReason, told: Option<Duration> },
+    Waited { reason: WaitReason, took: Duration },
     Failed { attempt: u32, kind: ErrorKind, effect: Effect, status: Option<u16>, took: Duration },
-    Refreshed,
-    ClockCorrected { skew: Duration, ahead: bool },
+    Repeated(Repeat),
     Hedged { after: Duration },
     NoRetry { why: &'static str },
 }
@@ -63,10 +62,7 @@ impl fmt::Display for Timeline {
         for (at, event) in &self.0 {
             write!(f, "  +{:>9.3}s  ", at.as_secs_f64())?;
             match event {
-                Event::Waited { reason, told: Some(told) } => {
-                    writeln!(f, "waited {told:?}: {}", reason.as_str())?;
-                }
-                Event::Waited { reason, told: None } => writeln!(f, "waited: {}", reason.as_str())?,
+                Event::Waited { reason, took } => writeln!(f, "waited {took:?}: {}", reason.as_str())?,
                 Event::Failed { attempt, kind, effect, status, took } => {
                     write!(f, "attempt {attempt} failed after {took:?}: {kind}, {effect}")?;
                     match status {
@@ -74,13 +70,11 @@ impl fmt::Display for Timeline {
                         None => writeln!(f)?,
                     }
                 }
-                Event::Refreshed => writeln!(f, "credentials refreshed, tried once more")?,
-                Event::ClockCorrected { skew, ahead } => {
-                    let side = if *ahead { "ahead of" } else { "behind" };
-                    writeln!(
-                        f,
-                        "local clock is {skew:?} {side} the service's, corrected and tried once more"
-                    )?;
+                Event::Repeated(Repeat::Refreshed) => writeln!(f, "credentials refreshed, tried once more")?,
+                Event::Repeated(Repeat::ClockCorrected(ahead)) => {
+                    let side = if ahead.is_negative() { "ahead of" } else { "behind" };
+                    let by = ahead.unsigned_abs();
+                    writeln!(f, "the local clock is {by:?} {side} the service's: corrected, tried once more")?;
                 }
                 Event::Hedged { after } => {
                     writeln!(f, "no answer after {after:?}: a second attempt was sent")?;

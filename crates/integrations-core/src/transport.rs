@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use crate::body::{Body, BodyStream, BoxError};
 use crate::error::{Effect, Error, ErrorKind};
@@ -19,16 +18,14 @@ pub struct Exchange {
     pub op: &'static Op,
     /// 1 for the first attempt.
     pub attempt: u32,
-    /// When the attempt will be dropped.
-    pub deadline: Instant,
-    /// No chunk of the answer within this time: the body fails with [`TransportError::idle`].
-    pub idle_timeout: Duration,
+    /// The attempt is dropped after this time; a transport may use it for timeouts of its own parts.
+    pub time_left: Duration,
 }
 
 impl Exchange {
     /// What one attempt of `op` is told.
-    pub fn new(op: &'static Op, attempt: u32, deadline: Instant, idle_timeout: Duration) -> Self {
-        Self { op, attempt, deadline, idle_timeout }
+    pub fn new(op: &'static Op, attempt: u32, time_left: Duration) -> Self {
+        Self { op, attempt, time_left }
     }
 }
 
@@ -120,6 +117,11 @@ impl TransportError {
     /// The answer is larger than `limit` bytes.
     pub fn too_large(limit: usize) -> Self {
         Self::new(TransportFailure::BadResponse, true, format!("the answer is larger than {limit} bytes"))
+    }
+
+    /// The connection broke while the answer was read.
+    pub fn reset() -> Self {
+        Self::new(TransportFailure::Reset, true, "the connection broke while reading the answer")
     }
 
     /// Sets the cause, already free of secrets.

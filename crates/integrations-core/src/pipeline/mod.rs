@@ -1,6 +1,296 @@
-//! The resilience pipeline.
+//! One resilience pipeline for every kind of call: an attempt is any closure, so REST, SMTP, Kafka and SDKs share it.
+//!
+//! The stages, outermost first: span and metrics, admission, total deadline, idempotency key, retry with budget
+//! and hedging, circuit breaker, rate limiter, concurrency permit, (authorise and sign, in the attempt), attempt
+//! timeout, (transport and classification, in the attempt). Each can be switched off in the [`Policy`]; none can be moved.
+//!
+//! A call that is dropped gives everything back: its permit, its place in the queue, its reservation of quota and
+//! its half-open probe.
 
 pub mod adaptive;
 pub mod breaker;
+pub mod budget;
 pub mod concurrency;
+mod flight;
+mod handle;
+pub mod hedge;
 pub mod limiter;
+mod policy;
+mod retry;
+mod stages;
+mod telemetry;
+mod timed;
+
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::Instrument;
+
+use crate::error::Result;
+use crate::idempotency::IdempotencyKey;
+use crate::op::Op;
+use crate::quota::Quota;
+
+use concurrency::TenantKey;
+use flight::{Flight, Next, Ticket};
+use handle::Slots;
+use limiter::{Priority, Told};
+pub use policy::{ConcurrencyPolicy, Policy, Wait};
+pub use retry::RetryPolicy;
+pub use stages::Stages;
+use stages::Slot;
+pub use telemetry::{Metrics, OpSnapshot};
+use timed::{Race, Timed};
+
+/// Whose call it is. All three are part of keys, none of them is a metric label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Scope {
+    /// The tenant; `""` for an application without tenants.
+    pub tenant: Arc<str>,
+    /// The configured instance of the provider, e.g. `spotify_main`.
+    pub instance: Arc<str>,
+    /// Whose vendor quota is used: the application's own credential (`""`) or one connection's. Tenants that share
+    /// a credential share its gate; tenants with credentials of their own cannot trip each other's breaker.
+    pub credential: Arc<str>,
+}
+
+impl Scope {
+    /// A scope with the application's own credential.
+    pub fn new(tenant: impl Into<Arc<str>>, instance: impl Into<Arc<str>>) -> Self {
+        Self { tenant: tenant.into(), instance: instance.into(), credential: "".into() }
+    }
+
+    /// The same with another credential.
+    #[must_use]
+    pub fn with_credential(mut self, credential: impl Into<Arc<str>>) -> Self {
+        self.credential = credential.into();
+        self
+    }
+}
+
+/// A handle through which the calls of one [`Scope`] go. Cheap to clone; keep it instead of making it per call.
+///
+/// ```
+/// use integrations_core::pipeline::{Policy, Scope, Stages};
+/// use integrations_core::{Op, Safety};
+/// static PING: Op = Op::new("demo", "ping", Safety::Read);
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let stages = Stages::new();
+/// let pipeline = stages.pipeline(Scope::new("acme", "demo_main"), Policy::default())?;
+/// let pong = pipeline.run(&PING, None, |attempt| async move { Ok(attempt.number) }).await?;
+/// assert_eq!(pong, 1);
+/// # Ok::<(), integrations_core::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Pipeline {
+    shared: Arc<Shared>,
+    timeout: Option<Duration>,
+    priority: Priority,
+}
+
+struct Shared {
+    slots: Slots,
+    stages: Arc<Stages>,
+    scope: Scope,
+    tenant_key: TenantKey,
+    policy: Arc<Policy>,
+}
+
+/// What an attempt is told.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Attempt<'p> {
+    /// 1 for the first attempt.
+    pub number: u32,
+    /// What is the same for all attempts of the call.
+    pub call: Call<'p>,
+    deadline: u64,
+    slot: Handle<'p>,
+}
+
+/// What is the same for all attempts of one call.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Call<'p> {
+    /// The idempotency key: the caller's, or one that was minted for a [`Safety::Keyed`](crate::Safety) operation.
+    pub key: Option<IdempotencyKey>,
+    /// Whose call it is.
+    pub scope: &'p Scope,
+    /// The policy it runs under.
+    pub policy: &'p Policy,
+}
+
+#[derive(Clone, Copy)]
+struct Handle<'p> {
+    slot: &'p Slot,
+    stages: &'p Stages,
+}
+
+impl std::fmt::Debug for Handle<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.slot.op.name)
+    }
+}
+
+impl Attempt<'_> {
+    /// The time until this attempt is dropped.
+    pub fn time_left(&self) -> Duration {
+        Duration::from_nanos(self.deadline.saturating_sub(self.slot.stages.now()))
+    }
+
+    /// Teaches the rate limiter what the service said about its limits.
+    pub fn learn(&self, told: &Quota) {
+        let Handle { slot, stages } = self.slot;
+        let Some(limiter) = &slot.gate.limiter else { return };
+        for window in told.windows.iter().filter(|w| w.counts_calls_of(slot.op.bucket)) {
+            let told = Told {
+                remaining: window.remaining,
+                limit: window.limit,
+                window: window.period,
+                reset_after: window.reset_after,
+            };
+            limiter.learn(stages.now(), &told);
+        }
+    }
+}
+
+impl Pipeline {
+    fn new(stages: Arc<Stages>, scope: Scope, policy: Arc<Policy>) -> Self {
+        let tenant_key = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(&scope.tenant).into();
+        let shared = Arc::new(Shared { slots: Slots::default(), stages, scope, tenant_key, policy });
+        Self { shared, timeout: None, priority: Priority::Interactive }
+    }
+
+    /// A handle whose calls end within `timeout` if the policy's total timeout is longer.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// A handle whose calls have another priority at the rate limiter.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// The whole time that a call may take: the policy's total timeout, or the handle's own if that is shorter.
+    pub fn time_limit(&self) -> Duration {
+        let total = self.shared.policy.total_timeout;
+        self.timeout.map_or(total, |timeout| timeout.min(total))
+    }
+
+    /// Whose calls go through this handle.
+    pub fn scope(&self) -> &Scope {
+        &self.shared.scope
+    }
+
+    /// The policy of this handle.
+    pub fn policy(&self) -> &Policy {
+        &self.shared.policy
+    }
+
+    /// The shared state behind this handle.
+    pub fn stages(&self) -> &Arc<Stages> {
+        &self.shared.stages
+    }
+
+    /// Runs one call: `attempt` is called once per attempt, with the same key each time.
+    ///
+    /// Errors come back with operation, number of attempts and timeline. An attempt that ends with an error is
+    /// repeated only as the table in the guide says; an attempt that exceeds its timeout is dropped, and the call
+    /// then has [`Effect::Unknown`](crate::Effect).
+    pub async fn run<'p, T, F, Fut>(
+        &'p self,
+        op: &'static Op,
+        key: Option<IdempotencyKey>,
+        attempt: F,
+    ) -> Result<T>
+    where
+        F: FnMut(Attempt<'p>) -> Fut,
+        Fut: Future<Output = Result<T>>,
+    {
+        let span = telemetry::call_span(op, &self.shared.scope.tenant, &self.shared.scope.instance);
+        let flight = match Flight::begin(self, op, key, &span) {
+            Ok(flight) => flight,
+            Err(error) => return Err(error),
+        };
+        fly(flight, attempt).instrument(span).await
+    }
+}
+
+/// The retry loop. Generic and thin: everything that decides is in [`Flight`], compiled once.
+async fn fly<'p, T, F, Fut>(mut flight: Flight<'p>, mut attempt: F) -> Result<T>
+where
+    F: FnMut(Attempt<'p>) -> Fut,
+    Fut: Future<Output = Result<T>>,
+{
+    loop {
+        let ticket = match flight.admit_now() {
+            Some(ticket) => ticket,
+            None => Box::pin(flight.admit()).await?,
+        };
+        let span = ticket.span.clone();
+        let running = pin!(attempt(flight.attempt(&ticket)).instrument(span));
+        let (ticket, result) = drive(&mut flight, ticket, running, &mut attempt).await;
+        let error = match result {
+            Ok(value) => {
+                flight.succeeded(ticket);
+                return Ok(value);
+            }
+            Err(error) => error,
+        };
+        match flight.failed(ticket, error) {
+            Next::GiveUp(error) => return Err(error),
+            Next::Again(delay) => Box::pin(flight.back_off(delay)).await,
+        }
+    }
+}
+
+/// Runs one attempt to its end or its timeout, with a second one beside it if it is slow and may be hedged.
+async fn drive<'p, T, F, Fut, Run>(
+    flight: &mut Flight<'p>,
+    ticket: Ticket<'p>,
+    mut running: Pin<&mut Run>,
+    attempt: &mut F,
+) -> (Ticket<'p>, Result<T>)
+where
+    F: FnMut(Attempt<'p>) -> Fut,
+    Fut: Future<Output = Result<T>>,
+    Run: Future<Output = Result<T>>,
+{
+    let until = flight.hedge_at(&ticket).unwrap_or(ticket.deadline);
+    if let Some(result) = Timed::new(running.as_mut(), flight.instant(until)).await {
+        return (ticket, result);
+    }
+    let Some(second) = flight.admit_hedge(&ticket) else {
+        let rest = Timed::new(running, flight.instant(ticket.deadline)).await;
+        return settle_timeout(flight, ticket, rest);
+    };
+    let span = second.span.clone();
+    let hedge = Box::pin(attempt(flight.attempt(&second)).instrument(span));
+    let race = Race::new(running, hedge);
+    let deadline = ticket.deadline.max(second.deadline);
+    let finished = Timed::new(pin!(race), flight.instant(deadline)).await;
+    match finished {
+        Some((result, true)) => settle_timeout(flight, ticket, Some(result)),
+        Some((result, false)) => settle_timeout(flight, second, Some(result)),
+        None => settle_timeout(flight, ticket, None),
+    }
+}
+
+fn settle_timeout<'p, T>(
+    flight: &Flight<'p>,
+    ticket: Ticket<'p>,
+    result: Option<Result<T>>,
+) -> (Ticket<'p>, Result<T>) {
+    let result = result.unwrap_or_else(|| Err(flight.timed_out(&ticket)));
+    (ticket, result)
+}

@@ -122,6 +122,11 @@ pub struct Window {
 }
 
 impl Window {
+    /// Whether this is a limit on calls that counts those of `bucket`.
+    pub(crate) fn counts_calls_of(&self, bucket: &str) -> bool {
+        matches!(self.measure, Measure::Requests | Measure::Units) && self.concerns(bucket)
+    }
+
     fn concerns(&self, bucket: &str) -> bool {
         self.category.as_deref().is_none_or(|category| category == bucket)
     }

@@ -464,6 +464,15 @@ impl Limiter {
         Some(self.lock().cold.as_ref()?.adaptive.as_ref()?.rate())
     }
 
+    /// Whether a new limiter would behave the same: full buckets, no pause, nothing learnt.
+    pub fn is_idle(&self, now: u64) -> bool {
+        if self.tat.load(Ordering::Relaxed) > now {
+            return false;
+        }
+        let guarded = self.lock();
+        guarded.cold.is_none() && guarded.tat <= now && guarded.rest.iter().all(|window| window.tat <= now)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Guarded> {
         // Nothing in a critical section panics between two writes that belong together.
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,0 +1,591 @@
+//! One call on its way through the stages: admission, settlement, the decision to try again.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::breaker::{Pass, Verdict};
+use super::budget::{Cost, RetryBudget, Withdrawal};
+use super::concurrency::Permit;
+use super::limiter::{LimitReason, Limiter, Outcome, Priority, Reservation};
+use super::retry::{forbidden, is_throttle};
+use super::stages::{Slot, Stages};
+use super::{Attempt, Call, Handle, Pipeline, telemetry};
+use crate::error::{Effect, Error, ErrorKind, Repeat, Result};
+use crate::idempotency::IdempotencyKey;
+use crate::op::{Op, Safety};
+use crate::timeline::{Event, Timeline, WaitReason};
+
+/// What follows a failed attempt.
+pub(crate) enum Next {
+    GiveUp(Error),
+    Again(Duration),
+}
+
+pub(crate) struct Flight<'p> {
+    pipeline: &'p Pipeline,
+    stages: &'p Stages,
+    slot: &'p Slot,
+    op: &'static Op,
+    key: Option<IdempotencyKey>,
+    span: tracing::Span,
+    started: u64,
+    deadline: u64,
+    /// Attempts sent so far, hedges included.
+    sent: u32,
+    retries: u32,
+    /// What the last retry or hedge took from the tenant's budget and from the vendor's.
+    withdrawn: Option<(Withdrawal, Withdrawal)>,
+    hedged: bool,
+    refreshed: bool,
+    clock_corrected: bool,
+    /// An earlier attempt may have acted.
+    maybe_acted: bool,
+    waited: bool,
+    last_error: Option<Error>,
+    timeline: Timeline,
+    finished: bool,
+}
+
+/// An admitted attempt. Dropping it unsettled frees its half-open probe and its permit and records nothing.
+pub(crate) struct Ticket<'p> {
+    pub(crate) span: tracing::Span,
+    pub(crate) deadline: u64,
+    number: u32,
+    started: u64,
+    slot: &'p Slot,
+    stages: &'p Stages,
+    pass: Option<Pass>,
+    quota: Option<Place<'p>>,
+    share: Option<Place<'p>>,
+    _permit: Option<Permit<'p>>,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if self.pass.is_some() || self.quota.is_some() || self.share.is_some() {
+            let now = self.stages.now();
+            self.settle(Verdict::Ignored, Outcome::Lost, now);
+        }
+    }
+}
+
+impl Ticket<'_> {
+    fn settle(&mut self, verdict: Verdict, outcome: Outcome, now: u64) {
+        for place in [self.quota.take(), self.share.take()].into_iter().flatten() {
+            place.settle(outcome, now);
+        }
+        let took = Duration::from_nanos(now.saturating_sub(self.started));
+        if let (Some(pass), Some(breaker)) = (self.pass.take(), &self.slot.gate.breaker)
+            && let Some(transition) = breaker.record(pass, verdict, took, now)
+        {
+            tracing::info!(provider.id = self.slot.op.provider, bucket = self.slot.op.bucket, ?transition, "circuit breaker");
+        }
+    }
+}
+
+/// A place at a rate limiter. It goes back unless the attempt is sent.
+struct Place<'p> {
+    limiter: &'p Limiter,
+    stages: &'p Stages,
+    reservation: Option<Reservation>,
+}
+
+impl Place<'_> {
+    fn settle(mut self, outcome: Outcome, now: u64) {
+        if let Some(reservation) = self.reservation.take() {
+            self.limiter.settle(now, &reservation, outcome);
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            self.limiter.cancel(self.stages.now(), reservation);
+        }
+    }
+}
+
+impl<'p> Flight<'p> {
+    /// Stages 1 to 4: what is done once per call.
+    pub(crate) fn begin(
+        pipeline: &'p Pipeline,
+        op: &'static Op,
+        key: Option<IdempotencyKey>,
+        span: &tracing::Span,
+    ) -> Result<Self> {
+        let shared = &*pipeline.shared;
+        let stages = &*shared.stages;
+        let slot = shared.slots.get(op, || stages.slot(op, &shared.scope, &shared.policy));
+        let started = stages.now();
+        let mut flight = Self {
+            pipeline,
+            stages,
+            slot,
+            op,
+            key,
+            span: span.clone(),
+            started,
+            deadline: started.saturating_add(nanos(pipeline.time_limit())),
+            sent: 0,
+            retries: 0,
+            withdrawn: None,
+            hedged: false,
+            refreshed: false,
+            clock_corrected: false,
+            maybe_acted: false,
+            waited: false,
+            last_error: None,
+            timeline: Timeline::default(),
+            finished: false,
+        };
+        if stages.is_stopped() {
+            let error = Error::new(ErrorKind::Config, Effect::NotSent, "all integrations are switched off")
+                .with_hint("switch them on again with `Stages::resume`");
+            return Err(flight.finish(error));
+        }
+        if op.safety == Safety::Keyed && flight.key.is_none() {
+            flight.key = Some(IdempotencyKey::mint().map_err(|e| flight.finish(e))?);
+        }
+        Ok(flight)
+    }
+
+    pub(crate) fn attempt(&self, ticket: &Ticket<'p>) -> Attempt<'p> {
+        let shared = &self.pipeline.shared;
+        Attempt {
+            number: ticket.number,
+            call: Call { key: self.key.clone(), scope: &shared.scope, policy: &shared.policy },
+            deadline: ticket.deadline,
+            slot: Handle { slot: self.slot, stages: self.stages },
+        }
+    }
+
+    pub(crate) fn instant(&self, at: u64) -> Instant {
+        self.stages.instant(at)
+    }
+
+    fn now(&self) -> u64 {
+        self.stages.now()
+    }
+
+    /// Stages 6 to 8 when none of them has to wait; `None` sends the call through [`Flight::admit`].
+    pub(crate) fn admit_now(&mut self) -> Option<Ticket<'p>> {
+        let now = if self.sent == 0 { self.started } else { self.now() };
+        let slot = self.slot;
+        let mut ticket = self.ticket(now);
+        if let Some(breaker) = &slot.gate.breaker {
+            ticket.pass = Some(breaker.admit(now).ok()?);
+        }
+        ticket.quota = self.reserve_now(slot.gate.limiter.as_ref(), now)?;
+        ticket.share = self.reserve_now(slot.share.as_deref(), now)?;
+        if let Some(concurrency) = &slot.gate.concurrency {
+            ticket._permit = Some(concurrency.try_acquire()?);
+        }
+        Some(self.count(ticket))
+    }
+
+    /// `Some(None)` when the stage is off, `None` when it would have to wait.
+    fn reserve_now(&self, limiter: Option<&'p Limiter>, now: u64) -> Option<Option<Place<'p>>> {
+        let Some(limiter) = limiter else { return Some(None) };
+        let reservation = limiter.reserve(now, self.op.cost, self.pipeline.priority, Duration::ZERO).ok()?;
+        Some(Some(self.place(limiter, reservation)))
+    }
+
+    fn place(&self, limiter: &'p Limiter, reservation: Reservation) -> Place<'p> {
+        Place { limiter, stages: self.stages, reservation: Some(reservation) }
+    }
+
+    /// Stages 6 to 8 with waits, each as far as policy and deadline allow.
+    pub(crate) async fn admit(&mut self) -> Result<Ticket<'p>> {
+        let slot = self.slot;
+        let mut ticket = self.ticket(self.now());
+        ticket.pass = self.pass_breaker().await?;
+        ticket.quota = self.pass_limiter(slot.gate.limiter.as_ref(), WaitReason::RateLimit).await?;
+        ticket.share = self.pass_limiter(slot.share.as_deref(), WaitReason::TenantShare).await?;
+        ticket._permit = self.queue().await?;
+        self.set_times(&mut ticket, self.now());
+        Ok(self.count(ticket))
+    }
+
+    /// A second attempt beside a slow first one: only if every stage lets it through at once.
+    pub(crate) fn admit_hedge(&mut self, first: &Ticket<'p>) -> Option<Ticket<'p>> {
+        let now = self.now();
+        if self.hedged || now >= first.deadline || self.hedge_at(first).is_none() {
+            return None;
+        }
+        self.hedged = true;
+        if !self.withdraw(Cost::Retry) {
+            return None;
+        }
+        let second = self.admit_now()?;
+        self.slot.metrics.hedge();
+        let after = Duration::from_nanos(now.saturating_sub(first.started));
+        self.timeline.push(self.since_start(now), Event::Hedged { after });
+        tracing::debug!(after_ms = after.as_millis() as u64, "hedged");
+        Some(second)
+    }
+
+    /// When a second attempt is due: only for reads, once per call, and only with enough samples.
+    pub(crate) fn hedge_at(&self, ticket: &Ticket<'p>) -> Option<u64> {
+        if self.op.safety != Safety::Read {
+            return None;
+        }
+        let delay = self.slot.latency.as_ref()?.delay()?;
+        let at = ticket.started.saturating_add(nanos(delay));
+        (at < ticket.deadline).then_some(at)
+    }
+
+    fn ticket(&self, now: u64) -> Ticket<'p> {
+        let mut ticket = Ticket {
+            span: tracing::Span::none(),
+            deadline: 0,
+            number: 0,
+            started: 0,
+            slot: self.slot,
+            stages: self.stages,
+            pass: None,
+            quota: None,
+            share: None,
+            _permit: None,
+        };
+        self.set_times(&mut ticket, now);
+        ticket
+    }
+
+    fn set_times(&self, ticket: &mut Ticket<'p>, now: u64) {
+        let limit = nanos(self.pipeline.shared.policy.attempt_timeout);
+        ticket.started = now;
+        ticket.deadline = now.saturating_add(limit).min(self.deadline);
+    }
+
+    fn count(&mut self, mut ticket: Ticket<'p>) -> Ticket<'p> {
+        self.sent += 1;
+        ticket.number = self.sent;
+        ticket.span = telemetry::attempt_span(self.op, self.sent);
+        ticket
+    }
+
+    async fn pass_breaker(&mut self) -> Result<Option<Pass>> {
+        let Some(breaker) = &self.slot.gate.breaker else { return Ok(None) };
+        let give_up_at = self.now().saturating_add(nanos(self.pipeline.shared.policy.wait.limit()));
+        loop {
+            let now = self.now();
+            let blocked = match breaker.admit(now) {
+                Ok(pass) => return Ok(Some(pass)),
+                Err(blocked) => blocked,
+            };
+            let until = now.saturating_add(nanos(blocked.retry_in));
+            let limit = give_up_at.min(self.deadline);
+            if now >= limit || (!blocked.probing && until > limit) {
+                return Err(self.refused(
+                    ErrorKind::CircuitOpen,
+                    "the circuit breaker holds calls back after repeated failures",
+                    blocked.retry_in,
+                ));
+            }
+            let until = self.instant(until.min(limit));
+            let _ = tokio::time::timeout_at(until, breaker.changed(blocked)).await;
+            self.note_wait(WaitReason::Breaker, now);
+        }
+    }
+
+    async fn pass_limiter(&mut self, limiter: Option<&'p Limiter>, reason: WaitReason) -> Result<Option<Place<'p>>> {
+        let Some(limiter) = limiter else { return Ok(None) };
+        loop {
+            let now = self.now();
+            match limiter.reserve(now, self.op.cost, self.pipeline.priority, self.longest_wait(now)) {
+                Ok(reservation) => {
+                    let place = self.place(limiter, reservation);
+                    return self.hold_place(place, reason).await.map(Some);
+                }
+                Err(refused) => {
+                    // Only interactive callers queue; the others ask again when there may be room.
+                    let queues = self.pipeline.priority == Priority::Interactive;
+                    if queues || refused.retry_in > self.longest_wait(now) {
+                        return Err(self.held_back(refused.reason, refused.retry_in));
+                    }
+                    self.sleep(refused.retry_in, wait_reason(refused.reason, reason)).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for the turn of a place: a pause that comes meanwhile moves it.
+    async fn hold_place(&mut self, mut place: Place<'p>, reason: WaitReason) -> Result<Place<'p>> {
+        let Place { limiter, reservation: Some(reservation), .. } = &mut place else { return Ok(place) };
+        let limiter = *limiter;
+        loop {
+            let now = self.now();
+            let Some(wait) = limiter.admit(now, reservation) else { return Ok(place) };
+            let paused = limiter.paused(now).is_some();
+            if wait > self.longest_wait(now) {
+                let why = if paused { LimitReason::Pause } else { LimitReason::Window };
+                return Err(self.held_back(why, wait));
+            }
+            self.sleep(wait, if paused { WaitReason::VendorPause } else { reason }).await;
+        }
+    }
+
+    fn held_back(&mut self, reason: LimitReason, retry_in: Duration) -> Error {
+        let message = match reason {
+            LimitReason::Pause => "the service asked all callers of this quota to pause",
+            LimitReason::Spent => "the service says that the quota is used up until its reset",
+            LimitReason::Headroom => "the quota that is left is kept for more urgent calls",
+            LimitReason::TooLarge => "the call costs more than the rate limit ever allows at once",
+            _ => "the rate limit allows this call only later",
+        };
+        self.refused(ErrorKind::RateLimited, message, retry_in)
+    }
+
+    async fn queue(&mut self) -> Result<Option<Permit<'p>>> {
+        let Some(concurrency) = &self.slot.gate.concurrency else { return Ok(None) };
+        if let Some(permit) = concurrency.try_acquire() {
+            return Ok(Some(permit));
+        }
+        let now = self.now();
+        let until = self.instant(now.saturating_add(nanos(self.longest_wait(now))));
+        let tenant = self.pipeline.shared.tenant_key;
+        let outcome = tokio::time::timeout_at(until, concurrency.acquire(tenant)).await;
+        self.note_wait(WaitReason::Queue, now);
+        match outcome {
+            Ok(Ok(permit)) => Ok(Some(permit)),
+            Ok(Err(_)) => {
+                let message = "as many calls wait for this service as may wait";
+                Err(self.refused(ErrorKind::RateLimited, message, Duration::ZERO))
+            }
+            Err(_) => {
+                let message = "no call in flight to this service ended in time to let this one through";
+                Err(self.refused(ErrorKind::RateLimited, message, Duration::ZERO))
+            }
+        }
+    }
+
+    /// The longest wait that policy and deadline allow now.
+    fn longest_wait(&self, now: u64) -> Duration {
+        let left = Duration::from_nanos(self.deadline.saturating_sub(now));
+        self.pipeline.shared.policy.wait.limit().min(left)
+    }
+
+    async fn sleep(&mut self, delay: Duration, reason: WaitReason) {
+        let now = self.now();
+        tracing::debug!(reason = reason.as_str(), wait_ms = delay.as_millis() as u64, "waiting");
+        sleep_until(self.instant(now.saturating_add(nanos(delay)))).await;
+        self.note_wait(reason, now);
+    }
+
+    fn note_wait(&mut self, reason: WaitReason, since: u64) {
+        let took = Duration::from_nanos(self.now().saturating_sub(since));
+        self.waited = true;
+        self.slot.metrics.waited(reason, took);
+        self.timeline.push(self.since_start(since), Event::Waited { reason, took });
+    }
+
+    pub(crate) async fn back_off(&mut self, delay: Duration) {
+        if !delay.is_zero() {
+            self.sleep(delay, WaitReason::Backoff).await;
+        }
+    }
+
+    pub(crate) fn timed_out(&self, ticket: &Ticket<'p>) -> Error {
+        let limit = Duration::from_nanos(ticket.deadline.saturating_sub(ticket.started));
+        Error::new(ErrorKind::Timeout, Effect::Unknown, format!("no answer within {limit:?}"))
+    }
+
+    /// Settles a successful attempt and with it the call.
+    pub(crate) fn succeeded(&mut self, mut ticket: Ticket<'p>) {
+        let now = self.now();
+        ticket.settle(Verdict::Success, Outcome::Accepted, now);
+        let took = Duration::from_nanos(now.saturating_sub(ticket.started));
+        if let Some(latency) = &self.slot.latency {
+            latency.observe(took);
+        }
+        let (tenant, vendor) = (&self.slot.tenant_budget, &self.slot.vendor_budget);
+        match self.withdrawn.take() {
+            Some((from_tenant, from_vendor)) => {
+                tenant.refund(from_tenant);
+                vendor.refund(from_vendor);
+            }
+            None => {
+                tenant.first_success();
+                vendor.first_success();
+            }
+        }
+        self.finished = true;
+        if self.sent == 1 && !self.waited {
+            self.slot.metrics.clean_call(took);
+        } else {
+            self.span.record("attempts", self.sent);
+            self.slot.metrics.attempt(None, took);
+            self.slot.metrics.call(None, self.since_start(now));
+        }
+    }
+
+    /// Settles a failed attempt and decides what follows.
+    pub(crate) fn failed(&mut self, mut ticket: Ticket<'p>, error: Error) -> Next {
+        let now = self.now();
+        let error = error.with_op(self.op);
+        let took = Duration::from_nanos(now.saturating_sub(ticket.started));
+        ticket.settle(self.verdict(&ticket, &error), outcome(&error), now);
+        telemetry::attempt_failed(&ticket.span, &error);
+        self.slot.metrics.attempt(Some(error.kind()), took);
+        self.heed_pause(&error, now);
+        let (kind, effect, status) = (error.kind(), error.effect(), error.status());
+        self.timeline.push(
+            self.since_start(now),
+            Event::Failed { attempt: ticket.number, kind, effect, status, took },
+        );
+        match self.again(&error, now) {
+            Ok(delay) => {
+                self.maybe_acted |= error.effect() == Effect::Unknown;
+                self.last_error = Some(error);
+                Next::Again(delay)
+            }
+            Err(why) => {
+                self.timeline.push(self.since_start(now), Event::NoRetry { why });
+                Next::GiveUp(self.finish(error))
+            }
+        }
+    }
+
+    /// What the breaker learns: only the service's ill health counts, not what the caller did wrong, and not a
+    /// deadline of the caller that was shorter than the attempt's own.
+    fn verdict(&self, ticket: &Ticket<'p>, error: &Error) -> Verdict {
+        let cut_short = error.kind() == ErrorKind::Timeout
+            && ticket.deadline.saturating_sub(ticket.started) < nanos(self.pipeline.shared.policy.attempt_timeout);
+        match error.kind() {
+            ErrorKind::Timeout if cut_short => Verdict::Ignored,
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Transport => Verdict::Failure,
+            _ if error.effect() == Effect::Rejected && !is_throttle(error) => Verdict::Success,
+            _ => Verdict::Ignored,
+        }
+    }
+
+    /// An overloaded service that says when to come back pauses everybody, as a refusal for want of quota does.
+    fn heed_pause(&self, error: &Error, now: u64) {
+        if let (ErrorKind::Unavailable, Some(delay), Some(limiter)) =
+            (error.kind(), error.retry_after(), &self.slot.gate.limiter)
+        {
+            limiter.pause_until(now, now.saturating_add(nanos(delay)));
+        }
+    }
+
+    /// The delay before the next attempt, or why there is none.
+    fn again(&mut self, error: &Error, now: u64) -> Result<Duration, &'static str> {
+        if self.repeat_is_due(error, now) {
+            return Ok(Duration::ZERO);
+        }
+        let policy = &self.pipeline.shared.policy;
+        if let Some(why) = forbidden(self.op, error, self.since_start(now)) {
+            return Err(why);
+        }
+        if self.retries + 1 >= policy.retry.max_attempts {
+            return Err("all attempts are used up");
+        }
+        if error.retry_after().is_some_and(|told| told > policy.wait.limit()) {
+            return Err("the service asks for a longer delay than this call may wait");
+        }
+        let delay = policy.retry.delay(self.retries, error.retry_after());
+        if now.saturating_add(nanos(delay)) >= self.deadline {
+            return Err("the deadline comes before the next attempt");
+        }
+        if !self.withdraw(if is_throttle(error) { Cost::Throttled } else { Cost::Retry }) {
+            return Err("the retry budget is used up");
+        }
+        self.retries += 1;
+        self.slot.metrics.retry();
+        Ok(delay)
+    }
+
+    fn repeat_is_due(&mut self, error: &Error, now: u64) -> bool {
+        let Some(repeat) = error.repeat() else { return false };
+        let done = match repeat {
+            Repeat::Refreshed => &mut self.refreshed,
+            Repeat::ClockCorrected(_) => &mut self.clock_corrected,
+        };
+        if std::mem::replace(done, true) || error.effect() != Effect::Rejected {
+            return false;
+        }
+        self.timeline.push(self.since_start(now), Event::Repeated(repeat));
+        tracing::debug!(?repeat, "one more attempt");
+        true
+    }
+
+    /// Takes tokens from both budgets, or from none.
+    fn withdraw(&mut self, cost: Cost) -> bool {
+        let taken = RetryBudget::withdraw_both(&self.slot.tenant_budget, &self.slot.vendor_budget, cost);
+        let allowed = taken.is_some();
+        self.withdrawn = taken.or(self.withdrawn.take());
+        allowed
+    }
+
+    /// A call that one of our own stages turned away.
+    fn refused(&mut self, kind: ErrorKind, message: &str, retry_in: Duration) -> Error {
+        let mut error = Error::new(kind, Effect::NotSent, message);
+        if !retry_in.is_zero() {
+            error = error.with_retry_after(retry_in);
+        }
+        if let Some(cause) = self.last_error.take() {
+            error = error.with_source(cause);
+        }
+        self.finish(error)
+    }
+
+    /// Ends the call with an error: its effect covers all attempts, it carries the timeline, it is logged.
+    fn finish(&mut self, error: Error) -> Error {
+        self.finished = true;
+        let now = self.now();
+        let took = self.since_start(now);
+        let mut error = error.with_op(self.op).with_attempts(self.sent);
+        if self.maybe_acted && !self.settles_earlier_attempts(&error) {
+            error = error.with_effect(Effect::Unknown);
+        }
+        let error = error.with_timeline(std::mem::take(&mut self.timeline));
+        self.slot.metrics.call(Some(error.kind()), took);
+        telemetry::call_failed(&self.span, &error, took);
+        error
+    }
+
+    /// Whether the last answer also says what became of an earlier attempt with an unknown outcome. For a keyed
+    /// operation the vendor's verdict on the key does; a refusal for want of quota or health looked at no key.
+    fn settles_earlier_attempts(&self, error: &Error) -> bool {
+        match self.op.safety {
+            Safety::Read => true,
+            Safety::Keyed => {
+                error.effect() == Effect::Applied || (error.effect() == Effect::Rejected && !error.is_retryable())
+            }
+            Safety::Idempotent | Safety::Once => error.effect() == Effect::Applied,
+        }
+    }
+
+    fn since_start(&self, now: u64) -> Duration {
+        Duration::from_nanos(now.saturating_sub(self.started))
+    }
+}
+
+impl Drop for Flight<'_> {
+    /// The caller dropped the call: count it, nothing else is left to do.
+    fn drop(&mut self) {
+        if !self.finished {
+            let took = self.since_start(self.now());
+            self.slot.metrics.call(Some(ErrorKind::Cancelled), took);
+        }
+    }
+}
+
+/// What the rate limiter learns from a failed attempt.
+fn outcome(error: &Error) -> Outcome {
+    match error.effect() {
+        Effect::Rejected if is_throttle(error) => Outcome::Throttled(error.retry_after()),
+        Effect::Rejected | Effect::Applied => Outcome::Accepted,
+        Effect::NotSent | Effect::Unknown => Outcome::Lost,
+    }
+}
+
+fn wait_reason(refused: LimitReason, otherwise: WaitReason) -> WaitReason {
+    if refused == LimitReason::Pause { WaitReason::VendorPause } else { otherwise }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

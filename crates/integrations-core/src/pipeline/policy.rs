@@ -1,0 +1,128 @@
+//! What the stages do, as data.
+
+use std::time::Duration;
+
+use super::breaker::BreakerPolicy;
+use super::hedge::HedgePolicy;
+use super::limiter::LimitPolicy;
+use super::retry::RetryPolicy;
+use crate::error::{Error, Result};
+
+/// Who waits when the service, or our own limiter, says "not now".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The call waits, at most this long at a time; a longer delay is returned in the error at once.
+    UpTo(Duration),
+    /// The caller waits: every delay is returned in the error at once.
+    FailFast,
+}
+
+impl Wait {
+    /// The longest single wait.
+    pub(crate) fn limit(self) -> Duration {
+        match self {
+            Self::UpTo(limit) => limit,
+            Self::FailFast => Duration::ZERO,
+        }
+    }
+}
+
+impl Default for Wait {
+    fn default() -> Self {
+        Self::UpTo(Duration::from_secs(2))
+    }
+}
+
+/// How many calls may be in flight to one service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConcurrencyPolicy {
+    /// Calls in flight, at least 1.
+    pub max_in_flight: u32,
+    /// Calls that may wait for a permit; more are refused at once. Tenants take turns.
+    pub max_queue: u32,
+}
+
+impl ConcurrencyPolicy {
+    /// A limit with the default queue.
+    pub fn new(max_in_flight: u32) -> Self {
+        Self { max_in_flight, ..Self::default() }
+    }
+}
+
+impl Default for ConcurrencyPolicy {
+    /// 100 calls in flight, 10,000 waiting.
+    fn default() -> Self {
+        Self { max_in_flight: 100, max_queue: 10_000 }
+    }
+}
+
+/// How the stages of one integration behave. `None` switches a stage off; the order never changes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Policy {
+    /// The whole call, waits and retries included.
+    pub total_timeout: Duration,
+    /// One attempt. For a streamed answer it ends at the headers.
+    pub attempt_timeout: Duration,
+    /// No chunk of an answer within this time ends the attempt.
+    pub idle_timeout: Duration,
+    /// Who waits.
+    pub wait: Wait,
+    /// Repeating failed attempts.
+    pub retry: RetryPolicy,
+    /// Holding calls back from a service that fails.
+    pub breaker: Option<BreakerPolicy>,
+    /// The vendor's rate limit, shared by all callers of the same credential and bucket.
+    pub limit: Option<LimitPolicy>,
+    /// This tenant's share of the vendor's rate limit.
+    pub tenant_limit: Option<LimitPolicy>,
+    /// Calls in flight.
+    pub concurrency: Option<ConcurrencyPolicy>,
+    /// A second attempt for slow reads. Off by default: it spends vendor quota.
+    pub hedge: Option<HedgePolicy>,
+}
+
+impl Policy {
+    /// Refuses what cannot be meant: a time limit of 0, no attempt at all, a rate window without room.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind) that names the setting.
+    pub fn validate(&self) -> Result<()> {
+        let times = [
+            ("total_timeout", self.total_timeout),
+            ("attempt_timeout", self.attempt_timeout),
+            ("idle_timeout", self.idle_timeout),
+        ];
+        for (name, time) in times {
+            if time.is_zero() {
+                return Err(Error::config(format!("`{name}` is 0, so that no call could ever succeed")));
+            }
+        }
+        if self.retry.max_attempts == 0 {
+            return Err(Error::config("`retry.max_attempts` is 0; 1 means a single attempt without retries"));
+        }
+        if !self.retry.multiplier.is_finite() || self.retry.multiplier < 1.0 {
+            return Err(Error::config("`retry.multiplier` must be a number of at least 1"));
+        }
+        [&self.limit, &self.tenant_limit].into_iter().flatten().try_for_each(LimitPolicy::validate)
+    }
+}
+
+impl Default for Policy {
+    /// 30 s in all, 10 s per attempt, 15 s between chunks; everything on but hedging and a tenant's share.
+    fn default() -> Self {
+        Self {
+            total_timeout: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(15),
+            wait: Wait::default(),
+            retry: RetryPolicy::default(),
+            breaker: Some(BreakerPolicy::default()),
+            limit: Some(LimitPolicy::default()),
+            tenant_limit: None,
+            concurrency: Some(ConcurrencyPolicy::default()),
+            hedge: None,
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The state that calls share, by key: gates by (instance, credential, bucket), budgets by (tenant, instance) and
+//! by vendor, shares by (tenant, instance, bucket). A key is looked up once, when a handle first uses it.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::breaker::{Breaker, State};
+use super::budget::{BudgetPolicy, RetryBudget};
+use super::concurrency::Concurrency;
+use super::hedge::HedgeDelay;
+use super::limiter::{LimitPolicy, Limiter};
+use super::policy::Policy;
+use super::telemetry::{Metrics, OpMetrics};
+use super::{Pipeline, Scope};
+use crate::error::Result;
+use crate::op::Op;
+
+/// The shared state of all pipelines of a process (or of one test).
+pub struct Stages {
+    epoch: Instant,
+    max_keys: usize,
+    gates: Keyed<GateKey, Gate>,
+    shares: Keyed<ShareKey, Limiter>,
+    tenant_budgets: Keyed<(Arc<str>, Arc<str>), RetryBudget>,
+    vendor_budgets: Keyed<&'static str, RetryBudget>,
+    metrics: Metrics,
+    stopped: AtomicBool,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct GateKey {
+    instance: Arc<str>,
+    credential: Arc<str>,
+    provider: &'static str,
+    bucket: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct ShareKey {
+    tenant: Arc<str>,
+    instance: Arc<str>,
+    bucket: &'static str,
+}
+
+/// What all callers of one quota share. One allocation, so that a call with many keys misses the cache once.
+pub(crate) struct Gate {
+    pub(crate) breaker: Option<Breaker>,
+    pub(crate) limiter: Option<Limiter>,
+    pub(crate) concurrency: Option<Concurrency>,
+}
+
+/// What one handle needs for one operation, found at its first call.
+pub(crate) struct Slot {
+    pub(crate) op: &'static Op,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) share: Option<Arc<Limiter>>,
+    pub(crate) tenant_budget: Arc<RetryBudget>,
+    pub(crate) vendor_budget: Arc<RetryBudget>,
+    pub(crate) metrics: Arc<OpMetrics>,
+    pub(crate) latency: Option<HedgeDelay>,
+}
+
+impl Stages {
+    /// How many idle keys of each kind are kept: about 50 MB at worst.
+    pub const DEFAULT_MAX_KEYS: usize = 100_000;
+
+    /// State for one process. Needs a tokio runtime only when calls wait.
+    pub fn new() -> Arc<Self> {
+        Self::with_max_keys(Self::DEFAULT_MAX_KEYS)
+    }
+
+    /// State that forgets idle keys beyond `max_keys` of each kind. A key in use by a handle is never forgotten.
+    pub fn with_max_keys(max_keys: usize) -> Arc<Self> {
+        Arc::new(Self {
+            epoch: Instant::now(),
+            max_keys,
+            gates: Keyed::default(),
+            shares: Keyed::default(),
+            tenant_budgets: Keyed::default(),
+            vendor_budgets: Keyed::default(),
+            metrics: Metrics::default(),
+            stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// A handle for the calls of `scope`. Keep it: it resolves its keys once. Where several handles share a gate,
+    /// the policy of the first one that calls shapes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind) when the policy contradicts itself.
+    pub fn pipeline(self: &Arc<Self>, scope: Scope, policy: impl Into<Arc<Policy>>) -> Result<Pipeline> {
+        let policy = policy.into();
+        policy.validate()?;
+        Ok(Pipeline::new(self.clone(), scope, policy))
+    }
+
+    /// The counters of all calls.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The kill switch for everything: calls end at once, `NotSent`, until [`Stages::resume`].
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Undoes [`Stages::stop`].
+    pub fn resume(&self) {
+        self.stopped.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Monotonic time in nanoseconds.
+    pub(crate) fn now(&self) -> u64 {
+        Instant::now().saturating_duration_since(self.epoch).as_nanos() as u64
+    }
+
+    pub(crate) fn instant(&self, at: u64) -> Instant {
+        self.epoch + std::time::Duration::from_nanos(at)
+    }
+
+    pub(crate) fn slot(&self, op: &'static Op, scope: &Scope, policy: &Policy) -> Slot {
+        let gate_key = GateKey {
+            instance: scope.instance.clone(),
+            credential: scope.credential.clone(),
+            provider: op.provider,
+            bucket: op.bucket,
+        };
+        let share_key =
+            ShareKey { tenant: scope.tenant.clone(), instance: scope.instance.clone(), bucket: op.bucket };
+        let now = self.now();
+        Slot {
+            op,
+            gate: self.gates.get(gate_key, self.max_keys, || Gate::new(policy), |gate| gate.is_idle(now)),
+            share: policy.tenant_limit.as_ref().map(|limit| {
+                self.shares.get(share_key, self.max_keys, || new_limiter(limit), |share| share.is_idle(now))
+            }),
+            tenant_budget: self.tenant_budgets.get(
+                (scope.tenant.clone(), scope.instance.clone()),
+                self.max_keys,
+                new_budget,
+                RetryBudget::is_full,
+            ),
+            vendor_budget: self.vendor_budgets.get(op.provider, self.max_keys, new_budget, RetryBudget::is_full),
+            metrics: self.metrics.of(op),
+            latency: policy.hedge.map(HedgeDelay::new),
+        }
+    }
+}
+
+fn new_budget() -> RetryBudget {
+    RetryBudget::new(BudgetPolicy::default())
+}
+
+fn new_limiter(policy: &LimitPolicy) -> Limiter {
+    Limiter::new(policy).expect("`Stages::pipeline` has validated the policy")
+}
+
+impl Gate {
+    fn new(policy: &Policy) -> Self {
+        Self {
+            breaker: policy.breaker.clone().map(Breaker::new),
+            limiter: policy.limit.as_ref().map(new_limiter),
+            concurrency: policy.concurrency.map(|c| Concurrency::new(c.max_in_flight, c.max_queue)),
+        }
+    }
+
+    /// Whether forgetting this gate loses nothing: no pause, no learnt limit, no open breaker.
+    fn is_idle(&self, now: u64) -> bool {
+        self.breaker.as_ref().is_none_or(|b| b.state(now) == State::Closed) && self.limiter.as_ref().is_none_or(|l| l.is_idle(now))
+    }
+}
+
+/// A map of shared values that forgets those nobody holds.
+struct Keyed<K, V>(Mutex<Entries<K, V>>);
+
+struct Entries<K, V> {
+    map: HashMap<K, Arc<V>>,
+    sweep_at: usize,
+}
+
+impl<K, V> Default for Keyed<K, V> {
+    fn default() -> Self {
+        Self(Mutex::new(Entries { map: HashMap::new(), sweep_at: 0 }))
+    }
+}
+
+impl<K: Eq + Hash, V> Keyed<K, V> {
+    /// The value of `key`, made when new. Once more than `max` keys are there, those that no handle holds and
+    /// that are `idle` are forgotten, and beyond twice that the others that no handle holds. If that frees
+    /// little, the next sweep waits until the map has doubled, so that an insertion costs O(1) on average.
+    fn get(&self, key: K, max: usize, make: impl FnOnce() -> V, idle: impl Fn(&V) -> bool) -> Arc<V> {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = entries.map.get(&key) {
+            return found.clone();
+        }
+        if entries.map.len() >= max.max(entries.sweep_at) {
+            entries.map.retain(|_, value| Arc::strong_count(value) > 1 || !idle(value));
+            if entries.map.len() >= max.saturating_mul(2) {
+                entries.map.retain(|_, value| Arc::strong_count(value) > 1);
+            }
+            entries.sweep_at = entries.map.len() * 2;
+        }
+        let new = Arc::new(make());
+        entries.map.insert(key, new.clone());
+        new
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.0.lock().unwrap().map.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_keys_are_forgotten_and_held_ones_are_not() {
+        let map: Keyed<u32, u32> = Keyed::default();
+        let held: Vec<_> = (0..10).map(|k| map.get(k, 20, || k, |_| true)).collect();
+        for k in 10..10_000 {
+            map.get(k, 20, || k, |_| true);
+            assert!(map.len() <= 20);
+        }
+        for (k, value) in held.iter().enumerate() {
+            assert!(Arc::ptr_eq(value, &map.get(k as u32, 20, || 0, |_| true)));
+        }
+    }
+
+    #[test]
+    fn keys_with_something_to_remember_stay() {
+        let map: Keyed<u32, u32> = Keyed::default();
+        for k in 0..1000 {
+            map.get(k, 10, || k, |v| v % 100 != 0);
+        }
+        let remembered = (0..1000).step_by(100).filter(|k| *map.get(*k, 10, || 1, |_| true) == *k).count();
+        assert_eq!(remembered, 10);
+    }
+}

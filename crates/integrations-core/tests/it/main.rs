@@ -1,0 +1,5 @@
+//! Integration tests of core, in virtual time, through the public interface.
+
+mod caller;
+mod pipeline;
+mod telemetry;

@@ -1,0 +1,79 @@
+//! What an operator sees: one span per call with a child per attempt, waits with reasons, one log line per error.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use integrations_core::pipeline::{Attempt, Policy, Scope, Stages};
+use integrations_core::{Effect, Error, ErrorKind, Op, Safety};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+
+static READ: Op = Op::new("demo", "read", Safety::Read).http("GET", "/things/{id}");
+
+/// Writes down spans and events with their parents.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+struct Fields(String);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.push_str(&format!(" {}={value:?}", field.name()));
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields(String::new());
+        attributes.record(&mut fields);
+        let parent = context.span(id).and_then(|s| s.parent().map(|p| p.name())).unwrap_or("-");
+        let line = format!("span {} in {parent}{}", attributes.metadata().name(), fields.0);
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields(String::new());
+        event.record(&mut fields);
+        let span = context.event_span(event).map_or("-", |s| s.name());
+        self.0.lock().unwrap().push(format!("{} in {span}{}", event.metadata().level(), fields.0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_call_is_one_span_with_a_child_per_attempt_and_one_log_line() {
+    let recorder = Recorder::default();
+    let subscriber = tracing_subscriber::registry().with(recorder.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let stages = Stages::new();
+    let pipeline = stages.pipeline(Scope::new("acme", "demo_main"), Policy::default()).unwrap();
+    let fail = |_: Attempt<'_>| async {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        Err::<(), _>(Error::new(ErrorKind::Unavailable, Effect::Unknown, "down").with_status(500))
+    };
+    let _ = pipeline.run(&READ, None, fail).await;
+    let lines = recorder.0.lock().unwrap().clone();
+    let matching = |needle: &str| lines.iter().filter(|l| l.contains(needle)).count();
+    assert_eq!(matching("span integration.call in - otel.name=demo.read"), 1, "{lines:#?}");
+    assert_eq!(matching("span integration.attempt in integration.call otel.name=GET /things/{id}"), 3, "{lines:#?}");
+    assert_eq!(matching("http.request.resend_count=2"), 1);
+    assert_eq!(matching("reason=\"backoff\""), 2);
+    assert_eq!(matching("WARN"), 1);
+    assert_eq!(matching("WARN in integration.call message=call failed: demo.read: unavailable: down"), 1, "{lines:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_never_become_labels() {
+    let stages = Stages::new();
+    for tenant in 0..1_000 {
+        let pipeline = stages.pipeline(Scope::new(format!("tenant-{tenant}"), "demo_main"), Policy::default()).unwrap();
+        pipeline.run(&READ, None, |_| async { Ok(()) }).await.unwrap();
+    }
+    let text = stages.metrics().prometheus();
+    assert!(text.contains("integration_requests_total{provider=\"demo\",status=\"ok\"} 1000"), "{text}");
+    assert!(!text.contains("tenant"));
+    assert!(text.lines().count() < 100);
+}
