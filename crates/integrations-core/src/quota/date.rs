@@ -35,12 +35,12 @@ const FORMS: [&str; 2] = [
 /// assert_eq!(http_date("1994-11-06T08:49:37Z"), None);
 /// ```
 pub fn http_date(text: &str) -> Option<Timestamp> {
-    parse(text, CENTURY_START)
+    parse(text, || CENTURY_START)
 }
 
 /// Like [`http_date`], with the two-digit year as RFC 9110 wants it: no more than 50 years after `now`.
 pub fn http_date_near(text: &str, now: Timestamp) -> Option<Timestamp> {
-    parse(text, now.to_zoned(TimeZone::UTC).year().saturating_sub(49))
+    parse(text, || now.to_zoned(TimeZone::UTC).year().saturating_sub(49))
 }
 
 /// Any date form that a service may send.
@@ -58,7 +58,7 @@ fn by_form(form: &str, text: &str) -> Option<Timestamp> {
     BrokenDownTime::parse(form, text).ok()?.to_timestamp().ok()
 }
 
-fn parse(text: &str, first_year: i16) -> Option<Timestamp> {
+fn parse(text: &str, first_year: impl FnOnce() -> i16) -> Option<Timestamp> {
     let (weekday, rest) = text.trim().split_once([',', ' '])?;
     is_weekday(weekday).then_some(())?;
     let mut words = [""; 5];
@@ -69,7 +69,7 @@ fn parse(text: &str, first_year: i16) -> Option<Timestamp> {
     }
     let (date, time) = match words[..count] {
         [day, month, year, time, zone] if is_utc(zone) => (full_date(year, month, day)?, time),
-        [date, time, zone] if is_utc(zone) => (short_date(date, first_year)?, time),
+        [date, time, zone] if is_utc(zone) => (short_date(date, first_year())?, time),
         [month, day, time, year] => (full_date(year, month, day)?, time),
         _ => return None,
     };

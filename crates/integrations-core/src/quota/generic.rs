@@ -113,6 +113,12 @@ impl<'a> Told<'a> {
         &mut self.parts[i]
     }
 
+    /// Most answers tell nothing, and then not even their date need be read.
+    pub(super) fn is_empty(&self) -> bool {
+        let fields = self.states.is_none() && self.policies.is_none();
+        fields && self.parts.is_empty() && self.delays.iter().all(Option::is_none)
+    }
+
     /// The delay, by the first header that has one.
     pub(super) fn delay(&self, now: Timestamp) -> Option<Duration> {
         DELAYS.iter().zip(self.delays).find_map(|((_, unit), text)| unit.delay(text?, now))

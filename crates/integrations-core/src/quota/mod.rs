@@ -185,6 +185,9 @@ pub enum Measure {
 pub fn standard(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Quota {
     let mut quota = Quota::default();
     let told = generic::Told::of(headers);
+    if told.is_empty() {
+        return quota;
+    }
     let now = value::service_time(headers, now);
     if value::is_refusal(status) {
         quota.retry_after = told.delay(now);

@@ -296,6 +296,10 @@ impl RateRules {
     /// above [`MAX_BODY`] bytes, or that is not JSON, tells nothing.
     pub fn read(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Quota {
         let told = generic::Told::of(headers);
+        let is_generic = self.windows.is_empty() && self.dialects.is_empty();
+        if is_generic && told.is_empty() && !value::is_refusal(status) {
+            return Quota::default();
+        }
         let answer = self.answer(status, headers, body, now);
         let mut quota = Quota::default();
         if value::windows_count(status, headers) {
