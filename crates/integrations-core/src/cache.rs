@@ -217,7 +217,9 @@ impl ReadCache {
         let (parts, body) = received.into_parts();
         let (policy, parts, body, handled) = match entry {
             Some(entry) => match entry.head.policy.after_response(head, &parts, now) {
-                AfterResponse::NotModified(policy, parts) => (policy, parts, entry.body, Handled::Revalidated),
+                AfterResponse::NotModified(policy, parts) => {
+                    (policy, parts, entry.body, Handled::Revalidated)
+                }
                 AfterResponse::Modified(policy, _) => (policy, parts, body, Handled::Miss),
             },
             None => {
@@ -281,7 +283,8 @@ impl Drop for Leave<'_> {
 
 impl Entry {
     fn new(policy: CachePolicy, fresh_until: SystemTime, parts: &response::Parts, body: Bytes) -> Self {
-        let headers = parts.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
+        let headers =
+            parts.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
         Self { head: Head { policy, fresh_until, status: parts.status.as_u16(), headers }, body }
     }
 
@@ -305,7 +308,9 @@ impl Entry {
         let mut parts = http::Response::new(()).into_parts().0;
         parts.status = StatusCode::from_u16(self.head.status).ok()?;
         for (name, value) in &self.head.headers {
-            parts.headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(value).ok()?);
+            parts
+                .headers
+                .append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(value).ok()?);
         }
         Some(parts)
     }
@@ -320,9 +325,13 @@ fn answer(op: &'static Op, mut parts: response::Parts, body: Bytes, handled: Han
 fn may_be_stale(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|v| v.to_str().ok());
     let directives: Vec<_> = values.flat_map(|v| v.split(',')).map(str::trim).collect();
-    if directives.iter().any(|d| ["must-revalidate", "no-cache"].iter().any(|name| d.eq_ignore_ascii_case(name))) {
+    if directives
+        .iter()
+        .any(|d| ["must-revalidate", "no-cache"].iter().any(|name| d.eq_ignore_ascii_case(name)))
+    {
         return Some(Duration::ZERO);
     }
-    let seconds = directives.iter().find_map(|d| d.to_ascii_lowercase().strip_prefix("stale-if-error=")?.parse().ok());
+    let seconds =
+        directives.iter().find_map(|d| d.to_ascii_lowercase().strip_prefix("stale-if-error=")?.parse().ok());
     seconds.map(Duration::from_secs)
 }

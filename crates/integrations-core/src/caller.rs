@@ -217,10 +217,16 @@ impl Caller {
     }
 
     /// Authorises and transports one attempt.
-    async fn deliver(&self, op: &'static Op, attempt: &Attempt<'_>, mut request: WireRequest) -> Result<Response<Payload>> {
+    async fn deliver(
+        &self,
+        op: &'static Op,
+        attempt: &Attempt<'_>,
+        mut request: WireRequest,
+    ) -> Result<Response<Payload>> {
         if let (Some(name), Some(key)) = (&self.shared.key_header, &attempt.call.key) {
-            let value = HeaderValue::from_str(&key.to_string())
-                .map_err(|e| Error::invalid_request("the idempotency key fits in no header").with_source(e))?;
+            let value = HeaderValue::from_str(&key.to_string()).map_err(|e| {
+                Error::invalid_request("the idempotency key fits in no header").with_source(e)
+            })?;
             request.headers_mut().insert(name.clone(), value);
         }
         if let Some(authorize) = &self.shared.authorize {
@@ -287,7 +293,9 @@ impl Template {
         if self.replayable || error.hint().is_some() {
             return error;
         }
-        error.with_hint("the body is a stream that exists once; give `Body::replay` so that it can be sent again")
+        error.with_hint(
+            "the body is a stream that exists once; give `Body::replay` so that it can be sent again",
+        )
     }
 }
 

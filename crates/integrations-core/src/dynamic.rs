@@ -59,7 +59,9 @@ impl OpEntry {
             response: |fields, response| {
                 let output = endpoint::<E>(fields)?.response(response)?;
                 serde_json::to_value(output).map_err(|e| {
-                    Error::invalid_request("the answer cannot be written as JSON").with_op(E::OP).with_source(e)
+                    Error::invalid_request("the answer cannot be written as JSON")
+                        .with_op(E::OP)
+                        .with_source(e)
                 })
             },
         }

@@ -132,7 +132,9 @@ pub(crate) fn judge(
     response: &WireResponse,
     told: &Quota,
 ) -> Option<Error> {
-    let by_status = || (!response.status.is_success()).then(|| status_error(response.status));
+    // 304 answers a conditional request: what the caller has is still right.
+    let good = response.status.is_success() || response.status == StatusCode::NOT_MODIFIED;
+    let by_status = || (!good).then(|| status_error(response.status));
     let error = classify.classify(op, response).or_else(by_status)?;
     Some(complete(error, op, response, told))
 }
@@ -147,7 +149,8 @@ fn complete(error: Error, op: &'static Op, response: &WireResponse, told: &Quota
     {
         error = error.with_request_id(id);
     }
-    let held_back = matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::QuotaExhausted);
+    let held_back =
+        matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::QuotaExhausted);
     if held_back
         && error.retry_after().is_none()
         && let Some(delay) = told.wait(op.bucket, op.cost)

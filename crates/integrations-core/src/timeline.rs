@@ -74,7 +74,10 @@ impl fmt::Display for Timeline {
                 Event::Repeated(Repeat::ClockCorrected(ahead)) => {
                     let side = if ahead.is_negative() { "ahead of" } else { "behind" };
                     let by = ahead.unsigned_abs();
-                    writeln!(f, "the local clock is {by:?} {side} the service's: corrected, tried once more")?;
+                    writeln!(
+                        f,
+                        "the local clock is {by:?} {side} the service's: corrected, tried once more"
+                    )?;
                 }
                 Event::Hedged { after } => {
                     writeln!(f, "no answer after {after:?}: a second attempt was sent")?;

@@ -105,8 +105,7 @@ impl Req {
             if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
                 self.headers.insert(name, value);
             } else {
-                let message =
-                    format!("the value for header `{name}` has characters that no header may have");
+                let message = format!("the value for header `{name}` has characters that no header may have");
                 self.fault = Some(Error::invalid_request(message));
             }
         }
@@ -121,7 +120,8 @@ impl Req {
                 self.body = bytes.into();
             }
             Err(e) => {
-                self.fault = Some(Error::invalid_request("the body cannot be written as JSON").with_source(e));
+                self.fault =
+                    Some(Error::invalid_request("the body cannot be written as JSON").with_source(e));
             }
         }
         self

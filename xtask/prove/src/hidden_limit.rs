@@ -80,7 +80,8 @@ fn plan(seed: u64, limits: &[f64], periods: usize, period: Duration, penalties: 
 
 /// One call through the shared limiter: as often as it takes, never during a pause.
 fn limited() -> impl AsyncFn(&Service, usize) {
-    let limiter = Limiter::new(&LimitPolicy::default()).map(Rc::new).expect("the default policy has no windows");
+    let limiter =
+        Limiter::new(&LimitPolicy::default()).map(Rc::new).expect("the default policy has no windows");
     async move |service: &Service, worker: usize| {
         let now = || service.now().as_nanos() as u64;
         loop {

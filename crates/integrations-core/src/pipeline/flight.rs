@@ -58,7 +58,7 @@ pub(crate) struct Ticket<'p> {
     pass: Option<Pass>,
     quota: Option<Place<'p>>,
     share: Option<Place<'p>>,
-    _permit: Option<Permit<'p>>,
+    permit: Option<Permit<'p>>,
 }
 
 impl Drop for Ticket<'_> {
@@ -79,7 +79,12 @@ impl Ticket<'_> {
         if let (Some(pass), Some(breaker)) = (self.pass.take(), &self.slot.gate.breaker)
             && let Some(transition) = breaker.record(pass, verdict, took, now)
         {
-            tracing::info!(provider.id = self.slot.op.provider, bucket = self.slot.op.bucket, ?transition, "circuit breaker");
+            tracing::info!(
+                provider.id = self.slot.op.provider,
+                bucket = self.slot.op.bucket,
+                ?transition,
+                "circuit breaker"
+            );
         }
     }
 }
@@ -180,7 +185,7 @@ impl<'p> Flight<'p> {
         ticket.quota = self.reserve_now(slot.gate.limiter.as_ref(), now)?;
         ticket.share = self.reserve_now(slot.share.as_deref(), now)?;
         if let Some(concurrency) = &slot.gate.concurrency {
-            ticket._permit = Some(concurrency.try_acquire()?);
+            ticket.permit = Some(concurrency.try_acquire()?);
         }
         Some(self.count(ticket))
     }
@@ -203,7 +208,7 @@ impl<'p> Flight<'p> {
         ticket.pass = self.pass_breaker().await?;
         ticket.quota = self.pass_limiter(slot.gate.limiter.as_ref(), WaitReason::RateLimit).await?;
         ticket.share = self.pass_limiter(slot.share.as_deref(), WaitReason::TenantShare).await?;
-        ticket._permit = self.queue().await?;
+        ticket.permit = self.queue().await?;
         self.set_times(&mut ticket, self.now());
         Ok(self.count(ticket))
     }
@@ -247,7 +252,7 @@ impl<'p> Flight<'p> {
             pass: None,
             quota: None,
             share: None,
-            _permit: None,
+            permit: None,
         };
         self.set_times(&mut ticket, now);
         ticket
@@ -290,7 +295,11 @@ impl<'p> Flight<'p> {
         }
     }
 
-    async fn pass_limiter(&mut self, limiter: Option<&'p Limiter>, reason: WaitReason) -> Result<Option<Place<'p>>> {
+    async fn pass_limiter(
+        &mut self,
+        limiter: Option<&'p Limiter>,
+        reason: WaitReason,
+    ) -> Result<Option<Place<'p>>> {
         let Some(limiter) = limiter else { return Ok(None) };
         loop {
             let now = self.now();
@@ -387,7 +396,7 @@ impl<'p> Flight<'p> {
         }
     }
 
-    pub(crate) fn timed_out(&self, ticket: &Ticket<'p>) -> Error {
+    pub(crate) fn timed_out(ticket: &Ticket<'p>) -> Error {
         let limit = Duration::from_nanos(ticket.deadline.saturating_sub(ticket.started));
         Error::new(ErrorKind::Timeout, Effect::Unknown, format!("no answer within {limit:?}"))
     }
@@ -452,7 +461,8 @@ impl<'p> Flight<'p> {
     /// deadline of the caller that was shorter than the attempt's own.
     fn verdict(&self, ticket: &Ticket<'p>, error: &Error) -> Verdict {
         let cut_short = error.kind() == ErrorKind::Timeout
-            && ticket.deadline.saturating_sub(ticket.started) < nanos(self.pipeline.shared.policy.attempt_timeout);
+            && ticket.deadline.saturating_sub(ticket.started)
+                < nanos(self.pipeline.shared.policy.attempt_timeout);
         match error.kind() {
             ErrorKind::Timeout if cut_short => Verdict::Ignored,
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Transport => Verdict::Failure,
@@ -552,7 +562,8 @@ impl<'p> Flight<'p> {
         match self.op.safety {
             Safety::Read => true,
             Safety::Keyed => {
-                error.effect() == Effect::Applied || (error.effect() == Effect::Rejected && !error.is_retryable())
+                error.effect() == Effect::Applied
+                    || (error.effect() == Effect::Rejected && !error.is_retryable())
             }
             Safety::Idempotent | Safety::Once => error.effect() == Effect::Applied,
         }

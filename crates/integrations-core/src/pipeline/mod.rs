@@ -40,8 +40,8 @@ use handle::Slots;
 use limiter::{Priority, Told};
 pub use policy::{ConcurrencyPolicy, Policy, Wait};
 pub use retry::RetryPolicy;
-pub use stages::Stages;
 use stages::Slot;
+pub use stages::Stages;
 pub use telemetry::{Metrics, OpSnapshot};
 use timed::{Race, Timed};
 
@@ -162,7 +162,9 @@ impl Attempt<'_> {
 
 impl Pipeline {
     fn new(stages: Arc<Stages>, scope: Scope, policy: Arc<Policy>) -> Self {
-        let tenant_key = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(&scope.tenant).into();
+        let tenant_key = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default()
+            .hash_one(&scope.tenant)
+            .into();
         let shared = Arc::new(Shared { slots: Slots::default(), stages, scope, tenant_key, policy });
         Self { shared, timeout: None, priority: Priority::Interactive }
     }
@@ -272,7 +274,7 @@ where
     }
     let Some(second) = flight.admit_hedge(&ticket) else {
         let rest = Timed::new(running, flight.instant(ticket.deadline)).await;
-        return settle_timeout(flight, ticket, rest);
+        return settle_timeout(ticket, rest);
     };
     let span = second.span.clone();
     let hedge = Box::pin(attempt(flight.attempt(&second)).instrument(span));
@@ -280,17 +282,13 @@ where
     let deadline = ticket.deadline.max(second.deadline);
     let finished = Timed::new(pin!(race), flight.instant(deadline)).await;
     match finished {
-        Some((result, true)) => settle_timeout(flight, ticket, Some(result)),
-        Some((result, false)) => settle_timeout(flight, second, Some(result)),
-        None => settle_timeout(flight, ticket, None),
+        Some((result, true)) => settle_timeout(ticket, Some(result)),
+        Some((result, false)) => settle_timeout(second, Some(result)),
+        None => settle_timeout(ticket, None),
     }
 }
 
-fn settle_timeout<'p, T>(
-    flight: &Flight<'p>,
-    ticket: Ticket<'p>,
-    result: Option<Result<T>>,
-) -> (Ticket<'p>, Result<T>) {
-    let result = result.unwrap_or_else(|| Err(flight.timed_out(&ticket)));
+fn settle_timeout<T>(ticket: Ticket<'_>, result: Option<Result<T>>) -> (Ticket<'_>, Result<T>) {
+    let result = result.unwrap_or_else(|| Err(Flight::timed_out(&ticket)));
     (ticket, result)
 }

@@ -1,5 +1,6 @@
 //! What the stages do, as data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::breaker::BreakerPolicy;
@@ -72,7 +73,7 @@ pub struct Policy {
     /// Repeating failed attempts.
     pub retry: RetryPolicy,
     /// Holding calls back from a service that fails.
-    pub breaker: Option<BreakerPolicy>,
+    pub breaker: Option<Arc<BreakerPolicy>>,
     /// The vendor's rate limit, shared by all callers of the same credential and bucket.
     pub limit: Option<LimitPolicy>,
     /// This tenant's share of the vendor's rate limit.
@@ -118,7 +119,7 @@ impl Default for Policy {
             idle_timeout: Duration::from_secs(15),
             wait: Wait::default(),
             retry: RetryPolicy::default(),
-            breaker: Some(BreakerPolicy::default()),
+            breaker: Some(Arc::default()),
             limit: Some(LimitPolicy::default()),
             tenant_limit: None,
             concurrency: Some(ConcurrencyPolicy::default()),

@@ -21,7 +21,12 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     /// Three attempts, 200 ms doubled each time, at most 5 s.
     fn default() -> Self {
-        Self { max_attempts: 3, base: Duration::from_millis(200), multiplier: 2.0, cap: Duration::from_secs(5) }
+        Self {
+            max_attempts: 3,
+            base: Duration::from_millis(200),
+            multiplier: 2.0,
+            cap: Duration::from_secs(5),
+        }
     }
 }
 
@@ -69,7 +74,9 @@ pub(crate) fn forbidden(op: &Op, error: &Error, since_start: Duration) -> Option
             let expired = op.key_lifetime.is_some_and(|lifetime| since_start >= lifetime);
             expired.then_some("the service may have forgotten the idempotency key by now")
         }
-        (Effect::Unknown, Safety::Once) => Some("the service may have acted, and the operation is sent at most once"),
+        (Effect::Unknown, Safety::Once) => {
+            Some("the service may have acted, and the operation is sent at most once")
+        }
         (Effect::Applied, _) => Some("the service has acted already"),
     }
 }

@@ -27,6 +27,8 @@ pub struct Stages {
     shares: Keyed<ShareKey, Limiter>,
     tenant_budgets: Keyed<(Arc<str>, Arc<str>), RetryBudget>,
     vendor_budgets: Keyed<&'static str, RetryBudget>,
+    /// By instance and operation: the tenants of one instance learn from each other.
+    latencies: Keyed<(Arc<str>, &'static str, &'static str), HedgeDelay>,
     metrics: Metrics,
     stopped: AtomicBool,
 }
@@ -61,7 +63,7 @@ pub(crate) struct Slot {
     pub(crate) tenant_budget: Arc<RetryBudget>,
     pub(crate) vendor_budget: Arc<RetryBudget>,
     pub(crate) metrics: Arc<OpMetrics>,
-    pub(crate) latency: Option<HedgeDelay>,
+    pub(crate) latency: Option<Arc<HedgeDelay>>,
 }
 
 impl Stages {
@@ -82,6 +84,7 @@ impl Stages {
             shares: Keyed::default(),
             tenant_budgets: Keyed::default(),
             vendor_budgets: Keyed::default(),
+            latencies: Keyed::default(),
             metrics: Metrics::default(),
             stopped: AtomicBool::new(false),
         })
@@ -148,9 +151,17 @@ impl Stages {
                 new_budget,
                 RetryBudget::is_full,
             ),
-            vendor_budget: self.vendor_budgets.get(op.provider, self.max_keys, new_budget, RetryBudget::is_full),
+            vendor_budget: self.vendor_budgets.get(
+                op.provider,
+                self.max_keys,
+                new_budget,
+                RetryBudget::is_full,
+            ),
             metrics: self.metrics.of(op),
-            latency: policy.hedge.map(HedgeDelay::new),
+            latency: policy.hedge.map(|hedge| {
+                let key = (scope.instance.clone(), op.provider, op.name);
+                self.latencies.get(key, self.max_keys, || HedgeDelay::new(hedge), |_| true)
+            }),
         }
     }
 }
@@ -174,7 +185,8 @@ impl Gate {
 
     /// Whether forgetting this gate loses nothing: no pause, no learnt limit, no open breaker.
     fn is_idle(&self, now: u64) -> bool {
-        self.breaker.as_ref().is_none_or(|b| b.state(now) == State::Closed) && self.limiter.as_ref().is_none_or(|l| l.is_idle(now))
+        self.breaker.as_ref().is_none_or(|b| b.state(now) == State::Closed)
+            && self.limiter.as_ref().is_none_or(|l| l.is_idle(now))
     }
 }
 

@@ -265,14 +265,20 @@ fn render(ops: &[OpSnapshot]) -> String {
     requests_total(&mut text, ops);
     outcomes_total(&mut text, "integration_calls_total", "Calls by outcome.", ops, |op| &op.calls);
     outcomes_total(&mut text, "integration_attempts_total", "Attempts by outcome.", ops, |op| &op.attempts);
-    durations(&mut text, "integration_call_duration_seconds", "Duration of calls, waits included.", ops, |op| {
-        &op.call_seconds
-    });
+    durations(
+        &mut text,
+        "integration_call_duration_seconds",
+        "Duration of calls, waits included.",
+        ops,
+        |op| &op.call_seconds,
+    );
     durations(&mut text, "integration_attempt_duration_seconds", "Duration of attempts.", ops, |op| {
         &op.attempt_seconds
     });
     counter(&mut text, "integration_retries_total", "Attempts after the first.", ops, |op| op.retries);
-    counter(&mut text, "integration_hedges_total", "Second attempts sent for slow first ones.", ops, |op| op.hedges);
+    counter(&mut text, "integration_hedges_total", "Second attempts sent for slow first ones.", ops, |op| {
+        op.hedges
+    });
     waits(&mut text, ops);
     text
 }
@@ -292,7 +298,10 @@ fn requests_total(text: &mut String, ops: &[OpSnapshot]) {
             let count: u64 = of_provider.map(|op| op.calls[index]).sum();
             if count > 0 {
                 let status = outcome_name(index);
-                let _ = writeln!(text, "integration_requests_total{{provider=\"{provider}\",status=\"{status}\"}} {count}");
+                let _ = writeln!(
+                    text,
+                    "integration_requests_total{{provider=\"{provider}\",status=\"{status}\"}} {count}"
+                );
             }
         }
     }
@@ -324,7 +333,13 @@ fn counter(text: &mut String, name: &str, help: &str, ops: &[OpSnapshot], read: 
     }
 }
 
-fn durations(text: &mut String, name: &str, help: &str, ops: &[OpSnapshot], read: fn(&OpSnapshot) -> &Histogram) {
+fn durations(
+    text: &mut String,
+    name: &str,
+    help: &str,
+    ops: &[OpSnapshot],
+    read: fn(&OpSnapshot) -> &Histogram,
+) {
     head(text, name, help, "histogram");
     for op in ops {
         let histogram = read(op);
@@ -407,9 +422,23 @@ pub(crate) fn call_failed(span: &tracing::Span, error: &Error, took: Duration) {
     let (effect, attempt) = (error.effect().as_str(), error.attempts());
     let _entered = span.enter();
     if is_verdict(error.kind()) {
-        tracing::debug!(provider.id = error.provider(), op.name = error.operation(), effect, attempt, duration_ms, "call refused: {error}");
+        tracing::debug!(
+            provider.id = error.provider(),
+            op.name = error.operation(),
+            effect,
+            attempt,
+            duration_ms,
+            "call refused: {error}"
+        );
     } else {
-        tracing::warn!(provider.id = error.provider(), op.name = error.operation(), effect, attempt, duration_ms, "call failed: {error}");
+        tracing::warn!(
+            provider.id = error.provider(),
+            op.name = error.operation(),
+            effect,
+            attempt,
+            duration_ms,
+            "call failed: {error}"
+        );
     }
 }
 

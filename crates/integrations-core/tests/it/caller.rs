@@ -10,8 +10,9 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
 use integrations_core::pipeline::{Policy, Scope, Stages};
 use integrations_core::{
-    Authorize, Body, BodyStream, Caller, Classify, Clock, Effect, Endpoint, Error, ErrorKind, Exchange, IdempotencyKey,
-    Op, Payload, Req, Result, Safety, Skew, Transport, TransportError, TransportFailure, WireRequest, WireResponse,
+    Authorize, Body, BodyStream, Caller, Classify, Clock, Effect, Endpoint, Error, ErrorKind, Exchange,
+    IdempotencyKey, Op, Payload, Req, Result, Safety, Skew, Transport, TransportError, TransportFailure,
+    WireRequest, WireResponse,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
@@ -128,7 +129,10 @@ async fn a_delay_with_503_means_that_the_service_refused() {
     assert!(start.elapsed() >= Duration::from_secs(1));
     let transport = Scripted::new([reply(503, &[("retry-after", "3600")], "")]);
     let e = builder(transport.clone()).build().call(&ReadThing).await.unwrap_err();
-    assert_eq!((e.effect(), e.retry_after(), transport.sent()), (Effect::Rejected, Some(Duration::from_secs(3600)), 1));
+    assert_eq!(
+        (e.effect(), e.retry_after(), transport.sent()),
+        (Effect::Rejected, Some(Duration::from_secs(3600)), 1)
+    );
 }
 
 /// Errors in answers with status 200, as several vendors send them.
@@ -376,7 +380,8 @@ mod cache {
             bodies.push((response.body.clone(), response.header("cache-status").unwrap().to_owned()));
             sleep(Duration::from_secs(25)).await;
         }
-        let bodies: Vec<_> = bodies.iter().map(|(b, s)| format!("{} {s}", String::from_utf8_lossy(b))).collect();
+        let bodies: Vec<_> =
+            bodies.iter().map(|(b, s)| format!("{} {s}", String::from_utf8_lossy(b))).collect();
         assert_eq!(bodies[0], "1 integrations; fwd=miss");
         assert_eq!(bodies[1..3], ["1 integrations; hit", "1 integrations; hit"]);
         assert_eq!(bodies[3], "1 integrations; fwd=stale; fwd-status=304");
@@ -388,7 +393,9 @@ mod cache {
     #[tokio::test(start_paused = true)]
     async fn no_answer_crosses_from_one_user_to_another() {
         let setting = Setting::new([reply(200, &[("cache-control", "max-age=60")], "1")]);
-        for (tenant, credential) in [("a", ""), ("b", ""), ("a", "user-1"), ("a", "user-2"), ("a\u{0}", "user-1")] {
+        for (tenant, credential) in
+            [("a", ""), ("b", ""), ("a", "user-1"), ("a", "user-2"), ("a\u{0}", "user-1")]
+        {
             let before = setting.transport.sent();
             get(&setting.caller(tenant, credential)).await.unwrap();
             assert_eq!(setting.transport.sent(), before + 1, "{tenant} {credential}");
@@ -411,7 +418,8 @@ mod cache {
         let setting = Setting::new([reset(true)]);
         let transport = Arc::new(Slow(AtomicU32::new(0)));
         let pipeline = setting.stages.pipeline(Scope::new("acme", "demo_main"), Policy::default()).unwrap();
-        let caller = Caller::builder(base(), transport.clone(), pipeline).cache(setting.cache.clone()).build();
+        let caller =
+            Caller::builder(base(), transport.clone(), pipeline).cache(setting.cache.clone()).build();
         let spawn = || {
             let caller = caller.clone();
             tokio::spawn(async move { get(&caller).await })
@@ -448,7 +456,8 @@ mod cache {
                 assert_eq!(answer.header("cache-status"), Some("integrations; hit; detail=stale-if-error"));
             }
         }
-        let setting = Setting::new([reply(200, &[("cache-control", "max-age=60")], "1"), reply(404, &[], "")]);
+        let setting =
+            Setting::new([reply(200, &[("cache-control", "max-age=60")], "1"), reply(404, &[], "")]);
         let caller = setting.caller("acme", "");
         get(&caller).await.unwrap();
         sleep(Duration::from_secs(90)).await;

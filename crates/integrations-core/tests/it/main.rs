@@ -2,4 +2,3 @@
 
 mod caller;
 mod pipeline;
-mod telemetry;

@@ -1,4 +1,5 @@
 //! What an operator sees: one span per call with a child per attempt, waits with reasons, one log line per error.
+//! A binary of its own: `tracing` decides once per process whether a span is wanted, and tests beside these want none.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -58,18 +59,27 @@ async fn a_failing_call_is_one_span_with_a_child_per_attempt_and_one_log_line() 
     let lines = recorder.0.lock().unwrap().clone();
     let matching = |needle: &str| lines.iter().filter(|l| l.contains(needle)).count();
     assert_eq!(matching("span integration.call in - otel.name=demo.read"), 1, "{lines:#?}");
-    assert_eq!(matching("span integration.attempt in integration.call otel.name=GET /things/{id}"), 3, "{lines:#?}");
+    assert_eq!(
+        matching("span integration.attempt in integration.call otel.name=GET /things/{id}"),
+        3,
+        "{lines:#?}"
+    );
     assert_eq!(matching("http.request.resend_count=2"), 1);
     assert_eq!(matching("reason=\"backoff\""), 2);
     assert_eq!(matching("WARN"), 1);
-    assert_eq!(matching("WARN in integration.call message=call failed: demo.read: unavailable: down"), 1, "{lines:#?}");
+    assert_eq!(
+        matching("WARN in integration.call message=call failed: demo.read: unavailable: down"),
+        1,
+        "{lines:#?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn tenants_never_become_labels() {
     let stages = Stages::new();
     for tenant in 0..1_000 {
-        let pipeline = stages.pipeline(Scope::new(format!("tenant-{tenant}"), "demo_main"), Policy::default()).unwrap();
+        let pipeline =
+            stages.pipeline(Scope::new(format!("tenant-{tenant}"), "demo_main"), Policy::default()).unwrap();
         pipeline.run(&READ, None, |_| async { Ok(()) }).await.unwrap();
     }
     let text = stages.metrics().prometheus();
