@@ -168,7 +168,8 @@ impl TlsConfig {
             return Err(Error::config("the given client certificate holds no PEM certificate")
                 .with_hint("give PEM text that starts with `-----BEGIN CERTIFICATE-----`"));
         }
-        check_key(key).map_err(|what| Error::config(format!("the given client key {what}")).with_hint(KEY_HINT))?;
+        check_key(key)
+            .map_err(|what| Error::config(format!("the given client key {what}")).with_hint(KEY_HINT))?;
         self.identity =
             Some(ClientIdentity { chain: chain.into(), key: Arc::new(Zeroizing::new(key.to_vec())) });
         Ok(self)

@@ -50,7 +50,7 @@ impl EgressPolicy {
         self
     }
 
-    /// Allows exactly these ports.
+    /// Allows exactly these ports; an empty list allows every port.
     #[must_use]
     pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
         self.ports = ports.into_iter().collect();
@@ -287,6 +287,50 @@ impl Net {
                 (net.to_bits() ^ ip.to_bits()).checked_shr(host_bits).unwrap_or(0) == 0
             }
             _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The ways to write an IPv4 address as an IPv6 address that reaches it.
+    fn embedded(v4: Ipv4Addr) -> [Ipv6Addr; 5] {
+        let bits = u128::from(v4.to_bits());
+        [
+            v4.to_ipv6_mapped(),
+            Ipv6Addr::from_bits(bits),
+            Ipv6Addr::from_bits(0xffff << 48 | bits),
+            Ipv6Addr::from_bits(0x64_ff9b << 96 | bits),
+            Ipv6Addr::from_bits(0x2002 << 112 | bits << 80),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_embedded_address_is_judged_as_the_one_inside(bits in 2u32..) {
+            let v4 = Ipv4Addr::from_bits(bits);
+            for v6 in embedded(v4) {
+                for policy in [EgressPolicy::new(), EgressPolicy::public_only()] {
+                    prop_assert_eq!(policy.check_address(v6.into()), policy.check_address(v4.into()), "{}", v6);
+                }
+            }
+        }
+
+        #[test]
+        fn every_address_of_an_excepted_network_passes(bits: u32, prefix in 0u8..=32) {
+            let net = Net(Ipv4Addr::from_bits(bits).into(), prefix);
+            let policy = EgressPolicy { nets: vec![net], ..EgressPolicy::public_only() };
+            let mask = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+            for inside in [bits | mask, bits & !mask] {
+                prop_assert_eq!(policy.check_address(Ipv4Addr::from_bits(inside).into()), Ok(()));
+            }
+            if let Some(flip) = 1u32.checked_shl(32 - u32::from(prefix)) {
+                prop_assert!(!net.contains(Ipv4Addr::from_bits(bits ^ flip).into()));
+            }
         }
     }
 }

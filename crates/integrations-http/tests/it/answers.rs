@@ -56,7 +56,7 @@ async fn a_silent_body_ends_with_the_idle_timeout() {
 
 #[tokio::test]
 async fn a_reader_that_takes_its_time_is_not_an_idle_server() {
-    let server = Server::answering(sized("", &[7; 200_000])).await;
+    let server = Server::answering(sized("", &vec![7; 200_000])).await;
     let idle = Duration::from_millis(20);
     let response = transport().send(get(&server.url("/")), exchange_with(idle)).await.unwrap();
     let Payload::Stream(mut stream) = response.into_body() else { panic!("200 kB are streamed") };
@@ -106,7 +106,7 @@ async fn contradicting_lengths_are_refused() {
 #[tokio::test]
 async fn a_hard_limit_ends_any_body() {
     for headers in ["content-length: 100000\r\n", ""] {
-        let server = Server::answering(ok(headers, &[7; 100_000])).await;
+        let server = Server::answering(ok(headers, &vec![7; 100_000])).await;
         let transport = builder().max_body(50_000).build().unwrap();
         let e = failure(&transport, get(&server.url("/"))).await;
         assert_eq!(e.failure(), TransportFailure::BadResponse);
@@ -116,7 +116,7 @@ async fn a_hard_limit_ends_any_body() {
 
 #[tokio::test]
 async fn the_length_stays_known_and_a_body_that_is_here_needs_no_stream() {
-    let large = Server::answering(sized("", &[7; 100_000])).await;
+    let large = Server::answering(sized("", &vec![7; 100_000])).await;
     let response = transport().send(get(&large.url("/")), exchange()).await.unwrap();
     let Payload::Stream(stream) = response.body() else { panic!("100 kB are streamed") };
     assert_eq!(stream.remaining(), Some(100_000));

@@ -226,6 +226,10 @@ async fn a_redirect_cannot_lead_inside() {
     let policy = || strict().allow_cidr("127.0.0.2/32").unwrap();
     let targets = LOOPBACK.iter().map(|t| t.replace("{}", &port.to_string())).chain([
         format!("//127.0.0.1:{port}/"),
+        format!("\\\\127.0.0.1:{port}\\"),
+        format!("http://%31%32%37.0.0.1:{port}/"),
+        format!("http://①②⑦.⓪.⓪.①:{port}/"),
+        format!("http://127。0。0。1:{port}/"),
         format!("http://inside.example:{port}/"),
         "http://169.254.169.254/latest/meta-data/".to_owned(),
     ]);

@@ -99,7 +99,7 @@ async fn an_answer_that_is_not_http_was_sent() {
 
 #[tokio::test]
 async fn too_many_header_lines_are_refused() {
-    let lines: String = (0..150).map(|n| format!("x-{n}: c4nary\r\n")).collect();
+    let lines = "x-line: c4nary\r\n".repeat(150);
     let server = Server::answering(format!("HTTP/1.1 200 OK\r\n{lines}\r\n")).await;
     let e = failure(&transport(), get(&server.url("/"))).await;
     assert_eq!((e.failure(), e.sent()), (TransportFailure::BadResponse, true));
@@ -248,6 +248,17 @@ async fn connections_are_reused_and_the_pool_can_be_switched_off() {
     }
 }
 
+struct Endless;
+impl Stream for Endless {
+    type Item = Result<Bytes, io::Error>;
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(Some(Ok(Bytes::from_static(&[7; 1000]))))
+    }
+}
+
 #[tokio::test]
 async fn an_early_answer_ends_a_long_upload() {
     let server = Server::raw(|mut stream| async move {
@@ -256,16 +267,6 @@ async fn an_early_answer_ends_a_long_upload() {
         std::future::pending::<()>().await;
     })
     .await;
-    struct Endless;
-    impl Stream for Endless {
-        type Item = Result<Bytes, io::Error>;
-        fn poll_next(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Self::Item>> {
-            std::task::Poll::Ready(Some(Ok(Bytes::from_static(&[7; 1000]))))
-        }
-    }
     let body = Body::Once(BodyStream::new(Endless, None));
     let transport = Arc::new(transport());
     let response =

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use http::Request;
+use integrations_core::tls::TlsConfig;
 use integrations_core::{Body, ErrorKind, TransportFailure};
-use integrations_http::{EgressPolicy, Proxy};
+use integrations_http::{EgressPolicy, HttpTransport, Proxy};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -130,4 +131,34 @@ async fn a_strict_policy_takes_a_proxy_only_by_name_and_by_leave() {
         assert_eq!((e.failure(), e.sent()), (TransportFailure::Forbidden, false), "{url}");
     }
     assert_eq!(heads.lock().unwrap().len(), 1);
+}
+
+/// Set in the process that plays the application.
+const CHILD: &str = "INTEGRATIONS_HTTP_TEST_CHILD";
+
+/// A company's network: the way out is a CONNECT proxy, and the certificates are of a private authority. The
+/// environment can only be set for another process, so this test runs itself.
+#[tokio::test]
+async fn the_environment_alone_gets_through_a_company_network() {
+    if std::env::var_os(CHILD).is_some() {
+        let transport = HttpTransport::builder().tls(TlsConfig::from_env().unwrap()).build().unwrap();
+        assert_eq!(send(&transport, get("https://service.test/")).await.unwrap().body(), b"fine");
+        return;
+    }
+    let authority = Authority::new();
+    let front = tunnel_to(Server::answering(FINE).await.addr, &authority, &[]).await;
+    let (proxy, heads) = proxy(front.addr, "200 OK").await;
+    let roots = std::env::temp_dir().join(format!("integrations-http-{}.pem", std::process::id()));
+    std::fs::write(&roots, authority.pem()).unwrap();
+
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child
+        .args(["--exact", "proxies::the_environment_alone_gets_through_a_company_network"])
+        .env_clear()
+        .envs([(CHILD, "1"), ("HTTPS_PROXY", &address(&proxy))])
+        .env("SSL_CERT_FILE", &roots);
+    let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
+    std::fs::remove_file(&roots).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(heads.lock().unwrap()[0].starts_with("connect service.test:443 "));
 }

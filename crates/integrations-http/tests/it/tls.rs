@@ -1,8 +1,14 @@
 //! Private authorities, client certificates, versions.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{Response, Version};
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use integrations_core::ErrorKind;
 use integrations_core::TransportFailure;
 use integrations_core::tls::{TlsConfig, TlsVersion};
@@ -173,5 +179,23 @@ fn unusable_settings_are_configuration_errors() {
         let e = builder().tls(tls.clone()).build().unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Config, "{tls:?}");
         assert!(!format!("{e:?}").contains("c4nary"), "{e:?}");
+    }
+}
+
+#[tokio::test]
+async fn http2_is_spoken_where_the_server_has_it_and_it_is_wanted() {
+    let inner = Server::raw(|stream| async move {
+        let service = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::new()))) });
+        let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+    })
+    .await;
+    let authority = Authority::new();
+    let front = tunnel_to(inner.addr, &authority, &[b"h2", b"http/1.1"]).await;
+    for (offered, expected) in [(true, Version::HTTP_2), (false, Version::HTTP_11)] {
+        let builder = builder().tls(authority.trusted()).resolve("service.test", front.addr);
+        let transport = builder.http2(offered).build().unwrap();
+        assert_eq!(send(&transport, get(URL)).await.unwrap().version(), expected);
     }
 }
