@@ -207,3 +207,57 @@ impl Idle {
         sleep.as_mut().poll(cx).map(|()| TransportError::idle(limit))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Duration = Duration::from_secs(5);
+
+    /// Two chunks, each after half the idle time, then silence.
+    struct Halting {
+        chunks: u32,
+        sleep: Pin<Box<Sleep>>,
+    }
+
+    impl Stream for Halting {
+        type Item = Result<Bytes, std::io::Error>;
+
+        fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            if self.chunks == 0 {
+                return Poll::Pending;
+            }
+            ready!(self.sleep.as_mut().poll(cx));
+            self.chunks -= 1;
+            self.sleep = Box::pin(tokio::time::sleep(IDLE / 2));
+            Poll::Ready(Some(Ok(Bytes::from_static(b"chunk"))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_idle_time_counts_per_chunk_and_only_while_somebody_waits() {
+        let halting = Halting { chunks: 2, sleep: Box::pin(tokio::time::sleep(IDLE / 2)) };
+        let body = reqwest::Body::wrap(BodyStream::new(halting, None));
+        let limits = Limits { idle: IDLE, on_wire: u64::MAX, inflated: usize::MAX };
+        let mut stream = BodyStream::new(Answer::new(body, limits), None);
+        assert_eq!(stream.chunk().await.unwrap().unwrap(), "chunk");
+        tokio::time::advance(IDLE * 10).await;
+        assert_eq!(stream.chunk().await.unwrap().unwrap(), "chunk");
+        tokio::time::advance(IDLE * 10).await;
+        let waited_from = Instant::now();
+        let error = *stream.chunk().await.unwrap().unwrap_err().downcast::<TransportError>().unwrap();
+        assert_eq!(error.failure(), TransportFailure::Timeout);
+        // tokio's timer rounds up to the next millisecond.
+        assert!((IDLE..IDLE + Duration::from_millis(2)).contains(&waited_from.elapsed()));
+        assert!(stream.chunk().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endless_idle_time_is_no_limit_and_no_panic() {
+        let halting = Halting { chunks: 1, sleep: Box::pin(tokio::time::sleep(Duration::from_hours(24))) };
+        let body = reqwest::Body::wrap(BodyStream::new(halting, None));
+        let limits = Limits { idle: Duration::MAX, on_wire: u64::MAX, inflated: usize::MAX };
+        let mut stream = BodyStream::new(Answer::new(body, limits), None);
+        assert_eq!(stream.chunk().await.unwrap().unwrap(), "chunk");
+    }
+}

@@ -6,7 +6,9 @@
 //! - It vets every address before it dials it ([`EgressPolicy`]): metadata services are always out of reach, and
 //!   [`EgressPolicy::public_only`] makes addresses that tenants give safe to call.
 //! - It bounds what it reads: idle time, length, decompressed size and ratio.
-//! - No URL, header or body is in its errors, its `Debug` or in what its dependencies log.
+//! - No URL, header or body is in its errors or its `Debug`, nor in what its dependencies log, even at TRACE. One
+//!   thing is a server's to say: h2 logs at DEBUG the text that a server puts into GOAWAY. Keep the target `h2`
+//!   below DEBUG where servers may echo what they were sent.
 //!
 //! ```
 //! use std::time::Duration;

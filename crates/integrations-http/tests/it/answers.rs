@@ -55,20 +55,6 @@ async fn a_silent_body_ends_with_the_idle_timeout() {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_its_time_is_not_an_idle_server() {
-    let server = Server::answering(sized("", &vec![7; 200_000])).await;
-    let idle = Duration::from_millis(20);
-    let response = transport().send(get(&server.url("/")), exchange_with(idle)).await.unwrap();
-    let Payload::Stream(mut stream) = response.into_body() else { panic!("200 kB are streamed") };
-    let mut length = 0;
-    while let Some(chunk) = stream.chunk().await {
-        length += chunk.unwrap().len();
-        std::thread::yield_now();
-    }
-    assert_eq!(length, 200_000);
-}
-
-#[tokio::test]
 async fn a_body_cut_short_is_an_error_however_it_is_framed() {
     let cuts = [
         ok("content-length: 100\r\n", b"c4nary"),
