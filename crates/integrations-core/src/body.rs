@@ -123,8 +123,10 @@ pub struct BodyStream {
 
 enum Chunks {
     Whole(Bytes),
-    Stream(SyncWrapper<Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>>),
+    Stream(SyncWrapper<BoxStream>),
 }
+
+type BoxStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 
 impl BodyStream {
     /// A body from a stream of chunks; `length` is its exact size in bytes when known.
@@ -169,18 +171,24 @@ impl BodyStream {
             return self;
         }
         let remaining = self.remaining;
-        let end = Instant::now().checked_add(total);
-        Self::new(Guarded { inner: self, idle, end, timer: None }, remaining)
+        let guarded =
+            Guarded { inner: self, idle, end: Instant::now().checked_add(total), timer: None, armed: false };
+        Self::new(guarded, remaining)
     }
 }
 
-/// A stream under an idle timeout and a deadline. One timer, made once the stream keeps us waiting.
+/// A stream under an idle timeout and a deadline. The idle time counts only while somebody waits: a slow reader is
+/// not an idle server. One timer, made once the stream keeps its reader waiting.
 struct Guarded {
     inner: BodyStream,
     idle: Duration,
     end: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    armed: bool,
 }
+
+/// What "no limit" comes to: a moment that fits into an `Instant`.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Stream for Guarded {
     type Item = Result<Bytes, BoxError>;
@@ -188,20 +196,20 @@ impl Stream for Guarded {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         if let Poll::Ready(next) = this.inner.poll_chunk(cx) {
-            this.timer = None;
+            this.armed = false;
             return Poll::Ready(next);
         }
-        let (idle, end) = (this.idle, this.end);
-        let timer = this.timer.get_or_insert_with(|| {
-            let by_idle = Instant::now() + idle;
-            Box::pin(sleep_until(end.map_or(by_idle, |end| by_idle.min(end))))
-        });
+        let by_idle = Instant::now() + this.idle.min(FAR);
+        let limit = this.end.map_or(by_idle, |end| by_idle.min(end));
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(limit)));
+        if !std::mem::replace(&mut this.armed, true) {
+            timer.as_mut().reset(limit);
+        }
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         this.inner = BodyStream::from(Bytes::new());
-        this.timer = None;
-        Poll::Ready(Some(Err(TransportError::idle(idle).into())))
+        Poll::Ready(Some(Err(TransportError::idle(this.idle).into())))
     }
 }
 
@@ -284,6 +292,62 @@ mod tests {
             assert!(stream.chunk().await.is_none());
         }
         assert!(Body::Once(BodyStream::from(Bytes::new())).try_clone().is_none());
+    }
+
+    const IDLE: Duration = Duration::from_secs(5);
+
+    /// Chunks, each after half the idle time, then silence.
+    struct Halting {
+        chunks: u32,
+        sleep: Pin<Box<Sleep>>,
+    }
+
+    impl Halting {
+        fn new(chunks: u32) -> BodyStream {
+            BodyStream::new(Self { chunks, sleep: Box::pin(tokio::time::sleep(IDLE / 2)) }, None)
+        }
+    }
+
+    impl Stream for Halting {
+        type Item = Result<Bytes, std::io::Error>;
+
+        fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            if self.chunks == 0 || self.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.chunks -= 1;
+            self.sleep = Box::pin(tokio::time::sleep(IDLE / 2));
+            Poll::Ready(Some(Ok(Bytes::from_static(b"chunk"))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_idle_time_counts_per_chunk_and_only_while_somebody_waits() {
+        let mut stream = Halting::new(2).guarded(IDLE, Duration::MAX);
+        for _ in 0..2 {
+            assert_eq!(stream.chunk().await.unwrap().unwrap(), "chunk");
+            tokio::time::advance(IDLE * 10).await;
+        }
+        let waited_from = Instant::now();
+        let error = stream.chunk().await.unwrap().unwrap_err();
+        assert!(error.to_string().contains("no data for 5s"), "{error}");
+        // tokio's timer rounds up to the next millisecond.
+        assert!((IDLE..IDLE + Duration::from_millis(2)).contains(&waited_from.elapsed()));
+        assert!(stream.chunk().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endless_idle_time_is_no_limit_and_no_panic() {
+        let mut stream = Halting::new(1).guarded(Duration::MAX, Duration::MAX);
+        assert_eq!(stream.chunk().await.unwrap().unwrap(), "chunk");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_with_the_time_of_its_call() {
+        let mut stream = Halting::new(u32::MAX).guarded(IDLE, IDLE * 3);
+        let from = Instant::now();
+        while stream.chunk().await.is_some_and(|chunk| chunk.is_ok()) {}
+        assert!(from.elapsed() < IDLE * 3 + Duration::from_millis(2), "{:?}", from.elapsed());
     }
 
     #[test]

@@ -27,20 +27,26 @@ impl Visit for Fields {
     }
 }
 
+impl Recorder {
+    fn write(&self, line: String) {
+        self.0.lock().expect("no writer panics").push(line);
+    }
+}
+
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields(String::new());
         attributes.record(&mut fields);
         let parent = context.span(id).and_then(|s| s.parent().map(|p| p.name())).unwrap_or("-");
         let line = format!("span {} in {parent}{}", attributes.metadata().name(), fields.0);
-        self.0.lock().unwrap().push(line);
+        self.write(line);
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields(String::new());
         event.record(&mut fields);
         let span = context.event_span(event).map_or("-", |s| s.name());
-        self.0.lock().unwrap().push(format!("{} in {span}{}", event.metadata().level(), fields.0));
+        self.write(format!("{} in {span}{}", event.metadata().level(), fields.0));
     }
 }
 
