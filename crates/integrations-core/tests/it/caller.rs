@@ -210,8 +210,8 @@ async fn a_clock_that_is_off_costs_one_more_attempt() {
         let skew = Arc::new(Skew::default());
         let signer = Signer { clock: clock.clone(), skew: skew.clone() };
         let strict: fn(&Request<Bytes>) -> bool = |request| {
-            let signed: i64 = request.headers()["x-signed-at"].to_str().unwrap().parse().unwrap();
-            (signed - "2026-11-20T12:00:00Z".parse::<Timestamp>().unwrap().as_second()).abs() <= 5
+            let time: i64 = request.headers()["x-signed-at"].to_str().unwrap().parse().unwrap();
+            (time - "2026-11-20T12:00:00Z".parse::<Timestamp>().unwrap().as_second()).abs() <= 5
         };
         let server: Reply = Box::new(move |request| {
             let status = if strict(request) { 200 } else { 401 };

@@ -1,4 +1,6 @@
 //! Integration tests of core, in virtual time, through the public interface.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod caller;
 mod pipeline;
