@@ -4,6 +4,7 @@
 
 mod contestant;
 mod core_build;
+mod distance;
 mod machine;
 mod measure;
 mod ours;
@@ -37,9 +38,9 @@ fn main() -> Result<(), BoxError> {
         );
     }
     let plan = if options.quick { Plan::QUICK } else { Plan::FULL };
-    let outcomes = suite::run(plan)?;
+    let findings = suite::run(plan)?;
     let build = options.build.then(core_build::measure).transpose()?;
-    let report = Report { outcomes, build, rounds: plan.rounds, machine: Machine::this() };
+    let report = Report { findings, build, rounds: plan.rounds, machine: Machine::this() };
     let mut out = io::stdout().lock();
     report.write_table(&mut out)?;
     if options.json {

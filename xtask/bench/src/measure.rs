@@ -1,6 +1,6 @@
 //! One round of one contestant: what a call takes, and what it allocates.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ pub(crate) struct Figures {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     /// Share of the time for which the threads waited for their core because something else ran on it; `None` where
-    /// the system does not tell. Two threads that take turns do not contend.
+    /// the system does not tell.
     pub(crate) waited: Option<f64>,
 }
 
@@ -92,7 +92,7 @@ impl<C: Contestant> Bench for C {
 
     fn allocations(self: Arc<Self>, workers: &Workers) -> Result<f64, BoxError> {
         workers.run_first(move |runtime| {
-            let feed = &mut Feed::new(0, 1);
+            let feed = &mut Feed::new(0, 1, Arc::default());
             runtime.block_on(calls(&*self, feed, COUNTED))?;
             let once = counted(runtime, &*self, feed, COUNTED)?;
             let twice = counted(runtime, &*self, feed, 2 * COUNTED)?;
@@ -125,10 +125,10 @@ async fn attend<C: Contestant>(
     tenants: usize,
     plan: Plan,
 ) -> Result<Samples, BoxError> {
-    let feed = &mut Feed::new(index, tenants);
+    let feed = &mut Feed::new(index, tenants, Arc::clone(&party.beats[index]));
     let seat = party.sit(index);
     calls(contestant, feed, plan.warm_up).await?;
-    let samples = timed(contestant, feed, plan).await?;
+    let samples = timed(contestant, feed, &seat, plan).await?;
     seat.done();
     // The others are measured under the same load to their end, and the first thread carries the workers that
     // contestants have spawned on its runtime.
@@ -138,20 +138,26 @@ async fn attend<C: Contestant>(
     Ok(samples)
 }
 
-/// Batches timed as a whole by turns with batches timed call by call, so that both see the same weather.
-async fn timed<C: Contestant>(contestant: &C, feed: &mut Feed, plan: Plan) -> Result<Samples, BoxError> {
+/// Batches timed as a whole by turns with batches timed call by call, so that both see the same weather. What was
+/// timed while another thread of the party stood still is left out: nothing contended then.
+async fn timed<C: Contestant>(
+    contestant: &C,
+    feed: &mut Feed,
+    seat: &Seat<'_>,
+    plan: Plan,
+) -> Result<Samples, BoxError> {
     let clock = Clock::new();
     let own_cost = reading_cost(&clock);
     let mut samples = Samples::with_capacity(plan.calls);
-    let started = Instant::now();
-    let waited_before = waited();
-    while samples.calls.len() < plan.calls && started.elapsed() < plan.limit {
+    let (started, waited_before) = (Instant::now(), waited());
+    while samples.batches.is_empty() || samples.calls.len() < plan.calls && started.elapsed() < plan.limit {
+        let others = seat.others_beats();
         feed.fill(BATCH);
         let start = clock.raw();
         feed.send_all(contestant).await?;
-        let spent = clock.delta_as_nanos(start, clock.raw());
-        samples.batches.push(spent as f64 / BATCH as f64);
+        let batch = clock.delta_as_nanos(start, clock.raw());
 
+        let kept = samples.calls.len();
         feed.fill(BATCH);
         let mut sum = 0;
         for (tenant, request) in feed.batch.drain(..) {
@@ -161,6 +167,11 @@ async fn timed<C: Contestant>(contestant: &C, feed: &mut Feed, plan: Plan) -> Re
             samples.calls.push(clock.delta_as_nanos(start + own_cost, end.max(start + own_cost)) as f64);
         }
         feed.check(sum)?;
+        if seat.alone() || seat.others_beats() != others {
+            samples.batches.push(batch as f64 / BATCH as f64);
+        } else {
+            samples.calls.truncate(kept);
+        }
     }
     let waited = waited().zip(waited_before).map(|(after, before)| after.saturating_sub(before));
     samples.waited = waited.map(|waited| waited.as_secs_f64() / started.elapsed().as_secs_f64());
@@ -201,11 +212,12 @@ struct Feed {
     body: Bytes,
     random: Rng,
     batch: Vec<(usize, Request)>,
+    beat: Arc<Beat>,
 }
 
 impl Feed {
     /// For one thread: its keys are its own, and so is the reference count of its body.
-    fn new(thread: usize, tenants: usize) -> Self {
+    fn new(thread: usize, tenants: usize, beat: Arc<Beat>) -> Self {
         Self {
             next_key: (thread as u64) << 48,
             expected: 0,
@@ -213,10 +225,12 @@ impl Feed {
             body: Bytes::from(vec![b'x'; 64]),
             random: Rng::with_seed(thread as u64),
             batch: Vec::with_capacity(BATCH),
+            beat,
         }
     }
 
     fn fill(&mut self, count: usize) {
+        self.beat.0.fetch_add(1, Ordering::Relaxed);
         self.expected = 0;
         for _ in 0..count {
             self.next_key += 1;
@@ -283,9 +297,15 @@ pub(crate) fn quantile(samples: &mut [f64], share: f64) -> f64 {
     *samples.select_nth_unstable_by(index, f64::total_cmp).1
 }
 
+/// Grows with each batch of one thread; on a cache line of its own (two, as the prefetcher takes them).
+#[derive(Default)]
+#[repr(align(128))]
+struct Beat(AtomicU64);
+
 /// Threads that start together and end in order: the first one leaves last.
 struct Party {
     barrier: Barrier,
+    beats: Vec<Arc<Beat>>,
     first_done: AtomicBool,
     others: AtomicUsize,
 }
@@ -294,6 +314,7 @@ impl Party {
     fn new(threads: usize) -> Self {
         Self {
             barrier: Barrier::new(threads),
+            beats: (0..threads).map(|_| Arc::default()).collect(),
             first_done: AtomicBool::new(false),
             others: AtomicUsize::new(threads - 1),
         }
@@ -301,25 +322,34 @@ impl Party {
 
     fn sit(&self, index: usize) -> Seat<'_> {
         self.barrier.wait();
-        Seat { party: self, first: index == 0 }
+        Seat { party: self, index }
     }
 }
 
 /// Left by drop, so that a failed thread does not keep the others waiting.
 struct Seat<'a> {
     party: &'a Party,
-    first: bool,
+    index: usize,
 }
 
 impl Seat<'_> {
+    fn alone(&self) -> bool {
+        self.party.beats.len() == 1
+    }
+
+    fn others_beats(&self) -> u64 {
+        let others = self.party.beats.iter().enumerate().filter(|(index, _)| *index != self.index);
+        others.map(|(_, beat)| beat.0.load(Ordering::Relaxed)).sum()
+    }
+
     fn done(&self) {
-        if self.first {
+        if self.index == 0 {
             self.party.first_done.store(true, Ordering::Release);
         }
     }
 
     fn others_go_on(&self) -> bool {
-        if self.first {
+        if self.index == 0 {
             self.party.others.load(Ordering::Acquire) > 0
         } else {
             !self.party.first_done.load(Ordering::Acquire)
@@ -329,7 +359,7 @@ impl Seat<'_> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        if self.first {
+        if self.index == 0 {
             self.done();
         } else {
             self.party.others.fetch_sub(1, Ordering::Release);
@@ -352,5 +382,25 @@ mod tests {
         ] {
             assert_eq!(quantile(&mut samples.clone(), share).to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_thread_sees_the_beats_of_the_others_and_not_its_own() {
+        let party = Party::new(2);
+        let seats = [0, 1].map(|index| Seat { party: &party, index });
+        Feed::new(1, 1, Arc::clone(&party.beats[1])).fill(BATCH);
+        assert_eq!(seats.each_ref().map(Seat::others_beats), [1, 0]);
+        assert!(!seats[0].alone());
+    }
+
+    #[test]
+    fn the_first_thread_goes_on_until_the_others_have_left() {
+        let party = Party::new(2);
+        let [first, second] = [0, 1].map(|index| Seat { party: &party, index });
+        assert!(first.others_go_on() && second.others_go_on());
+        first.done();
+        assert!(first.others_go_on() && !second.others_go_on());
+        drop(second);
+        assert!(!first.others_go_on());
     }
 }

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::core_build::CoreBuild;
 use crate::machine::Machine;
-use crate::measure::mean;
+use crate::measure::{mean, quantile};
 use crate::ours::WIRED;
-use crate::suite::{Cell, Outcome, Role, Summary};
+use crate::suite::{Cell, Findings, Outcome, Role, Summary};
 
 /// Cells with the part of their JSON names before and after the figure.
 const JSON_NAMES: [(Cell, &str, &str); 6] = [
@@ -21,7 +21,7 @@ const JSON_NAMES: [(Cell, &str, &str); 6] = [
 ];
 
 pub(crate) struct Report {
-    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) findings: Findings,
     pub(crate) build: Option<CoreBuild>,
     pub(crate) rounds: u32,
     pub(crate) machine: Machine,
@@ -33,11 +33,11 @@ impl Report {
         line.insert("bench".into(), json!("pipeline"));
         line.insert("wired".into(), json!(WIRED));
         for (role, prefix) in [(Role::Bare, "bare_"), (Role::Ours, "ours_")] {
-            for outcome in self.outcomes.iter().filter(|outcome| outcome.role == role) {
+            for outcome in self.findings.outcomes.iter().filter(|outcome| outcome.role == role) {
                 line.extend(figures(outcome, prefix));
             }
         }
-        for outcome in self.outcomes.iter().filter(|outcome| outcome.role == Role::Ours) {
+        for outcome in self.findings.outcomes.iter().filter(|outcome| outcome.role == Role::Ours) {
             line.insert("ours_stages".into(), json!(outcome.stages));
             line.extend(self.difference(outcome, "ours_"));
         }
@@ -48,6 +48,8 @@ impl Report {
         line.insert("core_rebuild_s".into(), json!(self.build.map(|build| tenths(build.rebuild_s))));
         line.insert("runs".into(), json!(self.rounds));
         line.insert("machine".into(), json!(self.machine));
+        line.insert("core_to_core_ns".into(), json!(self.distances()));
+        line.insert("two_threads_at".into(), json!(self.findings.distance));
         line.insert("waited_share".into(), json!(self.waited(1).map(thousandths)));
         line.insert("waited_share_2_threads".into(), json!(self.waited(2).map(thousandths)));
         Value::Object(line)
@@ -55,11 +57,17 @@ impl Report {
 
     /// How far other programs disturbed the figures.
     fn waited(&self, threads: usize) -> Option<f64> {
-        mean(self.outcomes.iter().filter_map(|outcome| outcome.waited(threads)))
+        mean(self.findings.outcomes.iter().filter_map(|outcome| outcome.waited(threads)))
+    }
+
+    /// Minimum, median and maximum of the distance between the cores.
+    fn distances(&self) -> [f64; 3] {
+        [0.0, 0.5, 1.0].map(|share| tenths(quantile(&mut self.findings.distances.clone(), share)))
     }
 
     fn list(&self, role: Role) -> Value {
-        self.outcomes
+        self.findings
+            .outcomes
             .iter()
             .filter(|outcome| outcome.role == role)
             .map(|outcome| self.entry(outcome))
@@ -87,7 +95,7 @@ impl Report {
     }
 
     fn over(&self, outcome: &Outcome, cell: Cell) -> Option<f64> {
-        let floor = self.outcomes.iter().find(|floor| floor.name == outcome.over)?;
+        let floor = self.findings.outcomes.iter().find(|floor| floor.name == outcome.over)?;
         Some(outcome.get(cell)?.call - floor.get(cell)?.call)
     }
 
@@ -105,13 +113,20 @@ impl Report {
             self.write_cells(out, cells)?;
         }
         writeln!(out)?;
-        for outcome in &self.outcomes {
+        for outcome in &self.findings.outcomes {
             writeln!(out, "{}: stages {}; over {}", outcome.name, outcome.stages, outcome.over)?;
         }
         let [one, two] = [1, 2].map(|threads| 100.0 * self.waited(threads).unwrap_or_default());
         writeln!(
             out,
             "\nThe threads waited for their core {one:.1} % of the time alone, {two:.1} % as two."
+        )?;
+        let [min, median, max] = self.distances();
+        let at =
+            self.findings.distance.map_or("mixed".into(), |distance| format!("{distance:?}").to_lowercase());
+        writeln!(
+            out,
+            "A cache line took {median} ns from core to core ({min}-{max}); two threads: {at} rounds."
         )?;
         if !WIRED {
             writeln!(out, "\nours: NOT WIRED YET, the figures are the bare service's")?;
@@ -131,7 +146,7 @@ impl Report {
         writeln!(out, "\n{:30} | {:46} | {:46}", "", cells[0].title(), cells[1].title())?;
         writeln!(out, "{:30}{columns}{columns}", "")?;
         let measured = |outcome: &&Outcome| cells.iter().any(|cell| outcome.get(*cell).is_some());
-        for outcome in self.outcomes.iter().filter(measured) {
+        for outcome in self.findings.outcomes.iter().filter(measured) {
             writeln!(
                 out,
                 "{:30}{}{}",
@@ -187,7 +202,7 @@ mod tests {
         let plan = Plan { calls: 32, warm_up: 32, many_tenants: 20, ..Plan::QUICK };
         let build = Some(CoreBuild { clean_s: 12.34, crates: 5, rebuild_s: 0.1 });
         let report =
-            Report { outcomes: suite::run(plan).unwrap(), build, rounds: 1, machine: Machine::this() };
+            Report { findings: suite::run(plan).unwrap(), build, rounds: 1, machine: Machine::this() };
         let line = report.json();
         assert!(!line.to_string().contains('\n'));
         for field in [

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::contestant::{Bare, BoxError, Contestant};
+use crate::distance::{self, Distance};
 use crate::measure::{Bench, Figures, Plan, mean, quantile};
 use crate::ours::{self, Ours};
 use crate::peers::by_hand::{self, ByHand, ByHandDyn};
@@ -122,8 +123,17 @@ impl Outcome {
     }
 }
 
+/// What was found of everyone.
+pub(crate) struct Findings {
+    pub(crate) outcomes: Vec<Outcome>,
+    /// What was found before each round of two threads, in nanoseconds.
+    pub(crate) distances: Vec<f64>,
+    /// The figures of two threads are from rounds at this distance; `None` when some contestant has none there.
+    pub(crate) distance: Option<Distance>,
+}
+
 /// Measures everyone, round by round.
-pub(crate) fn run(plan: Plan) -> Result<Vec<Outcome>, BoxError> {
+pub(crate) fn run(plan: Plan) -> Result<Findings, BoxError> {
     let workers = Workers::start()?;
     // Inside the runtime of the first worker, because some contestants spawn a task or make a timer.
     let entries = workers.run_first(move |runtime| {
@@ -140,7 +150,20 @@ pub(crate) fn run(plan: Plan) -> Result<Vec<Outcome>, BoxError> {
             trials[at].round(&workers, plan)?;
         }
     }
-    entries.iter().map(|entry| entry.outcome(&trials, &workers)).collect()
+    let distance = common_distance(&trials);
+    let outcomes =
+        entries.iter().map(|entry| entry.outcome(&trials, distance, &workers)).collect::<Result<_, _>>()?;
+    let distances =
+        trials.iter().flat_map(|trial| &trial.rounds).filter_map(|round| round.distance).collect();
+    Ok(Findings { outcomes, distances, distance })
+}
+
+/// The distance at which everyone has a round with two threads; the larger one if there are two.
+fn common_distance(trials: &[Trial]) -> Option<Distance> {
+    let two_threads = || trials.iter().filter(|trial| trial.cell.threads() == 2);
+    [Distance::Far, Distance::Near]
+        .into_iter()
+        .find(|distance| two_threads().all(|trial| trial.rounds.iter().any(|round| round.is_at(*distance))))
 }
 
 fn line_up(plan: Plan) -> Result<Vec<Entry>, BoxError> {
@@ -219,14 +242,19 @@ impl Entry {
         benches.into_iter().filter_map(trial).collect()
     }
 
-    fn outcome(&self, trials: &[Trial], workers: &Workers) -> Result<Outcome, BoxError> {
+    fn outcome(
+        &self,
+        trials: &[Trial],
+        distance: Option<Distance>,
+        workers: &Workers,
+    ) -> Result<Outcome, BoxError> {
         let own = trials.iter().filter(|trial| trial.contestant == self.name);
         Ok(Outcome {
             role: self.role,
             name: self.name,
             stages: self.stages,
             over: self.over,
-            cells: own.map(|trial| (trial.cell, Summary::of(&trial.rounds))).collect(),
+            cells: own.map(|trial| (trial.cell, trial.summary(distance))).collect(),
             allocations: Arc::clone(&self.ready).allocations(workers)?,
             pending_allocations: Arc::clone(&self.pending).allocations(workers)?,
         })
@@ -238,14 +266,36 @@ struct Trial {
     contestant: &'static str,
     cell: Cell,
     bench: Arc<dyn Bench>,
-    rounds: Vec<Figures>,
+    rounds: Vec<Round>,
 }
 
 impl Trial {
     fn round(&mut self, workers: &Workers, plan: Plan) -> Result<(), BoxError> {
+        let distance = (self.cell.threads() == 2).then(|| distance::measure(workers)).transpose()?;
         let bench = Arc::clone(&self.bench);
-        self.rounds.push(bench.round(workers, self.cell.threads(), self.cell.tenants(plan), plan)?);
+        let figures = bench.round(workers, self.cell.threads(), self.cell.tenants(plan), plan)?;
+        self.rounds.push(Round { figures, distance });
         Ok(())
+    }
+
+    /// Of all rounds, or with two threads of those at `distance`.
+    fn summary(&self, distance: Option<Distance>) -> Summary {
+        let fits =
+            |round: &&Round| distance.is_none_or(|wanted| round.distance.is_none() || round.is_at(wanted));
+        let rounds: Vec<Figures> = self.rounds.iter().filter(fits).map(|round| round.figures).collect();
+        Summary::of(&rounds)
+    }
+}
+
+struct Round {
+    figures: Figures,
+    /// Of the two cores, just before; `None` with one thread.
+    distance: Option<f64>,
+}
+
+impl Round {
+    fn is_at(&self, wanted: Distance) -> bool {
+        self.distance.map(Distance::of) == Some(wanted)
     }
 }
 
@@ -260,7 +310,7 @@ mod tests {
 
     #[test]
     fn everyone_is_measured_in_every_cell_of_his() {
-        let outcomes = run(TINY).unwrap();
+        let outcomes = run(TINY).unwrap().outcomes;
         let names: Vec<_> = outcomes.iter().map(|outcome| outcome.name).collect();
         for outcome in &outcomes {
             let with_tenants = [BARE, "ours", "hand-made"].contains(&outcome.name);
@@ -276,5 +326,28 @@ mod tests {
             assert!(outcome.allocations >= 1.0, "the boxed future of {} was not counted", outcome.name);
             assert!(names.contains(&outcome.over), "{} has no floor", outcome.name);
         }
+    }
+
+    #[test]
+    fn figures_of_two_threads_come_from_one_distance() {
+        let trial = |distances: [f64; 3]| Trial {
+            contestant: "one",
+            cell: Cell::ReadyTwoThreads,
+            bench: Arc::new(Bare::with_tenants(1)),
+            rounds: distances
+                .map(|ns| Round {
+                    figures: Figures { call: ns, p50: ns, p99: ns, waited: None },
+                    distance: Some(ns),
+                })
+                .into(),
+        };
+        let call = |trial: &Trial, distance| trial.summary(distance).call.to_string();
+        let (mixed, near) = (trial([20.0, 180.0, 22.0]), trial([20.0, 21.0, 22.0]));
+        assert_eq!(call(&mixed, Some(Distance::Far)), "180");
+        assert_eq!(call(&mixed, Some(Distance::Near)), "20");
+        assert_eq!(call(&mixed, None), "22");
+        assert_eq!(common_distance(&[trial([180.0, 20.0, 20.0]), mixed]), Some(Distance::Far));
+        assert_eq!(common_distance(&[trial([180.0, 20.0, 20.0]), near]), Some(Distance::Near));
+        assert_eq!(common_distance(&[trial([180.0; 3]), trial([20.0; 3])]), None);
     }
 }
