@@ -1,1 +1,348 @@
-//! Placeholder.
+//! A limit on calls in flight, shared fairly between tenants.
+//!
+//! Rules:
+//! - While nobody waits, a permit is one atomic exchange, whoever asks.
+//! - Once somebody waits, a permit that comes free goes to a waiter, never to a newcomer. Tenants with waiters take
+//!   turns: a turn is one permit, or `weight` of them; within a tenant, first come, first served. So a tenant with one
+//!   call waits for at most one turn of each other tenant, however many calls those have queued.
+//! - A waiter can be dropped at any time. If it had been given its permit already, that goes on to the next.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// Whose call it is, and how many permits a turn of theirs is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TenantKey {
+    id: u64,
+    weight: u32,
+}
+
+impl TenantKey {
+    /// A tenant with weight 1.
+    pub const fn new(id: u64) -> Self {
+        Self { id, weight: 1 }
+    }
+
+    /// Sets how many permits a turn is worth; at least 1. It takes effect from the tenant's next turn on.
+    #[must_use]
+    pub const fn weight(mut self, permits: u32) -> Self {
+        self.weight = if permits == 0 { 1 } else { permits };
+        self
+    }
+}
+
+impl From<u64> for TenantKey {
+    fn from(id: u64) -> Self {
+        Self::new(id)
+    }
+}
+
+/// Why there is no permit and will be none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refused {
+    /// As many calls wait as may wait.
+    QueueFull,
+    /// [`Concurrency::close`] was called.
+    Closed,
+}
+
+/// A limit on calls in flight.
+#[derive(Debug)]
+pub struct Concurrency {
+    /// Permits taken, and the flags [`QUEUED`] and [`CLOSED`].
+    state: AtomicU64,
+    limit: u32,
+    max_queue: u32,
+    /// Made when the first call has to wait.
+    queue: OnceLock<Box<Mutex<Queue>>>,
+}
+
+/// Somebody waits: a permit that comes free is not for the taking. Changes only while the queue is locked, and is set
+/// exactly while the queue holds somebody.
+const QUEUED: u64 = 1 << 32;
+/// No further permits.
+const CLOSED: u64 = 1 << 33;
+const TAKEN: u64 = QUEUED - 1;
+
+impl Concurrency {
+    /// At most `limit` calls in flight (at least 1) and `max_queue` waiting; with 0 nobody waits.
+    pub const fn new(limit: u32, max_queue: u32) -> Self {
+        let limit = if limit == 0 { 1 } else { limit };
+        Self { state: AtomicU64::new(0), limit, max_queue, queue: OnceLock::new() }
+    }
+
+    /// A permit, if one is free and nobody waits for it.
+    #[inline]
+    pub fn try_acquire(&self) -> Option<Permit<'_>> {
+        let free = |state: u64| (state < u64::from(self.limit)).then_some(state + 1);
+        // The flags are above the count, so that a state with a flag is above every limit.
+        self.state.fetch_update(AcqRel, Acquire, free).ok().map(|_| Permit { owner: self })
+    }
+
+    /// A permit, after waiting for it if need be. Safe to drop: a dropped waiter leaves nothing behind.
+    pub async fn acquire(&self, tenant: TenantKey) -> Result<Permit<'_>, Refused> {
+        if let Some(permit) = self.try_acquire() {
+            return Ok(permit);
+        }
+        match self.enter(tenant)? {
+            Entered::Free(permit) => Ok(permit),
+            Entered::Queued(waiting) => waiting.await,
+        }
+    }
+
+    /// Refuses all calls that wait and all that come. Permits already given stay valid.
+    pub fn close(&self) {
+        let mut queue = self.lock();
+        self.state.fetch_or(CLOSED, AcqRel);
+        let wakers = queue.take_wakers();
+        drop(queue);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Calls in flight now.
+    pub fn in_flight(&self) -> u32 {
+        (self.state.load(Acquire) & TAKEN) as u32
+    }
+
+    /// Calls that wait now.
+    pub fn queued(&self) -> u32 {
+        if self.queue.get().is_some() { self.lock().len } else { 0 }
+    }
+
+    /// The most calls in flight.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// The slow path: under the lock, either a permit came free meanwhile or [`QUEUED`] is set at a moment when all
+    /// were taken, so that whoever gives one back next looks into the queue.
+    fn enter(&self, tenant: TenantKey) -> Result<Entered<'_>, Refused> {
+        let mut queue = self.lock();
+        let full = queue.len >= self.max_queue;
+        let admit = |state: u64| {
+            if state < u64::from(self.limit) {
+                return Some(state + 1);
+            }
+            (state & CLOSED == 0 && !full).then_some(state | QUEUED)
+        };
+        match self.state.fetch_update(AcqRel, Acquire, admit) {
+            Ok(state) if state < u64::from(self.limit) => Ok(Entered::Free(Permit { owner: self })),
+            Ok(_) => {
+                let ticket = queue.push(tenant);
+                Ok(Entered::Queued(Waiting { owner: self, tenant: tenant.id, ticket: Some(ticket) }))
+            }
+            Err(state) if state & CLOSED != 0 => Err(Refused::Closed),
+            Err(_) => Err(Refused::QueueFull),
+        }
+    }
+
+    #[inline]
+    fn release(&self) {
+        let lower = |state: u64| (state & QUEUED == 0).then_some(state - 1);
+        if self.state.fetch_update(AcqRel, Acquire, lower).is_err() {
+            self.hand_on();
+        }
+    }
+
+    /// Gives a permit that comes free to the next waiter.
+    #[cold]
+    fn hand_on(&self) {
+        let mut queue = self.lock();
+        let closed = self.state.load(Acquire) & CLOSED != 0;
+        let next = if closed { None } else { queue.pop() };
+        if next.is_none() {
+            self.state.fetch_sub(1, AcqRel);
+        }
+        self.mark(&queue);
+        drop(queue);
+        if let Some(waker) = next.and_then(|waiter| waiter.waker) {
+            waker.wake();
+        }
+    }
+
+    /// Takes a waiter out of the queue; whether it was still there.
+    fn withdraw(&self, tenant: u64, ticket: u64) -> bool {
+        let mut queue = self.lock();
+        let waiter = queue.remove(tenant, ticket);
+        self.mark(&queue);
+        drop(queue);
+        waiter.is_some()
+    }
+
+    /// Clears [`QUEUED`] after the last waiter left.
+    fn mark(&self, queue: &Queue) {
+        if queue.len == 0 {
+            self.state.fetch_and(!QUEUED, AcqRel);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // The queue is consistent between any two statements that could panic: there are none but for lack of memory.
+        self.queue.get_or_init(Box::default).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Entered<'a> {
+    Free(Permit<'a>),
+    Queued(Waiting<'a>),
+}
+
+/// The right to one call in flight; given back when dropped.
+#[derive(Debug)]
+#[must_use = "the permit is given back as soon as it is dropped"]
+pub struct Permit<'a> {
+    owner: &'a Concurrency,
+}
+
+impl Drop for Permit<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.owner.release();
+    }
+}
+
+/// A place in the queue. The ticket is in the queue until the permit is granted, and only then.
+struct Waiting<'a> {
+    owner: &'a Concurrency,
+    tenant: u64,
+    /// `None` once the wait has ended.
+    ticket: Option<u64>,
+}
+
+impl<'a> Future for Waiting<'a> {
+    type Output = Result<Permit<'a>, Refused>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ticket = self.ticket.expect("a future that has ended is not polled again");
+        let owner = self.owner;
+        // Wakers are cloned and dropped outside the lock: that is foreign code, which may come back here.
+        let fresh = cx.waker().clone();
+        let mut queue = owner.lock();
+        let Some(waiter) = queue.get(self.tenant, ticket) else {
+            drop(queue);
+            self.ticket = None;
+            return Poll::Ready(Ok(Permit { owner }));
+        };
+        let stale = waiter.waker.replace(fresh);
+        let closed = owner.state.load(Acquire) & CLOSED != 0;
+        drop(queue);
+        drop(stale);
+        if !closed {
+            return Poll::Pending;
+        }
+        owner.withdraw(self.tenant, ticket);
+        self.ticket = None;
+        Poll::Ready(Err(Refused::Closed))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket
+            && !self.owner.withdraw(self.tenant, ticket)
+        {
+            // The permit was granted between the last poll and now.
+            self.owner.release();
+        }
+    }
+}
+
+/// The waiters, by tenant. Trees instead of linked lists: a waiter leaves from the middle of its line at any time, and a
+/// storm of cancellations must not be quadratic.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Tenants with waiters, and no others.
+    lines: BTreeMap<u64, Line>,
+    /// Whose turn it is: the number of a turn and the tenant's id.
+    turns: BTreeMap<u64, u64>,
+    /// The next number of a ticket or a turn.
+    next: u64,
+    len: u32,
+}
+
+#[derive(Debug)]
+struct Line {
+    turn: u64,
+    /// Permits left in this turn.
+    credit: u32,
+    weight: u32,
+    waiters: BTreeMap<u64, Waiter>,
+}
+
+#[derive(Debug, Default)]
+struct Waiter {
+    /// `None` until the future is polled for the first time.
+    waker: Option<Waker>,
+}
+
+impl Queue {
+    fn push(&mut self, tenant: TenantKey) -> u64 {
+        let (turn, ticket) = (self.next, self.next + 1);
+        self.next += 2;
+        let turns = &mut self.turns;
+        let line = self.lines.entry(tenant.id).or_insert_with(|| {
+            turns.insert(turn, tenant.id);
+            Line { turn, credit: tenant.weight, weight: tenant.weight, waiters: BTreeMap::new() }
+        });
+        line.weight = tenant.weight;
+        line.waiters.insert(ticket, Waiter::default());
+        self.len += 1;
+        ticket
+    }
+
+    /// Takes the next waiter out.
+    fn pop(&mut self) -> Option<Waiter> {
+        let tenant = *self.turns.first_key_value()?.1;
+        let line = self.lines.get_mut(&tenant)?;
+        let (_, waiter) = line.waiters.pop_first()?;
+        self.len -= 1;
+        line.credit -= 1;
+        if line.waiters.is_empty() {
+            self.leave(tenant);
+        } else if line.credit == 0 {
+            self.turns.remove(&line.turn);
+            line.turn = self.next;
+            line.credit = line.weight;
+            self.turns.insert(line.turn, tenant);
+            self.next += 1;
+        }
+        Some(waiter)
+    }
+
+    fn get(&mut self, tenant: u64, ticket: u64) -> Option<&mut Waiter> {
+        self.lines.get_mut(&tenant)?.waiters.get_mut(&ticket)
+    }
+
+    /// Takes one waiter out, if it is there.
+    fn remove(&mut self, tenant: u64, ticket: u64) -> Option<Waiter> {
+        let line = self.lines.get_mut(&tenant)?;
+        let waiter = line.waiters.remove(&ticket)?;
+        self.len -= 1;
+        if line.waiters.is_empty() {
+            self.leave(tenant);
+        }
+        Some(waiter)
+    }
+
+    fn leave(&mut self, tenant: u64) {
+        if let Some(line) = self.lines.remove(&tenant) {
+            self.turns.remove(&line.turn);
+        }
+    }
+
+    fn take_wakers(&mut self) -> Vec<Waker> {
+        self.lines
+            .values_mut()
+            .flat_map(|line| line.waiters.values_mut())
+            .filter_map(|waiter| waiter.waker.take())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,5 +2,7 @@
 
 pub mod adaptive;
 pub mod breaker;
+pub mod budget;
 pub mod concurrency;
+pub mod hedge;
 pub mod limiter;

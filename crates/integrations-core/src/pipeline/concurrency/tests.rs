@@ -1,0 +1,402 @@
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A future that is polled by hand.
+type Waiter<'a> = Pin<Box<dyn Future<Output = Result<Permit<'a>, Refused>> + 'a>>;
+
+fn waiter(limit: &Concurrency, tenant: impl Into<TenantKey>) -> Waiter<'_> {
+    let mut waiter: Waiter<'_> = Box::pin(limit.acquire(tenant.into()));
+    assert!(poll(&mut waiter).is_none(), "it has to wait");
+    waiter
+}
+
+fn poll<'a>(waiter: &mut Waiter<'a>) -> Option<Result<Permit<'a>, Refused>> {
+    match waiter.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => Some(result),
+        Poll::Pending => None,
+    }
+}
+
+fn assert_idle(limit: &Concurrency) {
+    assert_eq!((limit.in_flight(), limit.queued()), (0, 0));
+    let permits: Vec<_> = std::iter::from_fn(|| limit.try_acquire()).collect();
+    assert_eq!(permits.len(), limit.limit() as usize, "full capacity");
+    let queue = limit.lock();
+    assert!(queue.lines.is_empty() && queue.turns.is_empty());
+}
+
+#[test]
+fn it_is_small() {
+    assert!(size_of::<Concurrency>() <= 32, "{}", size_of::<Concurrency>());
+    assert_eq!(size_of::<Permit<'_>>(), 8);
+}
+
+#[test]
+fn the_limit_holds_without_waiting() {
+    let limit = Concurrency::new(2, 0);
+    let (first, _second) = (limit.try_acquire().expect("free"), limit.try_acquire().expect("free"));
+    assert!(limit.try_acquire().is_none());
+    drop(first);
+    assert!(limit.try_acquire().is_some());
+    assert_eq!(limit.in_flight(), 1);
+}
+
+#[test]
+fn a_full_queue_refuses_at_once() {
+    let limit = Concurrency::new(1, 2);
+    let permit = limit.try_acquire().expect("free");
+    let (first, _second) = (waiter(&limit, 1), waiter(&limit, 2));
+    let mut third: Waiter<'_> = Box::pin(limit.acquire(TenantKey::new(3)));
+    assert!(matches!(poll(&mut third), Some(Err(Refused::QueueFull))));
+    drop(first);
+    let _third = waiter(&limit, 3);
+    drop(permit);
+}
+
+#[test]
+fn nobody_passes_those_who_wait() {
+    let limit = Concurrency::new(1, 8);
+    let permit = limit.try_acquire().expect("free");
+    let mut first = waiter(&limit, 1);
+    drop(permit);
+    assert!(limit.try_acquire().is_none(), "the permit is the waiter's");
+    let mut newcomer = waiter(&limit, 2);
+    let permit = poll(&mut first).expect("granted").expect("open");
+    assert!(poll(&mut newcomer).is_none());
+    drop(permit);
+    drop(poll(&mut newcomer).expect("granted"));
+    assert_idle(&limit);
+}
+
+#[test]
+fn a_permit_given_to_a_dropped_waiter_goes_on() {
+    let limit = Concurrency::new(1, 8);
+    let permit = limit.try_acquire().expect("free");
+    let (first, second, mut third) = (waiter(&limit, 1), waiter(&limit, 1), waiter(&limit, 2));
+    drop(permit);
+    drop(first);
+    // Tenant 2's turn came when the first waiter of tenant 1 had got its permit.
+    let permit = poll(&mut third).expect("granted").expect("open");
+    drop(second);
+    drop(permit);
+    assert_idle(&limit);
+}
+
+#[test]
+fn closing_refuses_waiters_and_newcomers() {
+    let limit = Concurrency::new(1, 8);
+    let permit = limit.try_acquire().expect("free");
+    let (mut first, second) = (waiter(&limit, 1), waiter(&limit, 2));
+    limit.close();
+    assert!(matches!(poll(&mut first), Some(Err(Refused::Closed))));
+    assert!(limit.try_acquire().is_none());
+    let mut newcomer: Waiter<'_> = Box::pin(limit.acquire(TenantKey::new(3)));
+    assert!(matches!(poll(&mut newcomer), Some(Err(Refused::Closed))));
+    drop(permit);
+    assert_eq!((limit.in_flight(), limit.queued()), (0, 1));
+    drop(second);
+    assert_eq!(limit.queued(), 0);
+}
+
+#[test]
+fn a_permit_granted_before_closing_is_still_given() {
+    let limit = Concurrency::new(1, 8);
+    let permit = limit.try_acquire().expect("free");
+    let mut first = waiter(&limit, 1);
+    drop(permit);
+    limit.close();
+    drop(poll(&mut first).expect("granted").expect("before it closed"));
+    assert_eq!(limit.in_flight(), 0);
+}
+
+/// Runs `calls` (tenant, number of calls), each call 1 ms, one at a time; returns the tenants in order of service.
+async fn order_of_service(calls: &[(TenantKey, usize)]) -> Vec<u64> {
+    let limit = Rc::new(Concurrency::new(1, 10_000));
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let local = LocalSet::new();
+    let blocker = limit.try_acquire().expect("free");
+    for &(tenant, count) in calls {
+        for number in 0..count {
+            let (limit, order) = (Rc::clone(&limit), Rc::clone(&order));
+            local.spawn_local(async move {
+                let _permit = limit.acquire(tenant).await.expect("open");
+                order.borrow_mut().push((tenant.id, number));
+                sleep(MS).await;
+            });
+        }
+    }
+    local.run_until(sleep(MS)).await;
+    drop(blocker);
+    local.await;
+    assert_idle(&limit);
+    let order = order.borrow();
+    for &(tenant, _) in calls {
+        let numbers: Vec<_> = order.iter().filter(|(id, _)| *id == tenant.id).map(|(_, n)| *n).collect();
+        assert!(numbers.is_sorted(), "tenant {} is served in order: {numbers:?}", tenant.id);
+    }
+    order.iter().map(|(id, _)| *id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_tenant_waits_for_one_turn_of_a_loud_one() {
+    let order = order_of_service(&[(TenantKey::new(1), 100), (TenantKey::new(2), 1)]).await;
+    assert_eq!(order.len(), 101);
+    assert!(order.iter().position(|id| *id == 2).is_some_and(|turn| turn <= 1), "{order:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_tenants_take_turns() {
+    let tenants = [1, 2, 3].map(|id| (TenantKey::new(id), 20));
+    let order = order_of_service(&tenants).await;
+    assert_eq!(order, [1, 2, 3].repeat(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_weight_is_the_length_of_a_turn() {
+    let order =
+        order_of_service(&[(TenantKey::new(1), 4), (TenantKey::new(2).weight(3), 7), (TenantKey::new(3), 4)])
+            .await;
+    assert_eq!(order, [1, 2, 2, 2, 3, 1, 2, 2, 2, 3, 1, 2, 3, 1, 3]);
+}
+
+/// Need 16: a tenant that offers a hundred times as much must not slow another one down.
+#[tokio::test(start_paused = true)]
+async fn the_wait_of_a_quiet_tenant_does_not_grow_with_the_load_of_another() {
+    let limit = Rc::new(Concurrency::new(4, 10_000));
+    let local = LocalSet::new();
+    for _ in 0..400 {
+        let limit = Rc::clone(&limit);
+        local.spawn_local(async move {
+            let end = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < end {
+                let _permit = limit.acquire(1.into()).await.expect("open");
+                sleep(10 * MS).await;
+            }
+        });
+    }
+    let quiet = local.run_until(async {
+        let mut worst = Duration::ZERO;
+        for _ in 0..100 {
+            sleep(33 * MS).await;
+            let asked = Instant::now();
+            let _permit = limit.acquire(2.into()).await.expect("open");
+            worst = worst.max(asked.elapsed());
+        }
+        worst
+    });
+    let worst = quiet.await;
+    assert!(worst <= 10 * MS, "one call of the other tenant at most, not {worst:?}");
+    local.await;
+    assert_idle(&limit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_cancellations_leaves_nothing_behind() {
+    for seed in 0..20 {
+        let limit = Rc::new(Concurrency::new(3, 500));
+        let (local, peak, served) = (LocalSet::new(), Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let mut random = fastrand::Rng::with_seed(seed);
+        for _ in 0..400 {
+            let (limit, peak, served) = (Rc::clone(&limit), Rc::clone(&peak), Rc::clone(&served));
+            let tenant = TenantKey::new(random.u64(..7)).weight(random.u32(1..4));
+            let (starts, holds, patience) = (random.u64(..40), random.u64(..6), random.u64(..30));
+            local.spawn_local(async move {
+                sleep(starts as u32 * MS).await;
+                let call = async {
+                    let permit = limit.acquire(tenant).await.expect("open, and room for all");
+                    peak.set(limit.in_flight().max(peak.get()));
+                    sleep(holds as u32 * MS).await;
+                    served.set(served.get() + 1);
+                    drop(permit);
+                };
+                // Cancelled while waiting, while holding a permit, or in the very millisecond it is granted.
+                let _ = timeout(patience as u32 * MS, call).await;
+            });
+        }
+        local.await;
+        assert_eq!(peak.get(), 3, "seed {seed}");
+        assert!((20..380).contains(&served.get()), "seed {seed}: {served:?} of 400");
+        assert_idle(&limit);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_works_across_tasks() {
+    let limit: &'static Concurrency = Box::leak(Box::new(Concurrency::new(2, 100)));
+    let mut tasks = JoinSet::new();
+    for tenant in 0..50 {
+        tasks.spawn(async move {
+            let _permit = limit.acquire(tenant.into()).await.expect("open");
+            sleep(MS).await;
+        });
+    }
+    let start = Instant::now();
+    tasks.join_all().await;
+    assert_eq!(start.elapsed(), 25 * MS);
+    assert_idle(limit);
+}
+
+#[test]
+fn threads_keep_the_limit_and_lose_no_permit() {
+    const LIMIT: u32 = 2;
+    let limit = Concurrency::new(LIMIT, 1_000);
+    let (active, served) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for seed in 0..4 {
+            let (limit, active, served) = (&limit, &active, &served);
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+                let mut random = fastrand::Rng::with_seed(seed);
+                for _ in 0..5_000 {
+                    let mut call = Box::pin(limit.acquire(TenantKey::new(seed)));
+                    let waker = Waker::noop();
+                    if random.bool() && call.as_mut().poll(&mut Context::from_waker(waker)).is_pending() {
+                        continue;
+                    }
+                    drop(call);
+                    let _permit = runtime.block_on(limit.acquire(TenantKey::new(seed))).expect("open");
+                    assert!(active.fetch_add(1, SeqCst) < LIMIT as usize);
+                    thread::yield_now();
+                    active.fetch_sub(1, SeqCst);
+                    served.fetch_add(1, SeqCst);
+                }
+            });
+        }
+    });
+    assert!(served.into_inner() > 5_000);
+    assert_idle(&limit);
+}
+
+// ---- against a plain model --------------------------------------------------------------------------------------
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Ask(u64),
+    /// Polls all waiters and checks who has been granted.
+    Look,
+    Release(usize),
+    Cancel(usize),
+}
+
+/// Round robin over queues in plain lists: tenants in order of their turn, each with its waiters.
+#[derive(Default)]
+struct Model {
+    in_flight: usize,
+    ring: VecDeque<(u64, u64, VecDeque<u64>)>,
+    granted: Vec<u64>,
+}
+
+fn weight(tenant: u64) -> u32 {
+    tenant as u32 + 1
+}
+
+impl Model {
+    fn ask(&mut self, limit: usize, tenant: u64, id: u64) {
+        if self.ring.is_empty() && self.in_flight < limit {
+            self.in_flight += 1;
+            self.granted.push(id);
+        } else if let Some((_, _, line)) = self.ring.iter_mut().find(|(t, ..)| *t == tenant) {
+            line.push_back(id);
+        } else {
+            self.ring.push_back((tenant, u64::from(weight(tenant)), [id].into()));
+        }
+    }
+
+    fn free_one(&mut self) {
+        let Some((tenant, credit, mut line)) = self.ring.pop_front() else {
+            self.in_flight -= 1;
+            return;
+        };
+        self.granted.extend(line.pop_front());
+        match (line.is_empty(), credit) {
+            (true, _) => {}
+            (false, 1) => self.ring.push_back((tenant, u64::from(weight(tenant)), line)),
+            (false, _) => self.ring.push_front((tenant, credit - 1, line)),
+        }
+    }
+
+    fn cancel(&mut self, id: u64) {
+        if let Some(at) = self.granted.iter().position(|granted| *granted == id) {
+            self.granted.swap_remove(at);
+            self.free_one();
+        }
+        self.ring.iter_mut().for_each(|(_, _, line)| line.retain(|waiting| *waiting != id));
+        self.ring.retain(|(_, _, line)| !line.is_empty());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #[test]
+    fn it_grants_in_the_order_of_the_model(limit in 1..4_u32, steps in prop::collection::vec(prop_oneof![
+        4 => (0..4_u64).prop_map(Step::Ask),
+        2 => Just(Step::Look),
+        3 => (0..64_usize).prop_map(Step::Release),
+        2 => (0..64_usize).prop_map(Step::Cancel),
+    ], 1..200)) {
+        let concurrency = Concurrency::new(limit, 1_000);
+        let mut model = Model::default();
+        let mut waiters: Vec<(u64, Waiter<'_>)> = Vec::new();
+        let mut held: HashMap<u64, Permit<'_>> = HashMap::new();
+        let mut order: Vec<u64> = Vec::new();
+        for (id, step) in (0..).zip(steps) {
+            match step {
+                Step::Ask(tenant) => {
+                    model.ask(limit as usize, tenant, id);
+                    let key = TenantKey::new(tenant).weight(weight(tenant));
+                    let mut waiter: Waiter<'_> = Box::pin(concurrency.acquire(key));
+                    match poll(&mut waiter) {
+                        Some(permit) => {
+                            held.insert(id, permit.expect("open"));
+                            order.push(id);
+                        }
+                        None => waiters.push((id, waiter)),
+                    }
+                }
+                Step::Look => {
+                    waiters.retain_mut(|(id, waiter)| match poll(waiter) {
+                        Some(permit) => {
+                            held.insert(*id, permit.expect("open"));
+                            order.push(*id);
+                            false
+                        }
+                        None => true,
+                    });
+                    let mut expected = model.granted.clone();
+                    expected.sort_unstable();
+                    let mut got: Vec<_> = held.keys().copied().collect();
+                    got.sort_unstable();
+                    prop_assert_eq!(got, expected);
+                }
+                Step::Release(which) if !order.is_empty() => {
+                    let id = order.swap_remove(which % order.len());
+                    held.remove(&id);
+                    model.cancel(id);
+                }
+                Step::Cancel(which) if !waiters.is_empty() => {
+                    let (id, waiter) = waiters.swap_remove(which % waiters.len());
+                    drop(waiter);
+                    model.cancel(id);
+                }
+                Step::Release(_) | Step::Cancel(_) => {}
+            }
+            let waiting: usize = model.ring.iter().map(|(_, _, line)| line.len()).sum();
+            prop_assert_eq!((concurrency.in_flight() as usize, concurrency.queued() as usize), (model.in_flight, waiting));
+        }
+        drop((waiters, held));
+        assert_idle(&concurrency);
+    }
+}
