@@ -389,16 +389,13 @@ impl Breaker {
     /// One try at a slot; `None` when another thread changed something meanwhile.
     fn probe(&self, phase: Phase, now: u64) -> Option<Result<Pass, Blocked>> {
         let seen = self.probes.load(SeqCst);
-        if self.phase() != phase {
-            // `seen` may belong to a later phase.
-            return None;
-        }
         let probes = Probes::of(seen, phase.generation);
         let room = probes.leave_room(&self.policy);
         if !room && !phase.is_overdue(now) {
             return Some(Err(phase.blocked(phase.remaining(now))));
         }
-        // The deadline moves before the slot is taken: whoever then finds no slot also finds it not overdue.
+        // The deadline moves before the slot is taken: whoever then finds no slot also finds it not overdue. That it
+        // could be moved proves too that `seen` does not belong to a later phase.
         if !self.swap(phase, phase.until(deadline(now, self.policy.max_half_open_wait))) {
             return None;
         }

@@ -62,8 +62,8 @@ pub struct Concurrency {
     queue: OnceLock<Box<Mutex<Queue>>>,
 }
 
-/// Somebody waits: a permit that comes free is not for the taking. Changes only while the queue is locked, and is set
-/// exactly while the queue holds somebody.
+/// Somebody waits, or did when a permit last came free: the next one that comes free is not for the taking. Changes
+/// only while the queue is locked.
 const QUEUED: u64 = 1 << 32;
 /// No further permits.
 const CLOSED: u64 = 1 << 33;
@@ -158,7 +158,9 @@ impl Concurrency {
         if next.is_none() {
             self.state.fetch_sub(1, AcqRel);
         }
-        self.mark(&queue);
+        if queue.len == 0 {
+            self.state.fetch_and(!QUEUED, AcqRel);
+        }
         drop(queue);
         if let Some(waker) = next.and_then(|waiter| waiter.waker) {
             waker.wake();
@@ -167,18 +169,8 @@ impl Concurrency {
 
     /// Takes a waiter out of the queue; whether it was still there.
     fn withdraw(&self, tenant: u64, ticket: u64) -> bool {
-        let mut queue = self.lock();
-        let waiter = queue.remove(tenant, ticket);
-        self.mark(&queue);
-        drop(queue);
+        let waiter = self.lock().remove(tenant, ticket);
         waiter.is_some()
-    }
-
-    /// Clears [`QUEUED`] after the last waiter left.
-    fn mark(&self, queue: &Queue) {
-        if queue.len == 0 {
-            self.state.fetch_and(!QUEUED, AcqRel);
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

@@ -250,11 +250,23 @@ mod tests {
     fn halving_keeps_a_thin_tail() {
         // One call in ten is slow, and no two of these alike.
         let mut random = fastrand::Rng::with_seed(3);
-        let hedge = fed(
-            HedgePolicy::default(),
-            (0..20_000).map(|i| if i % 10 == 0 { random.u64(1_000..60_000) } else { 30 }),
-        );
-        assert!(delay(&hedge) > 1.0, "{}", delay(&hedge));
+        let hedge = HedgeDelay::default();
+        for call in 0..20_000 {
+            let millis = if call % 10 == 0 { random.u64(1_000..60_000) } else { 30 };
+            hedge.sample(Duration::from_millis(millis));
+            assert!(call < 100 || delay(&hedge) > 1.0, "call {call}: {}", delay(&hedge));
+        }
+    }
+
+    #[test]
+    fn only_one_thread_at_a_time_works_on_the_histogram() {
+        let hedge = HedgeDelay::default();
+        hedge.busy.store(true, Relaxed);
+        (0..300).for_each(|_| hedge.sample(Duration::from_millis(100)));
+        assert_eq!((hedge.delay(), hedge.samples.load(Relaxed)), (None, 300));
+        hedge.busy.store(false, Relaxed);
+        (0..REFRESH_EVERY).for_each(|_| hedge.sample(Duration::from_millis(100)));
+        assert!(hedge.delay().is_some() && hedge.samples.load(Relaxed) < MAX_SAMPLES);
     }
 
     #[test]
