@@ -769,7 +769,7 @@ impl TimeWindow {
             self.troubled.fetch_max(number + 1, AcqRel);
         }
         let troubled = self.troubled.load(Acquire);
-        (troubled + length > number + 1).then(|| self.tally(number))
+        (troubled > 0 && troubled + length > number + 1).then(|| self.tally(number))
     }
 
     fn tally(&self, number: u64) -> Tally {
