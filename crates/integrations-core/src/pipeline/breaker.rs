@@ -69,7 +69,7 @@ impl Default for BreakerPolicy {
             slow_after: Duration::MAX,
             open_for: Duration::from_secs(1),
             open_growth: 1,
-            open_cap: Duration::from_secs(60),
+            open_cap: Duration::from_mins(1),
             half_open_calls: 3,
             max_half_open_wait: Duration::from_millis(500),
         }
@@ -301,6 +301,7 @@ impl Breaker {
     /// Takes the outcome of the call that `pass` allowed, which took `took` (without waits of our own) and ended at
     /// `now`. Returns the change of state that it caused.
     #[inline]
+    #[expect(clippy::needless_pass_by_value, reason = "a pass is good for one report")]
     pub fn record(&self, pass: Pass, verdict: Verdict, took: Duration, now: u64) -> Option<Transition> {
         let phase = self.phase();
         if phase.generation != pass.generation {
@@ -388,16 +389,13 @@ impl Breaker {
     /// One try at a slot; `None` when another thread changed something meanwhile.
     fn probe(&self, phase: Phase, now: u64) -> Option<Result<Pass, Blocked>> {
         let seen = self.probes.load(SeqCst);
-        if self.phase() != phase {
-            // `seen` may belong to a later phase.
-            return None;
-        }
         let probes = Probes::of(seen, phase.generation);
         let room = probes.leave_room(&self.policy);
         if !room && !phase.is_overdue(now) {
             return Some(Err(phase.blocked(phase.remaining(now))));
         }
-        // The deadline moves before the slot is taken: whoever then finds no slot also finds it not overdue.
+        // The deadline moves before the slot is taken: whoever then finds no slot also finds it not overdue. That it
+        // could be moved proves too that `seen` does not belong to a later phase.
         if !self.swap(phase, phase.until(deadline(now, self.policy.max_half_open_wait))) {
             return None;
         }
@@ -771,7 +769,7 @@ impl TimeWindow {
             self.troubled.fetch_max(number + 1, AcqRel);
         }
         let troubled = self.troubled.load(Acquire);
-        (troubled + length > number + 1).then(|| self.tally(number))
+        (troubled > 0 && troubled + length > number + 1).then(|| self.tally(number))
     }
 
     fn tally(&self, number: u64) -> Tally {

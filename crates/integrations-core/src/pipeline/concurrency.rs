@@ -62,8 +62,8 @@ pub struct Concurrency {
     queue: OnceLock<Box<Mutex<Queue>>>,
 }
 
-/// Somebody waits: a permit that comes free is not for the taking. Changes only while the queue is locked, and is set
-/// exactly while the queue holds somebody.
+/// Somebody waits, or did when a permit last came free: the next one that comes free is not for the taking. Changes
+/// only while the queue is locked.
 const QUEUED: u64 = 1 << 32;
 /// No further permits.
 const CLOSED: u64 = 1 << 33;
@@ -158,27 +158,19 @@ impl Concurrency {
         if next.is_none() {
             self.state.fetch_sub(1, AcqRel);
         }
-        self.mark(&queue);
+        if queue.len == 0 {
+            self.state.fetch_and(!QUEUED, AcqRel);
+        }
         drop(queue);
-        if let Some(Some(waker)) = next {
+        if let Some(waker) = next.and_then(|waiter| waiter.waker) {
             waker.wake();
         }
     }
 
     /// Takes a waiter out of the queue; whether it was still there.
     fn withdraw(&self, tenant: u64, ticket: u64) -> bool {
-        let mut queue = self.lock();
-        let waker = queue.remove(tenant, ticket);
-        self.mark(&queue);
-        drop(queue);
-        waker.is_some()
-    }
-
-    /// Clears [`QUEUED`] after the last waiter left.
-    fn mark(&self, queue: &Queue) {
-        if queue.len == 0 {
-            self.state.fetch_and(!QUEUED, AcqRel);
-        }
+        let waiter = self.lock().remove(tenant, ticket);
+        waiter.is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -223,12 +215,12 @@ impl<'a> Future for Waiting<'a> {
         // Wakers are cloned and dropped outside the lock: that is foreign code, which may come back here.
         let fresh = cx.waker().clone();
         let mut queue = owner.lock();
-        let Some(waker) = queue.waker(self.tenant, ticket) else {
+        let Some(waiter) = queue.get(self.tenant, ticket) else {
             drop(queue);
             self.ticket = None;
             return Poll::Ready(Ok(Permit { owner }));
         };
-        let stale = waker.replace(fresh);
+        let stale = waiter.waker.replace(fresh);
         let closed = owner.state.load(Acquire) & CLOSED != 0;
         drop(queue);
         drop(stale);
@@ -271,7 +263,13 @@ struct Line {
     /// Permits left in this turn.
     credit: u32,
     weight: u32,
-    waiters: BTreeMap<u64, Option<Waker>>,
+    waiters: BTreeMap<u64, Waiter>,
+}
+
+#[derive(Debug, Default)]
+struct Waiter {
+    /// `None` until the future is polled for the first time.
+    waker: Option<Waker>,
 }
 
 impl Queue {
@@ -284,16 +282,16 @@ impl Queue {
             Line { turn, credit: tenant.weight, weight: tenant.weight, waiters: BTreeMap::new() }
         });
         line.weight = tenant.weight;
-        line.waiters.insert(ticket, None);
+        line.waiters.insert(ticket, Waiter::default());
         self.len += 1;
         ticket
     }
 
-    /// Takes the next waiter out; `Some(None)` is one that was never polled.
-    fn pop(&mut self) -> Option<Option<Waker>> {
+    /// Takes the next waiter out.
+    fn pop(&mut self) -> Option<Waiter> {
         let tenant = *self.turns.first_key_value()?.1;
         let line = self.lines.get_mut(&tenant)?;
-        let (_, waker) = line.waiters.pop_first()?;
+        let (_, waiter) = line.waiters.pop_first()?;
         self.len -= 1;
         line.credit -= 1;
         if line.waiters.is_empty() {
@@ -305,22 +303,22 @@ impl Queue {
             self.turns.insert(line.turn, tenant);
             self.next += 1;
         }
-        Some(waker)
+        Some(waiter)
     }
 
-    fn waker(&mut self, tenant: u64, ticket: u64) -> Option<&mut Option<Waker>> {
+    fn get(&mut self, tenant: u64, ticket: u64) -> Option<&mut Waiter> {
         self.lines.get_mut(&tenant)?.waiters.get_mut(&ticket)
     }
 
     /// Takes one waiter out, if it is there.
-    fn remove(&mut self, tenant: u64, ticket: u64) -> Option<Option<Waker>> {
+    fn remove(&mut self, tenant: u64, ticket: u64) -> Option<Waiter> {
         let line = self.lines.get_mut(&tenant)?;
-        let waker = line.waiters.remove(&ticket)?;
+        let waiter = line.waiters.remove(&ticket)?;
         self.len -= 1;
         if line.waiters.is_empty() {
             self.leave(tenant);
         }
-        Some(waker)
+        Some(waiter)
     }
 
     fn leave(&mut self, tenant: u64) {
@@ -330,7 +328,11 @@ impl Queue {
     }
 
     fn take_wakers(&mut self) -> Vec<Waker> {
-        self.lines.values_mut().flat_map(|line| line.waiters.values_mut()).filter_map(Option::take).collect()
+        self.lines
+            .values_mut()
+            .flat_map(|line| line.waiters.values_mut())
+            .filter_map(|waiter| waiter.waker.take())
+            .collect()
     }
 }
 

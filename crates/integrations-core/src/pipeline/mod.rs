@@ -11,8 +11,6 @@ pub mod adaptive;
 pub mod breaker;
 pub mod budget;
 pub mod concurrency;
-mod flight;
-mod handle;
 pub mod hedge;
 pub mod limiter;
 mod policy;

@@ -377,6 +377,27 @@ fn a_time_window_forgets() {
 }
 
 #[test]
+fn a_success_can_be_the_call_that_opens_it() {
+    let policy = BreakerPolicy::default().window(Window::Time(Duration::from_secs(10))).min_calls(10);
+    for (last, opens) in [(9_999 * MS, true), (10_000 * MS, false)] {
+        let breaker = Breaker::new(policy.clone());
+        for _ in 0..9 {
+            pass_and_record(&breaker, Verdict::Failure, 0);
+        }
+        assert_eq!(pass_and_record(&breaker, Verdict::Success, last).is_some(), opens);
+    }
+}
+
+#[test]
+fn an_outcome_older_than_the_window_is_dropped() {
+    let window = TimeWindow::new(Duration::from_secs(10));
+    let failure = Outcome { failed: true, slow: false };
+    window.push(failure, 15_000 * MS);
+    window.push(failure, 5_000 * MS);
+    assert_eq!(window.push(failure, 15_000 * MS), Some(Tally { calls: 2, failed: 2, slow: 0 }));
+}
+
+#[test]
 fn slow_calls_open_it_too() {
     let slow = Duration::from_millis(100);
     let breaker = Breaker::new(BreakerPolicy::default().min_calls(4).slow(50, slow));
@@ -493,7 +514,7 @@ fn a_dead_service_opens_it_quickly() {
         for _ in 0..healthy_calls {
             pass_and_record(&breaker, Verdict::Success, 0);
         }
-        (1..).find(|_| pass_and_record(&breaker, Verdict::Failure, 0).is_some())
+        (1..1_000).find(|_| pass_and_record(&breaker, Verdict::Failure, 0).is_some())
     };
     assert_eq!(failures_until_open(0), Some(20));
     assert_eq!(failures_until_open(1_000), Some(23));
@@ -525,7 +546,7 @@ fn recovery(heals: u64, timeout: u64) -> u64 {
 #[test]
 fn a_healed_service_is_used_again_within_two_seconds() {
     for timeout in [1, 30, 400, 900, 1_000, 3_000, 10_000] {
-        for heals in (60_000..75_000).step_by(70) {
+        for heals in (20_000..32_000).step_by(70) {
             let took = recovery(heals, timeout);
             assert!(took < 2_000, "healed at {heals} ms, timeout {timeout} ms: closed after {took} ms");
         }
@@ -609,7 +630,7 @@ fn threads_never_share_a_slot_and_lose_none() {
     });
     assert!(granted.into_inner() > 1_000);
     for _ in 0..SLOTS {
-        std::mem::forget(breaker.admit(now).expect("all slots came back"));
+        assert!(breaker.admit(now).is_ok(), "all slots came back");
     }
     assert!(breaker.admit(now).is_err());
 }
@@ -622,7 +643,7 @@ fn threads_through_many_phases_leave_a_working_breaker() {
         .min_calls(4)
         .open_for(Duration::from_millis(2))
         .half_open_calls(SLOTS as u8)
-        .max_half_open_wait(Duration::from_secs(3_600));
+        .max_half_open_wait(Duration::from_hours(1));
     let breaker = Breaker::new(policy);
     let clock = AtomicU64::new(0);
     let active: Vec<AtomicUsize> = (0..1 << 18).map(|_| AtomicUsize::new(0)).collect();
