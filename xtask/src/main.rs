@@ -9,6 +9,7 @@
 use std::process::ExitCode;
 
 mod check;
+mod codegen;
 mod forward;
 mod metadata;
 mod process;
@@ -39,6 +40,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[step...]",
         about: "fmt, clippy, tidy, doc, deny, features, lines; without a step: all of them",
         run: check::run,
+    },
+    Command {
+        name: "codegen",
+        arguments: "[--check]",
+        about: "write what follows from every provider.toml; --check only compares",
+        run: codegen::run,
     },
     Command {
         name: "prove",

@@ -1,6 +1,6 @@
 //! Running other programs, most of all cargo.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use crate::{Outcome, workspace};
@@ -49,6 +49,28 @@ pub(crate) fn output(command: &mut Command) -> Outcome<String> {
         return Err(format!("`{}` failed ({})", shown(command), output.status));
     }
     String::from_utf8(output.stdout).map_err(|e| format!("`{}` did not print UTF-8: {e}", shown(command)))
+}
+
+/// `source` as rustfmt writes it with this workspace's settings.
+pub(crate) fn rustfmt(source: &str) -> Outcome<String> {
+    let failed =
+        |e: std::io::Error| format!("rustfmt could not be run (`rustup component add rustfmt`): {e}");
+    let mut child = Command::new("rustfmt")
+        .args(["--edition", "2024", "--quiet"])
+        .current_dir(workspace::root())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    // rustfmt reads all of its input before it writes, so this cannot block; dropping the pipe ends the input.
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(source.as_bytes()).map_err(failed)?;
+    }
+    let output = child.wait_with_output().map_err(failed)?;
+    if !output.status.success() {
+        return Err(format!("rustfmt refused generated code ({})", output.status));
+    }
+    String::from_utf8(output.stdout).map_err(|e| format!("rustfmt did not print UTF-8: {e}"))
 }
 
 /// Whether `cargo <subcommand> --version` works here.
