@@ -12,7 +12,9 @@ mod check;
 mod codegen;
 mod forward;
 mod metadata;
+mod new;
 mod process;
+mod release;
 mod rust_source;
 mod test;
 mod tidy;
@@ -48,6 +50,12 @@ const COMMANDS: &[Command] = &[
         run: codegen::run,
     },
     Command {
+        name: "new",
+        arguments: "<category> <provider>",
+        about: "write a provider that compiles, with one call and its tests",
+        run: new::run,
+    },
+    Command {
         name: "prove",
         arguments: "[name] [--json]",
         about: "run one proof in release; without a name: list them",
@@ -58,6 +66,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[name] [--json]",
         about: "run one benchmark in release; without a name: list them",
         run: forward::bench,
+    },
+    Command {
+        name: "release",
+        arguments: "--dry-run",
+        about: "check everything that is published and print the order; never publishes",
+        run: release::run,
     },
 ];
 

@@ -11,6 +11,7 @@ pub(super) fn has_block(text: &str) -> bool {
 }
 
 /// An empty block, with `comment` as the language's mark of a line comment.
+#[cfg(test)]
 pub(super) fn empty(comment: &str) -> String {
     format!("{comment} {BEGIN} (written by `cargo xtask codegen`)\n{comment} {END}\n")
 }

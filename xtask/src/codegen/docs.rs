@@ -78,9 +78,14 @@ fn sunsets(providers: &[&Provider]) -> String {
             Some((format!("{order} {}", provider.id()), [sunset, name, version, source]))
         })
         .collect();
+    if rows.is_empty() {
+        return heading("Sunsets") + "No provider is published yet.\n";
+    }
     rows.sort();
     let mut table = Table::new(&["sunset", "provider", "version (released)", "told by"]);
-    rows.into_iter().for_each(|(_, row)| table.row(row));
+    for (_, row) in rows {
+        table.row(row);
+    }
     format!(
         "{}The day on which a vendor stops to serve the version that we speak.\n\n{}",
         heading("Sunsets"),

@@ -475,7 +475,8 @@ impl<'a> Judge<'a> {
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
-fn is_kebab(text: &str) -> bool {
+/// Lower-case letters, digits and `-`, a letter first.
+pub(crate) fn is_kebab(text: &str) -> bool {
     starts_with_letter(text) && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::blocks;
 
-pub(super) const NOTES: &str = r#"id = "notes"
+pub(crate) const NOTES: &str = r#"id = "notes"
 name = "Notes"
 category = "example"
 status = "full"
@@ -70,11 +70,11 @@ key_lifetime_seconds = 86400
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A folder that is removed when the test ends.
-pub(super) struct Fixture(PathBuf);
+pub(crate) struct Fixture(PathBuf);
 
 impl Fixture {
     /// A workspace with these providers: category, module, text of `provider.toml`.
-    pub(super) fn new(providers: &[(&str, &str, &str)]) -> Self {
+    pub(crate) fn new(providers: &[(&str, &str, &str)]) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let root = std::env::temp_dir().join(format!("xtask-fixture-{}-{number}", std::process::id()));
         let fixture = Self(root);
@@ -95,17 +95,17 @@ impl Fixture {
         fixture
     }
 
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.0
     }
 
-    pub(super) fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.0.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    pub(super) fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.0.join(path)).unwrap()
     }
 }

@@ -4,7 +4,7 @@ mod blocks;
 mod docs;
 mod facts;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod lists;
 mod spec;
 mod umbrella;
@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::{Outcome, workspace};
 use facts::Provider;
+pub(crate) use facts::is_kebab as is_id;
 
 const MEND: &str = "cargo xtask codegen";
 
@@ -30,7 +31,7 @@ type Files = BTreeMap<PathBuf, String>;
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let root = workspace::root();
     match arguments {
-        [] => write(&root, &plan(&root)?),
+        [] => generate(&root),
         [flag] if flag == "--check" => {
             check(&root)?;
             println!("codegen: everything is up to date");
@@ -38,6 +39,11 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         }
         _ => Err("usage: cargo xtask codegen [--check]".to_owned()),
     }
+}
+
+/// Writes every generated file below `root` that is not what it should be.
+pub(crate) fn generate(root: &Path) -> Outcome {
+    write(root, &plan(root)?)
 }
 
 /// Fails with the names of the files that are not what `provider.toml` says.

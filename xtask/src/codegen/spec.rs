@@ -65,10 +65,7 @@ fn op_static(facts: &Facts, op: &Op) -> String {
     let statuses: Vec<String> = op.not_executed.iter().map(|status| status.as_ref().to_string()).collect();
     chain.list("not_executed", &statuses);
     let lifetime = op.key_lifetime_seconds.as_ref();
-    chain.call_some(
-        "key_lifetime",
-        lifetime.map(|s| format!("Duration::from_secs({})", grouped(*s.as_ref()))),
-    );
+    chain.call_some("key_lifetime", lifetime.map(|seconds| duration(*seconds.as_ref())));
     chain.flag("replays_failures", op.replays_failures.as_ref().is_some_and(|replays| *replays.as_ref()));
     format!("{}pub static {}: Op = {};\n", op_docs(op), constant(&op.name), chain.text)
 }
@@ -200,6 +197,15 @@ fn literal(word: &Word) -> String {
     format!("{:?}", word.as_ref())
 }
 
+/// In the largest unit that fits, as clippy asks for.
+fn duration(seconds: u64) -> String {
+    let (unit, size) = [("hours", 3600), ("mins", 60)]
+        .into_iter()
+        .find(|(_, size)| seconds > 0 && seconds.is_multiple_of(*size))
+        .unwrap_or(("secs", 1));
+    format!("Duration::from_{unit}({})", grouped(seconds / size))
+}
+
 /// A number with an underscore before each three digits.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -235,7 +241,7 @@ mod tests {
             "/// `GET /notes/{id}`: vendor page [Get a note](https://notes.example/docs/get-note).",
             "pub static GET_NOTE: Op =\n    Op::new(\"notes\", \"get_note\", Safety::Read)",
             ".cached()",
-            ".key_lifetime(Duration::from_secs(86_400))",
+            ".key_lifetime(Duration::from_hours(24))",
             ".released(2025, 1, 15)",
             ".sunset(2027, 6, 30)",
             "EnvVar::new(\"NOTES_TOKEN\", \"a personal token\").secret()",

@@ -81,8 +81,8 @@ fn dependency(category: &Category, version: &str) -> String {
 
 fn library(categories: &[&Category]) -> String {
     let modules: String = categories.iter().map(|category| re_export(category)).collect();
-    let lists: String =
-        categories.iter().map(|c| format!("{}\n{}::PROVIDERS,\n", condition(c), c.name)).collect();
+    let list = |category: &&Category| format!("{}\n{}::PROVIDERS", condition(category), category.name);
+    let lists = categories.iter().map(list).collect::<Vec<_>>().join(",\n");
     format!(
         "// {GENERATED}
 //! One interface per kind of outside service, with one resilience pipeline below.

@@ -20,7 +20,7 @@ pub static LIST_NOTES: Op =
 pub static CREATE_NOTE: Op = Op::new("notes", "create_note", Safety::Keyed)
     .http("POST", "/notes")
     .bucket("writes")
-    .key_lifetime(Duration::from_secs(86_400));
+    .key_lifetime(Duration::from_hours(24));
 
 /// `DELETE /notes/{id}`: vendor page [Delete a note](https://notes.example/docs/delete-note).
 pub static DELETE_NOTE: Op =
