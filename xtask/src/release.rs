@@ -124,13 +124,13 @@ mod tests {
         })
     }
 
-    fn metadata(packages: Vec<serde_json::Value>) -> Metadata {
+    fn metadata(packages: &[serde_json::Value]) -> Metadata {
         serde_json::from_value(serde_json::json!({"packages": packages})).unwrap()
     }
 
     #[test]
     fn dependencies_come_first_and_private_packages_not_at_all() {
-        let metadata = metadata(vec![
+        let metadata = metadata(&[
             package("a-umbrella", &[("m-music", None), ("z-core", None)], true),
             package("m-music", &[("z-core", None), ("testkit", Some("dev"))], true),
             package("testkit", &[("m-music", None)], true),
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_circle_is_reported() {
-        let metadata = metadata(vec![package("a", &[("b", None)], true), package("b", &[("a", None)], true)]);
+        let metadata = metadata(&[package("a", &[("b", None)], true), package("b", &[("a", None)], true)]);
         assert!(publish_order(&metadata).unwrap_err().contains("circle"));
     }
 
@@ -153,7 +153,7 @@ mod tests {
         broken["description"] = serde_json::Value::Null;
         broken["license"] = serde_json::Value::Null;
         broken["manifest_path"] = serde_json::json!("/nowhere/Cargo.toml");
-        let metadata = metadata(vec![broken, package("xtask", &[], false), package("good", &[], true)]);
+        let metadata = metadata(&[broken, package("xtask", &[], false), package("good", &[], true)]);
         let found = faults(&metadata.packages[0], &metadata, "## 0.2.0\n").join("\n");
         for part in [
             "no description",

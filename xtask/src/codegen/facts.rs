@@ -501,7 +501,7 @@ mod tests {
         assert!(NOTES.contains(from), "the fixture has no `{from}`");
         let fixture = Fixture::new(&[("example", "notes", &NOTES.replacen(from, to, 1))]);
         let folder = fixture.root().join("crates/integrations-example/src/notes");
-        Provider::load(fixture.root(), &folder).map(|_| String::new()).unwrap_or_else(|e| e)
+        Provider::load(fixture.root(), &folder).map_or_else(|e| e, |_| String::new())
     }
 
     #[test]

@@ -7,11 +7,12 @@ use integrations_example::notes::{classify, spec};
 use integrations_example::{NewNote, NoteId, PROVIDERS};
 
 fn base() -> Uri {
-    spec::SPEC.host("production").unwrap().parse().unwrap()
+    spec::SPEC.hosts[0].url.parse().expect("the first host is an address")
 }
 
 fn answer(op: &'static Op, status: u16, body: &'static str) -> WireResponse {
-    WireResponse::new(op, StatusCode::from_u16(status).unwrap(), HeaderMap::new(), body)
+    let status = StatusCode::from_u16(status).expect("the tests name statuses that exist");
+    WireResponse::new(op, status, HeaderMap::new(), body)
 }
 
 fn line(request: &WireRequest) -> String {
