@@ -91,6 +91,8 @@ pub(crate) struct Watched {
 /// Runs `command`, passing both of its streams on line by line, and keeps what it printed.
 pub(crate) fn watch(command: &mut Command) -> Outcome<Watched> {
     println!("$ {}", shown(command));
+    // What is read by a program has no colours, whatever the environment asks for.
+    command.env("CARGO_TERM_COLOR", "never");
     let failed = |e: std::io::Error| format!("a command could not be run: {e}");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     let stderr = child.stderr.take();

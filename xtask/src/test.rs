@@ -32,7 +32,14 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
 fn nextest() -> Outcome<Counts> {
     let command = [&["nextest", "run", "--no-tests=pass"], SELECTION].concat();
     let watched = process::watch(&mut process::cargo(&command))?;
-    Ok(settle(nextest_counts(&watched.lines), &watched))
+    let counts = nextest_counts(&watched.lines);
+    if watched.success && counts.is_none() {
+        return Err(
+            "nextest printed no summary that this program can read: nothing is known about the tests"
+                .to_owned(),
+        );
+    }
+    Ok(settle(counts.unwrap_or_default(), &watched))
 }
 
 fn libtest(kind: &[&str]) -> Outcome<Counts> {
@@ -51,12 +58,10 @@ fn settle(mut counts: Counts, watched: &Watched) -> Counts {
 }
 
 /// Reads nextest's `Summary [ 1.2s] 7 tests run: 5 passed (1 slow), 1 failed, 1 timed out, 2 skipped`.
-fn nextest_counts(lines: &[String]) -> Counts {
+fn nextest_counts(lines: &[String]) -> Option<Counts> {
+    let summary = lines.iter().rev().find(|line| line.trim_start().starts_with("Summary ["))?;
+    let (_, list) = summary.split_once("run:")?;
     let mut counts = Counts::default();
-    let Some(summary) = lines.iter().rev().find(|line| line.trim_start().starts_with("Summary [")) else {
-        return counts;
-    };
-    let list = summary.split_once("run:").map_or("", |(_, list)| list);
     for (number, word) in numbered_words(&without_brackets(list), ',') {
         match word.as_str() {
             "passed" => counts.passed += number,
@@ -65,7 +70,7 @@ fn nextest_counts(lines: &[String]) -> Counts {
             _ => {}
         }
     }
-    counts
+    Some(counts)
 }
 
 /// Sums the lines `test result: ok. 5 passed; 0 failed; 1 ignored; …` of libtest and rustdoc.
@@ -144,11 +149,11 @@ mod tests {
                 (5, 4, 3),
             ),
             ("     Summary [   0.1s] 2/4 tests run: 1 passed, 1 failed, 1 skipped", (1, 1, 1)),
-            ("nothing was run", (0, 0, 0)),
         ];
         for (text, (passed, failed, skipped)) in table {
-            assert_eq!(nextest_counts(&lines(text)), Counts { passed, failed, skipped }, "{text}");
+            assert_eq!(nextest_counts(&lines(text)), Some(Counts { passed, failed, skipped }), "{text}");
         }
+        assert_eq!(nextest_counts(&lines("nothing was run")), None);
     }
 
     #[test]
@@ -163,7 +168,7 @@ test result: FAILED. 1 passed; 2 failed; 4 ignored; 0 measured; 0 filtered out; 
     #[test]
     fn a_build_failure_is_never_reported_as_success() {
         let broken = Watched { lines: lines("error: could not compile"), success: false };
-        assert_eq!(settle(nextest_counts(&broken.lines), &broken).failed, 1);
+        assert_eq!(settle(libtest_counts(&broken.lines), &broken).failed, 1);
     }
 
     #[test]

@@ -50,11 +50,9 @@ fn collect(folder: &Path, suffix: &str, found: &mut Vec<PathBuf>) -> Outcome {
 
 /// The folders of all providers: those below `crates/*/src/` that hold a `provider.toml`.
 pub(crate) fn provider_folders(root: &Path) -> Outcome<Vec<PathBuf>> {
+    let is_in_source = |folder: &&Path| folder.parent().is_some_and(|parent| parent.ends_with("src"));
     let files = files(&root.join("crates"), "provider.toml")?;
-    Ok(files
-        .iter()
-        .filter(|f| f.ends_with("provider.toml"))
-        .filter_map(|f| f.parent())
-        .map(Path::to_path_buf)
-        .collect())
+    let folders =
+        files.iter().filter(|file| file.ends_with("provider.toml")).filter_map(|file| file.parent());
+    Ok(folders.filter(is_in_source).map(Path::to_path_buf).collect())
 }

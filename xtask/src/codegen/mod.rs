@@ -46,6 +46,11 @@ pub(crate) fn generate(root: &Path) -> Outcome {
     write(root, &plan(root)?)
 }
 
+/// Whether a crate is a category: its library has a block for the modules of providers.
+pub(crate) fn takes_providers(package: &Path) -> bool {
+    workspace::read(&package.join("src/lib.rs")).is_ok_and(|text| blocks::has_block(&text))
+}
+
 /// Fails with the names of the files that are not what `provider.toml` says.
 fn check(root: &Path) -> Outcome {
     let stale: Vec<String> = changed(root, &plan(root)?).map(|path| path.display().to_string()).collect();
@@ -223,7 +228,7 @@ fn category_crates(root: &Path) -> Outcome<BTreeMap<PathBuf, Vec<Provider>>> {
     for file in workspace::files(&root.join("crates"), "lib.rs")? {
         let package = file.ancestors().nth(2).unwrap_or(root);
         let is_root_of_crate = file.ends_with("src/lib.rs") && package.join("Cargo.toml").is_file();
-        if is_root_of_crate && blocks::has_block(&workspace::read(&file)?) {
+        if is_root_of_crate && takes_providers(package) {
             found.insert(package.to_path_buf(), Vec::new());
         }
     }

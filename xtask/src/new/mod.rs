@@ -39,9 +39,9 @@ fn create(root: &Path, category: &str, id: &str) -> Outcome {
         ));
     }
     let package = root.join(format!("crates/integrations-{category}"));
-    if !package.join("src/lib.rs").is_file() {
+    if !codegen::takes_providers(&package) {
         return Err(format!(
-            "there is no category `{category}`: crates/integrations-{category} has no src/lib.rs"
+            "there is no category `{category}`: crates/integrations-{category}/src/lib.rs has no block `codegen:begin`"
         ));
     }
     let names = Names::new(category, id);
