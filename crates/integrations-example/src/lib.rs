@@ -1,0 +1,20 @@
+//! A category with one invented provider: read it to learn where things are in every other.
+//!
+//! Invariants:
+//! - A provider is pure mapping: it builds requests and reads answers, and does no I/O.
+//! - Its facts stand in `provider.toml` alone; what follows from them is generated.
+
+mod note;
+
+pub use note::{NewNote, Note, NoteId};
+
+// codegen:begin (written by `cargo xtask codegen`)
+#[cfg(feature = "notes")]
+pub mod notes;
+
+/// The providers of this category that this build has.
+pub static PROVIDERS: &[&integrations_core::provider::ProviderSpec] = &[
+    #[cfg(feature = "notes")]
+    &notes::spec::SPEC,
+];
+// codegen:end

@@ -1,0 +1,28 @@
+//! What the service sends: tolerant of anything new, and of anything missing that we can do without.
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Note {
+    pub(super) id: Option<String>,
+    pub(super) text: Option<String>,
+    pub(super) created_at: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Notes {
+    #[serde(default)]
+    pub(super) notes: Vec<Note>,
+    pub(super) next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Envelope {
+    pub(super) error: Problem,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Problem {
+    pub(super) code: Option<String>,
+    pub(super) message: Option<String>,
+}

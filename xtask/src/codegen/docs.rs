@@ -1,0 +1,324 @@
+//! What users read: the capability matrix, each provider's page, the sunset calendar and `.env.example`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use super::facts::{Facts, Op, Provider};
+use super::{Catalog, Category, Files, GENERATED, blocks, inside};
+use crate::{Outcome, workspace};
+
+const PAGES: &str = "docs/src/providers";
+
+/// All documents, for published categories only.
+pub(super) fn render(root: &Path, catalog: &Catalog, files: &mut Files) -> Outcome {
+    let categories: Vec<&Category> = catalog.published().filter(|c| !c.providers.is_empty()).collect();
+    let providers: Vec<&Provider> = categories.iter().flat_map(|category| &category.providers).collect();
+    let folder = PathBuf::from(PAGES);
+    files.insert(folder.join("matrix.md"), matrix(&categories));
+    files.insert(folder.join("sunsets.md"), sunsets(&providers));
+    files.insert(".env.example".into(), env_example(&providers));
+    for provider in &providers {
+        let path = folder.join(format!("{}.md", provider.id()));
+        let text = page(root, provider, &path)?;
+        files.insert(path, text);
+    }
+    summary(root, &categories, files)
+}
+
+fn heading(title: &str) -> String {
+    format!("<!-- {GENERATED} -->\n\n# {title}\n\n")
+}
+
+fn matrix(categories: &[&Category]) -> String {
+    let mut text = heading("What each provider can do");
+    if categories.is_empty() {
+        text.push_str("No provider is published yet.\n");
+    }
+    let tables: Vec<String> = categories.iter().map(|category| matrix_of(category)).collect();
+    text + &tables.join("\n")
+}
+
+fn matrix_of(category: &Category) -> String {
+    let caps: BTreeSet<&str> = category.providers.iter().flat_map(|p| words(&p.facts.caps)).collect();
+    let mut table = Table::new(
+        &[&["provider", "status", "auth"][..], &caps.iter().copied().collect::<Vec<_>>()].concat(),
+    );
+    for provider in &category.providers {
+        let facts = &provider.facts;
+        let own: BTreeSet<&str> = words(&facts.caps).collect();
+        let link = format!("[{}]({}.md)", facts.name.as_ref(), provider.id());
+        let marks = caps.iter().map(|cap| if own.contains(cap) { "yes" } else { "–" }.to_owned());
+        let fixed = [link, facts.status.text().to_owned(), facts.auth.kind.as_ref().text().to_owned()];
+        table.row(fixed.into_iter().chain(marks));
+    }
+    format!("## {}\n\n{}", category.name, table.text)
+}
+
+fn sunsets(providers: &[&Provider]) -> String {
+    let mut rows: Vec<(String, [String; 4])> = providers
+        .iter()
+        .filter_map(|provider| {
+            let api = provider.facts.api.as_ref()?;
+            let day = |day: &Option<Spanned<_>>| {
+                day.as_ref().map(|d: &Spanned<toml::value::Datetime>| d.as_ref().to_string())
+            };
+            let (sunset, released) = (day(&api.sunset), day(&api.released));
+            // Those without a day come last.
+            let order = sunset.clone().unwrap_or_else(|| "9999".to_owned());
+            let source = format!("[source]({})", api.source.as_ref());
+            let name = format!("[{}]({}.md)", provider.facts.name.as_ref(), provider.id());
+            let version = format!(
+                "{}{}",
+                api.pin.as_ref(),
+                released.map_or_else(String::new, |day| format!(" ({day})"))
+            );
+            let sunset = sunset.unwrap_or_else(|| "none announced".to_owned());
+            Some((format!("{order} {}", provider.id()), [sunset, name, version, source]))
+        })
+        .collect();
+    if rows.is_empty() {
+        return heading("Sunsets") + "No provider is published yet.\n";
+    }
+    rows.sort();
+    let mut table = Table::new(&["sunset", "provider", "version (released)", "told by"]);
+    for (_, row) in rows {
+        table.row(row);
+    }
+    format!(
+        "{}The day on which a vendor stops to serve the version that we speak.\n\n{}",
+        heading("Sunsets"),
+        table.text
+    )
+}
+
+fn env_example(providers: &[&Provider]) -> String {
+    let mut text = format!(
+        "# {GENERATED}\n# Copy to `.env` and fill in what you use. A value never belongs into this file.\n"
+    );
+    let mut seen = BTreeSet::new();
+    for provider in providers.iter().filter(|provider| !provider.facts.env.is_empty()) {
+        text.push_str(&["\n# ", provider.facts.name.as_ref(), "\n"].concat());
+        for variable in &provider.facts.env {
+            let name = variable.name.as_ref();
+            let mut notes = vec![variable.about.as_ref().as_str()];
+            notes.extend(variable.secret.then_some("secret"));
+            notes.extend(variable.optional.then_some("optional"));
+            text.push_str(&["# ", &notes.join("; "), "\n"].concat());
+            // Providers of one vendor share variables; a name that stands twice would be set twice.
+            let line =
+                if seen.insert(name) { format!("{name}=\n") } else { format!("# {name}: see above\n") };
+            text.push_str(&line);
+        }
+    }
+    text
+}
+
+/// The page's head is generated; below it stands what was written by hand, at first the provider's own `docs.md`.
+fn page(root: &Path, provider: &Provider, path: &Path) -> Outcome<String> {
+    let place = path.display().to_string();
+    let existing = root.join(path);
+    let text = if existing.is_file() {
+        workspace::read(&existing)?
+    } else {
+        let notes = workspace::relative(root, &provider.folder.join("docs.md"));
+        format!("<!-- codegen:begin -->\n<!-- codegen:end -->\n\n{{{{#include ../../../{notes}}}}}\n")
+    };
+    blocks::fill(&place, &text, &page_head(&provider.facts))
+}
+
+fn page_head(facts: &Facts) -> String {
+    let mut text =
+        format!("\n# {}\n\n{}\n\n{}", facts.name.as_ref(), facts.summary.as_ref(), fact_table(facts));
+    if !facts.env.is_empty() {
+        let mut table = Table::new(&["variable", "what it is", "needed", "secret"]);
+        for v in &facts.env {
+            let name = format!("`{}`", v.name.as_ref());
+            table.row([name, v.about.as_ref().clone(), yes_no(!v.optional), yes_no(v.secret)]);
+        }
+        text.push_str(&["\n## Variables\n\n", &table.text].concat());
+    }
+    if !facts.buckets.is_empty() {
+        let mut table = Table::new(&["quota", "limit", "told by"]);
+        for b in &facts.buckets {
+            let limit = match b.limit {
+                0 => "not published".to_owned(),
+                limit => format!("{limit} {} in {} s", b.unit.as_ref(), b.per_seconds.as_ref()),
+            };
+            table.row([b.name.as_ref().clone(), limit, format!("[source]({})", b.source.as_ref())]);
+        }
+        text.push_str(&["\n## Quotas\n\n", &table.text].concat());
+    }
+    let mut ops = Table::new(&["operation", "call", "safety", "capability", "quota", "vendor page"]);
+    facts.ops.iter().for_each(|op| ops.row(op_cells(op)));
+    text.push_str(&["\n## Operations\n\n", &ops.text].concat());
+    if !facts.quirks.is_empty() {
+        text.push_str("\n## Departures\n\n");
+        for q in &facts.quirks {
+            text.push_str(&format_quirk(q.id.as_ref(), q.about.as_ref(), q.source.as_ref()));
+        }
+    }
+    text + "\n"
+}
+
+fn format_quirk(id: &str, about: &str, source: &str) -> String {
+    format!("- `{id}`: {about} ([source]({source}))\n")
+}
+
+fn fact_table(facts: &Facts) -> String {
+    let mut table = Table::new(&["fact", "value"]);
+    let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
+    row("feature", format!("`{}`", facts.id.as_ref()));
+    row("category", facts.category.as_ref().clone());
+    row("status", facts.status.text().to_owned());
+    for host in &facts.hosts {
+        row(&format!("host, {}", host.environment.as_ref()), format!("`{}`", host.url.as_ref()));
+    }
+    if let Some(api) = &facts.api {
+        row("API version", format!("[{}]({})", api.pin.as_ref(), api.source.as_ref()));
+    }
+    row("authentication", facts.auth.kind.as_ref().text().to_owned());
+    row("pages", facts.pagination.text().to_owned());
+    row("webhooks", facts.webhook.text().to_owned());
+    row("terms", format!("<{}>", facts.terms.as_ref()));
+    if let Some(attribution) = &facts.attribution {
+        row("attribution", attribution.as_ref().clone());
+    }
+    table.text
+}
+
+fn op_cells(op: &Op) -> [String; 6] {
+    let call = match (&op.method, &op.path) {
+        (Some(method), Some(path)) => format!("`{} {}`", method.as_ref(), path.as_ref()),
+        _ => "–".to_owned(),
+    };
+    [
+        format!("`{}`", op.name.as_ref()),
+        call,
+        op.safety.as_ref().text().to_owned(),
+        op.cap.as_ref().map_or_else(|| "–".to_owned(), |cap| cap.as_ref().clone()),
+        op.bucket.as_ref().clone(),
+        format!("[{}]({})", op.page.as_ref(), op.doc.as_ref()),
+    ]
+}
+
+/// The book's table of contents lists every page, where it has a block for them.
+fn summary(root: &Path, categories: &[&Category], files: &mut Files) -> Outcome {
+    let path = root.join("docs/src/SUMMARY.md");
+    let Ok(text) = workspace::read(&path) else { return Ok(()) };
+    if !blocks::has_block(&text) {
+        return Ok(());
+    }
+    let mut body =
+        String::from("\n- [Capabilities](providers/matrix.md)\n- [Sunsets](providers/sunsets.md)\n");
+    for provider in categories.iter().flat_map(|category| &category.providers) {
+        body.push_str(
+            &["- [", provider.facts.name.as_ref(), "](providers/", provider.id(), ".md)\n"].concat(),
+        );
+    }
+    let filled = blocks::fill("docs/src/SUMMARY.md", &text, &(body + "\n\n"))?;
+    files.insert(inside(root, &path), filled);
+    Ok(())
+}
+
+/// A table of Markdown.
+struct Table {
+    text: String,
+}
+
+impl Table {
+    fn new(columns: &[&str]) -> Self {
+        let mut table = Self { text: String::new() };
+        table.row(columns.iter().map(|column| (*column).to_owned()));
+        table.row(columns.iter().map(|_| "---".to_owned()));
+        table
+    }
+
+    fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        let cells: Vec<String> = cells.into_iter().map(|cell| cell.replace('|', "\\|")).collect();
+        self.text.push_str(&["| ", &cells.join(" | "), " |\n"].concat());
+    }
+}
+
+fn words(words: &[super::facts::Word]) -> impl Iterator<Item = &str> {
+    words.iter().map(|word| word.as_ref().as_str())
+}
+
+fn yes_no(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, NOTES};
+    use super::super::{plan, write};
+    use super::*;
+
+    fn second() -> String {
+        NOTES
+            .replace("\"notes\"", "\"drafts\"")
+            .replace("\"Notes\"\n", "\"Drafts\"\n")
+            .replace("caps = [\"read\", \"write\"]", "caps = [\"read\", \"write\", \"share\"]")
+            .replace("sunset = 2027-06-30", "sunset = 2026-12-31")
+    }
+
+    fn fixture() -> Fixture {
+        Fixture::new(&[("example", "notes", NOTES), ("example", "drafts", &second())])
+    }
+
+    #[test]
+    fn the_matrix_shows_what_is_absent_too() {
+        let text = &plan(fixture().root()).unwrap()[Path::new("docs/src/providers/matrix.md")];
+        assert!(text.contains("| provider | status | auth | read | share | write |"), "{text}");
+        assert!(text.contains("| [Notes](notes.md) | full | bearer | yes | – | yes |"), "{text}");
+    }
+
+    #[test]
+    fn sunsets_come_by_day() {
+        let text = &plan(fixture().root()).unwrap()[Path::new("docs/src/providers/sunsets.md")];
+        let (first, second) = (text.find("2026-12-31").unwrap(), text.find("2027-06-30").unwrap());
+        assert!(first < second, "{text}");
+    }
+
+    #[test]
+    fn variables_are_named_once_and_never_valued() {
+        let text = &plan(fixture().root()).unwrap()[Path::new(".env.example")];
+        let settings: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+        assert_eq!(settings, ["NOTES_TOKEN="]);
+        assert!(text.contains("# a personal token; secret\n"));
+    }
+
+    #[test]
+    fn what_was_written_by_hand_below_the_head_stays() {
+        let fixture = fixture();
+        let path = "docs/src/providers/notes.md";
+        write(fixture.root(), &plan(fixture.root()).unwrap()).unwrap();
+        assert!(fixture.read(path).contains("| `get_note` | `GET /notes/{id}` | read | read | api |"));
+        assert!(
+            fixture
+                .read(path)
+                .contains("{{#include ../../../crates/integrations-example/src/notes/docs.md}}")
+        );
+        let own = fixture.read(path) + "\nBy hand.\n";
+        fixture.write(path, &own);
+        fixture.write(
+            "crates/integrations-example/src/notes/provider.toml",
+            &NOTES.replace("keeps short", "holds"),
+        );
+        write(fixture.root(), &plan(fixture.root()).unwrap()).unwrap();
+        let text = fixture.read(path);
+        assert!(text.ends_with("\nBy hand.\n") && text.contains("A service that holds notes."), "{text}");
+    }
+
+    #[test]
+    fn the_table_of_contents_is_filled_where_it_asks_for_it() {
+        let fixture = fixture();
+        fixture.write("docs/src/SUMMARY.md", "# Summary\n\n<!-- codegen:begin -->\n<!-- codegen:end -->\n");
+        let files = plan(fixture.root()).unwrap();
+        assert!(
+            files[Path::new("docs/src/SUMMARY.md")].contains("- [Drafts](providers/drafts.md)\n- [Notes]")
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! The lists inside a category crate: its features, its modules, its tests.
+
+use std::path::Path;
+
+use super::facts::Provider;
+use super::{Category, Files, blocks, inside};
+use crate::{Outcome, workspace};
+
+/// Fills the blocks of one category crate.
+pub(super) fn render(root: &Path, category: &Category, files: &mut Files) -> Outcome {
+    let providers = &category.providers;
+    fill(root, &category.folder.join("Cargo.toml"), &features(providers), files)?;
+    fill(root, &category.folder.join("src/lib.rs"), &modules(providers), files)?;
+    let tests = category.folder.join("tests/it");
+    if tests.join("main.rs").is_file() {
+        fill(root, &tests.join("main.rs"), &test_modules(providers, &tests), files)?;
+    }
+    Ok(())
+}
+
+fn fill(root: &Path, path: &Path, body: &str, files: &mut Files) -> Outcome {
+    let place = workspace::relative(root, path);
+    let text = blocks::fill(&place, &workspace::read(path)?, body)?;
+    files.insert(inside(root, path), text);
+    Ok(())
+}
+
+fn features(providers: &[Provider]) -> String {
+    let row = |provider: &Provider| {
+        format!("{} = {}", provider.id(), super::umbrella::array(&provider.facts.enables))
+    };
+    providers.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+fn modules(providers: &[Provider]) -> String {
+    let module = |p: &Provider| format!("#[cfg(feature = \"{}\")]\npub mod {};\n", p.id(), p.module());
+    let spec =
+        |p: &Provider| format!("    #[cfg(feature = \"{}\")]\n    &{}::spec::SPEC,\n", p.id(), p.module());
+    let modules: String = providers.iter().map(module).collect();
+    let specs: String = providers.iter().map(spec).collect();
+    let specs = if specs.is_empty() { specs } else { format!("\n{specs}") };
+    let kind = "&[&integrations_core::provider::ProviderSpec]";
+    let gap = if modules.is_empty() { "" } else { "\n" };
+    format!(
+        "{modules}{gap}/// The providers of this category that this build has.\npub static PROVIDERS: {kind} = &[{specs}];"
+    )
+}
+
+/// A provider's tests are found by their folder; one without tests has no line.
+fn test_modules(providers: &[Provider], tests: &Path) -> String {
+    let has_tests = |p: &&Provider| tests.join(p.module()).join("mod.rs").is_file();
+    let row = |p: &Provider| format!("#[cfg(feature = \"{}\")]\nmod {};\n", p.id(), p.module());
+    providers.iter().filter(has_tests).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{fixture, plan, write};
+    use super::*;
+    use crate::process;
+    use fixture::{Fixture, NOTES};
+
+    #[test]
+    fn a_new_provider_needs_no_line_by_hand() {
+        let other = NOTES.replace("\"notes\"", "\"long-notes\"");
+        let other = format!("enables = [\"dep:x\"]\n{other}");
+        let fixture = Fixture::new(&[("example", "notes", NOTES), ("example", "long_notes", &other)]);
+        let package = "crates/integrations-example";
+        fixture
+            .write(&format!("{package}/tests/it/main.rs"), &format!("//! Tests.\n\n{}", blocks::empty("//")));
+        fixture.write(&format!("{package}/tests/it/notes/mod.rs"), "");
+        write(fixture.root(), &plan(fixture.root()).unwrap()).unwrap();
+
+        let manifest = fixture.read(&format!("{package}/Cargo.toml"));
+        assert!(manifest.contains("long-notes = [\"dep:x\"]\nnotes = []\n"), "{manifest}");
+        let library = fixture.read(&format!("{package}/src/lib.rs"));
+        assert!(library.contains("#[cfg(feature = \"long-notes\")]\npub mod long_notes;\n"), "{library}");
+        assert!(library.contains("&notes::spec::SPEC,"), "{library}");
+        let tests = fixture.read(&format!("{package}/tests/it/main.rs"));
+        assert!(tests.contains("mod notes;") && !tests.contains("mod long_notes;"), "{tests}");
+    }
+
+    #[test]
+    fn the_lists_are_formatted() {
+        let fixture = Fixture::new(&[("example", "notes", NOTES)]);
+        let catalog = super::super::Catalog::load(fixture.root()).unwrap();
+        for providers in [&[][..], &catalog.categories[0].providers] {
+            let text = modules(providers);
+            assert_eq!(process::rustfmt(&text).unwrap().trim_end(), text);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `cargo xtask new <category> <provider>`: a provider that compiles, with one call and its tests.
+
+use std::fs;
+use std::path::Path;
+
+use crate::{Outcome, codegen, process, workspace};
+
+/// Where each file goes below the crate, and its template. `@module@` and its like are replaced in both.
+const FILES: &[(&str, &str)] = &[
+    ("src/@module@/provider.toml", include_str!("provider.toml.txt")),
+    ("src/@module@/mod.rs", include_str!("mod.rs.txt")),
+    ("src/@module@/ops.rs", include_str!("ops.rs.txt")),
+    ("src/@module@/wire.rs", include_str!("wire.rs.txt")),
+    ("src/@module@/driver.rs", include_str!("driver.rs.txt")),
+    ("src/@module@/error.rs", include_str!("error.rs.txt")),
+    ("src/@module@/docs.md", include_str!("docs.md.txt")),
+    ("tests/it/@module@/mod.rs", include_str!("tests.rs.txt")),
+    ("tests/it/@module@/golden/me.json", "{ \"id\": \"1\", \"name\": \"Ada\" }\n"),
+];
+
+pub(crate) fn run(arguments: &[String]) -> Outcome {
+    let [category, id] = arguments else {
+        return Err(
+            "usage: cargo xtask new <category> <provider>, e.g. `cargo xtask new music tidal`".to_owned()
+        );
+    };
+    create(&workspace::root(), category, id)?;
+    println!(
+        "next: put the vendor's facts into provider.toml, then `cargo xtask codegen` and `cargo xtask test`"
+    );
+    Ok(())
+}
+
+/// Writes the provider and everything that follows from it.
+fn create(root: &Path, category: &str, id: &str) -> Outcome {
+    if !codegen::is_id(id) {
+        return Err(format!(
+            "`{id}` is not a provider's id: lower-case letters, digits and `-`, a letter first"
+        ));
+    }
+    let package = root.join(format!("crates/integrations-{category}"));
+    if !codegen::takes_providers(&package) {
+        return Err(format!(
+            "there is no category `{category}`: crates/integrations-{category}/src/lib.rs has no block `codegen:begin`"
+        ));
+    }
+    let names = Names::new(category, id);
+    let folder = package.join(names.filled("src/@module@"));
+    if folder.exists() {
+        return Err(format!("{} exists already", folder.display()));
+    }
+    for (path, template) in FILES {
+        let path = names.filled(path);
+        let text = names.filled(template);
+        let path = package.join(path);
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        write(&path, &if is_rust { process::rustfmt(&text)? } else { text })?;
+    }
+    codegen::generate(root)
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
+    let failed = |e| format!("{}: cannot be written: {e}", path.display());
+    fs::create_dir_all(path.parent().unwrap_or(path)).map_err(failed)?;
+    fs::write(path, text).map_err(failed)?;
+    println!("wrote {}", path.display());
+    Ok(())
+}
+
+/// What stands for each placeholder.
+struct Names([(&'static str, String); 6]);
+
+impl Names {
+    fn new(category: &str, id: &str) -> Self {
+        let module = id.replace('-', "_");
+        Self([
+            ("@id@", id.to_owned()),
+            ("@ENV@", module.to_uppercase()),
+            ("@module@", module),
+            ("@name@", title(id)),
+            ("@category@", category.to_owned()),
+            ("@crate@", format!("integrations_{}", category.replace('-', "_"))),
+        ])
+    }
+
+    fn filled(&self, template: &str) -> String {
+        self.0.iter().fold(template.to_owned(), |text, (mark, value)| text.replace(mark, value))
+    }
+}
+
+/// `google-calendar` as `Google Calendar`.
+fn title(id: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    id.split('-').filter(|word| !word.is_empty()).map(capital).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codegen::fixture::Fixture;
+
+    /// A workspace of the real example category, with this workspace's settings and lock file.
+    fn copy_of_the_example() -> Fixture {
+        let root = workspace::root();
+        let fixture = Fixture::new(&[]);
+        let crates = root.join("crates").display().to_string();
+        let manifest = workspace::read(&root.join("Cargo.toml")).unwrap();
+        let manifest: Vec<String> = manifest
+            .lines()
+            .filter(|line| !line.starts_with("default-members"))
+            .map(|line| match line {
+                line if line.starts_with("members") => {
+                    "members = [\"crates/integrations-example\"]".to_owned()
+                }
+                line => line.replace("path = \"crates/", &format!("path = \"{crates}/")),
+            })
+            .collect();
+        fixture.write("Cargo.toml", &(manifest.join("\n") + "\n"));
+        fixture.write("Cargo.lock", &workspace::read(&root.join("Cargo.lock")).unwrap());
+        for file in workspace::files(&root.join("crates/integrations-example"), "").unwrap() {
+            if !file.is_symlink() {
+                fixture.write(&workspace::relative(&root, &file), &workspace::read(&file).unwrap());
+            }
+        }
+        fixture
+    }
+
+    #[test]
+    fn a_new_provider_compiles_and_its_tests_pass_at_once() {
+        let fixture = copy_of_the_example();
+        create(fixture.root(), "example", "night-owl").unwrap();
+        let mut command =
+            process::cargo(&["test", "--offline", "--quiet", "--all-features", "--test", "it", "night_owl"]);
+        command
+            .current_dir(fixture.root())
+            .env("CARGO_TARGET_DIR", workspace::root().join("target/xtask-new"));
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("2 passed"), "{text}");
+        let again = create(fixture.root(), "example", "night-owl").unwrap_err();
+        assert!(again.ends_with("exists already"), "{again}");
+    }
+
+    #[test]
+    fn nothing_is_written_for_a_wrong_name() {
+        let fixture = Fixture::new(&[("example", "notes", crate::codegen::fixture::NOTES)]);
+        for id in ["Tidal", "1st", "", "../x"] {
+            assert!(
+                create(fixture.root(), "example", id).unwrap_err().contains("is not a provider's id"),
+                "{id}"
+            );
+        }
+        assert!(
+            create(fixture.root(), "music", "tidal").unwrap_err().contains("there is no category `music`")
+        );
+        assert!(!fixture.root().join("crates/integrations-music").exists());
+    }
+
+    #[test]
+    fn names_are_spelled_for_each_place() {
+        let names = Names::new("music", "night-owl");
+        assert_eq!(names.filled("@id@ @module@ @name@ @ENV@"), "night-owl night_owl Night Owl NIGHT_OWL");
+    }
+}
