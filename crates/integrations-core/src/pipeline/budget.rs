@@ -126,6 +126,11 @@ impl RetryBudget {
         self.tokens.load(Relaxed)
     }
 
+    /// Whether nothing is missing: forgetting a full bucket loses nothing.
+    pub fn is_full(&self) -> bool {
+        self.tokens() >= self.policy.capacity
+    }
+
     #[inline]
     fn add(&self, gain: u32) {
         let filled = |tokens: u32| tokens.saturating_add(gain).min(self.policy.capacity);

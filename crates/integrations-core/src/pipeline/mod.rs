@@ -11,6 +11,8 @@ pub mod adaptive;
 pub mod breaker;
 pub mod budget;
 pub mod concurrency;
+mod flight;
+mod handle;
 pub mod hedge;
 pub mod limiter;
 mod policy;

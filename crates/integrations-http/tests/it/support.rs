@@ -13,7 +13,6 @@ use integrations_core::{Body, Exchange, Op, Payload, Safety, Transport, Transpor
 use integrations_http::{HttpTransport, HttpTransportBuilder, Proxy};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Instant;
 
 pub(crate) static OP: Op = Op::new("test", "op", Safety::Read).response_limit(4 * 1024 * 1024);
 
