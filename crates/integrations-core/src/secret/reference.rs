@@ -48,7 +48,7 @@ pub enum SecretRef {
         /// The entry's path in the store.
         path: String,
         /// The field of the entry.
-        key: Option<String>,
+        key: Option<String>, // tidy: not a secret, it names the field that holds one
     },
     /// The secret itself.
     Inline(SecretString),
