@@ -47,11 +47,14 @@ pub(crate) struct Flight<'p> {
     finished: bool,
 }
 
-/// An admitted attempt. Dropping it unsettled frees its half-open probe and its permit and records nothing.
+/// An attempt that is being admitted or is under way. Dropping it frees its half-open probe and its permit; what it
+/// reserved at the rate limiters goes back if it was not sent yet.
 pub(crate) struct Ticket<'p> {
     pub(crate) span: tracing::Span,
     pub(crate) deadline: u64,
+    /// 0 until it is admitted.
     number: u32,
+    settled: bool,
     started: u64,
     slot: &'p Slot,
     stages: &'p Stages,
@@ -63,15 +66,23 @@ pub(crate) struct Ticket<'p> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        if self.pass.is_some() || self.quota.is_some() || self.share.is_some() {
-            let now = self.stages.now();
-            self.settle(Verdict::Ignored, Outcome::Lost, now);
+        if self.settled {
+            return;
         }
+        let now = self.stages.now();
+        if self.number == 0 {
+            drop((self.quota.take(), self.share.take()));
+        } else {
+            let took = Duration::from_nanos(now.saturating_sub(self.started));
+            self.slot.metrics.attempt(Some(ErrorKind::Cancelled), took);
+        }
+        self.settle(Verdict::Ignored, Outcome::Lost, now);
     }
 }
 
 impl Ticket<'_> {
     fn settle(&mut self, verdict: Verdict, outcome: Outcome, now: u64) {
+        self.settled = true;
         for place in [self.quota.take(), self.share.take()].into_iter().flatten() {
             place.settle(outcome, now);
         }
@@ -246,6 +257,7 @@ impl<'p> Flight<'p> {
             span: tracing::Span::none(),
             deadline: 0,
             number: 0,
+            settled: false,
             started: 0,
             slot: self.slot,
             stages: self.stages,

@@ -4,3 +4,4 @@
 
 mod caller;
 mod pipeline;
+mod review;
