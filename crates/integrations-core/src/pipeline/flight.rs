@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::breaker::{Pass, Verdict};
+use super::breaker::{Pass, State, Verdict};
 use super::budget::{Cost, RetryBudget, Withdrawal};
 use super::concurrency::Permit;
 use super::limiter::{LimitReason, Limiter, Outcome, Priority, Reservation};
@@ -157,9 +157,7 @@ impl<'p> Flight<'p> {
             finished: false,
         };
         if stages.is_stopped() {
-            let error = Error::new(ErrorKind::Config, Effect::NotSent, "all integrations are switched off")
-                .with_hint("switch them on again with `Stages::resume`");
-            return Err(flight.finish(error));
+            return Err(flight.finish(switched_off()));
         }
         if op.safety == Safety::Keyed && flight.key.is_none() {
             flight.key = Some(IdempotencyKey::mint().map_err(|e| flight.finish(e))?);
@@ -188,6 +186,9 @@ impl<'p> Flight<'p> {
     /// Stages 6 to 8 when none of them has to wait; `None` sends the call through [`Flight::admit`].
     pub(crate) fn admit_now(&mut self) -> Option<Ticket<'p>> {
         let now = if self.sent == 0 { self.started } else { self.now() };
+        if now >= self.deadline || (self.sent > 0 && self.stages.is_stopped()) {
+            return None;
+        }
         let slot = self.slot;
         let mut ticket = self.ticket(now);
         if let Some(breaker) = &slot.gate.breaker {
@@ -215,13 +216,41 @@ impl<'p> Flight<'p> {
     /// Stages 6 to 8 with waits, each as far as policy and deadline allow.
     pub(crate) async fn admit(&mut self) -> Result<Ticket<'p>> {
         let slot = self.slot;
-        let mut ticket = self.ticket(self.now());
-        ticket.pass = self.pass_breaker().await?;
-        ticket.quota = self.pass_limiter(slot.gate.limiter.as_ref(), WaitReason::RateLimit).await?;
-        ticket.share = self.pass_limiter(slot.share.as_deref(), WaitReason::TenantShare).await?;
-        ticket.permit = self.queue().await?;
-        self.set_times(&mut ticket, self.now());
-        Ok(self.count(ticket))
+        loop {
+            let mut ticket = self.ticket(self.now());
+            ticket.pass = self.pass_breaker().await?;
+            ticket.quota = self.pass_limiter(slot.gate.limiter.as_ref(), WaitReason::RateLimit).await?;
+            ticket.share = self.pass_limiter(slot.share.as_deref(), WaitReason::TenantShare).await?;
+            ticket.permit = self.queue().await?;
+            let now = self.now();
+            if self.stages.is_stopped() {
+                return Err(self.finish(switched_off()));
+            }
+            if now >= self.deadline {
+                let message = "the time of the call was over before an attempt could be sent";
+                return Err(self.refused(ErrorKind::Timeout, message, Duration::ZERO));
+            }
+            if !self.is_overtaken(&ticket, now) {
+                self.set_times(&mut ticket, now);
+                return Ok(self.count(ticket));
+            }
+        }
+    }
+
+    /// Whether a pause began or the breaker opened while this attempt waited at a later stage: it then gives up its
+    /// places and asks again, so that a queue does not empty itself into a service that wants to be left alone.
+    fn is_overtaken(&self, ticket: &Ticket<'p>, now: u64) -> bool {
+        let gate = &self.slot.gate;
+        let mut limiters = gate.limiter.iter().chain(self.slot.share.as_deref());
+        let (Some(breaker), Some(pass)) = (&gate.breaker, &ticket.pass) else {
+            return limiters.any(|limiter| limiter.paused(now).is_some());
+        };
+        let blocked = match breaker.state(now) {
+            State::Open | State::ForcedOpen => true,
+            State::HalfOpen => !pass.is_probe(),
+            State::Closed | State::Disabled => false,
+        };
+        blocked || limiters.any(|limiter| limiter.paused(now).is_some())
     }
 
     /// A second attempt beside a slow first one: only if every stage lets it through at once.
@@ -594,6 +623,11 @@ impl Drop for Flight<'_> {
             self.slot.metrics.call(Some(ErrorKind::Cancelled), took);
         }
     }
+}
+
+fn switched_off() -> Error {
+    Error::new(ErrorKind::Config, Effect::NotSent, "all integrations are switched off")
+        .with_hint("switch them on again with `Stages::resume`")
 }
 
 /// What the rate limiter learns from a failed attempt.

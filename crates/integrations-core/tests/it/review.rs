@@ -75,3 +75,99 @@ async fn a_cancelled_attempt_counts_as_an_attempt() {
     assert_eq!(counted.calls(Some(ErrorKind::Cancelled)), 1);
     assert_eq!(counted.attempts(Some(ErrorKind::Cancelled)), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_when_the_time_is_over() {
+    // A deadline of 0, and a wait for the rate limit that ends with the deadline.
+    let mut limited = Policy::default();
+    limited.limit = Some(LimitPolicy::default().window(
+        RateWindow::new(NonZeroU64::new(1).unwrap(), Duration::from_secs(1)).burst(1),
+    ));
+    limited.wait = Wait::UpTo(Duration::MAX);
+    for (policy, timeout, first) in [(Policy::default(), ms(0), 0), (limited, ms(1000), 1)] {
+        let pipeline = pipeline(policy).with_timeout(timeout);
+        let sent = AtomicU32::new(0);
+        let run = |_: Attempt<'_>| {
+            sent.fetch_add(1, SeqCst);
+            async { Ok(()) }
+        };
+        for _ in 0..first {
+            pipeline.run(&ONCE, None, run).await.unwrap();
+        }
+        let e = pipeline.run(&ONCE, None, run).await.unwrap_err();
+        assert_eq!((e.effect(), sent.load(SeqCst)), (Effect::NotSent, first), "{e:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_also_ends_calls_that_are_between_two_attempts() {
+    let pipeline = pipeline(Policy::default());
+    let stages = pipeline.stages().clone();
+    let sent = AtomicU32::new(0);
+    let run = |_: Attempt<'_>| {
+        sent.fetch_add(1, SeqCst);
+        stages.stop();
+        async { Err::<(), _>(error(ErrorKind::Transport, Effect::NotSent)) }
+    };
+    let e = pipeline.run(&READ, None, run).await.unwrap_err();
+    assert_eq!((e.kind(), sent.load(SeqCst)), (ErrorKind::Config, 1));
+}
+
+/// One call is in flight and fails with `failure` after 100 ms while ten others queue for its permit; gives when
+/// those were sent.
+async fn queued_behind(mut policy: Policy, failure: Error) -> Vec<Duration> {
+    policy.concurrency = Some(ConcurrencyPolicy::new(1));
+    policy.retry.max_attempts = 1;
+    let pipeline = pipeline(policy);
+    let (start, sent) = (Instant::now(), Arc::new(std::sync::Mutex::new(Vec::new())));
+    let first = tokio::spawn({
+        let pipeline = pipeline.clone();
+        async move {
+            let fail = |_: Attempt<'_>| {
+                let failure = failure.clone();
+                async move {
+                    sleep(ms(100)).await;
+                    Err::<(), _>(failure)
+                }
+            };
+            pipeline.run(&READ, None, fail).await
+        }
+    });
+    sleep(ms(1)).await;
+    let queued: Vec<_> = (0..10)
+        .map(|_| {
+            let (pipeline, sent) = (pipeline.clone(), sent.clone());
+            tokio::spawn(async move {
+                let note = |_: Attempt<'_>| {
+                    sent.lock().unwrap().push(start.elapsed());
+                    async { Ok(()) }
+                };
+                pipeline.run(&READ, None, note).await
+            })
+        })
+        .collect();
+    first.await.unwrap().unwrap_err();
+    for call in queued {
+        let _ = call.await.unwrap();
+    }
+    let sent = sent.lock().unwrap().clone();
+    sent
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_holds_for_calls_that_wait_for_a_permit() {
+    let pause = error(ErrorKind::RateLimited, Effect::Rejected).with_retry_after(ms(1000));
+    let sent = queued_behind(Policy::default(), pause).await;
+    assert_eq!(sent.len(), 10);
+    assert!(sent.iter().all(|at| *at >= ms(1100)), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_opens_holds_for_calls_that_wait_for_a_permit() {
+    let mut policy = Policy::default();
+    let breaker = integrations_core::pipeline::breaker::BreakerPolicy::default().min_calls(1);
+    policy.breaker = Some(Arc::new(breaker.open_for(ms(1000))));
+    let sent = queued_behind(policy, error(ErrorKind::Unavailable, Effect::Unknown)).await;
+    assert_eq!(sent.len(), 10);
+    assert!(sent.iter().all(|at| *at >= ms(1100)), "{sent:?}");
+}
