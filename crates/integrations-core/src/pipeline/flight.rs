@@ -56,6 +56,8 @@ pub(crate) struct Ticket<'p> {
     number: u32,
     settled: bool,
     started: u64,
+    /// Since when the caller waits for this answer: for a hedge, since the attempt that it stands in for began.
+    slow_since: u64,
     slot: &'p Slot,
     stages: &'p Stages,
     pass: Option<Pass>,
@@ -260,10 +262,15 @@ impl<'p> Flight<'p> {
             return None;
         }
         self.hedged = true;
-        if !self.withdraw(Cost::Retry) {
+        let (tenant, vendor) = (&self.slot.tenant_budget, &self.slot.vendor_budget);
+        let (from_tenant, from_vendor) = RetryBudget::withdraw_both(tenant, vendor, Cost::Retry)?;
+        let Some(mut second) = self.admit_now() else {
+            tenant.refund(from_tenant);
+            vendor.refund(from_vendor);
             return None;
-        }
-        let second = self.admit_now()?;
+        };
+        self.withdrawn = Some((from_tenant, from_vendor));
+        second.slow_since = first.started;
         self.slot.metrics.hedge();
         let after = Duration::from_nanos(now.saturating_sub(first.started));
         self.timeline.push(self.since_start(now), Event::Hedged { after });
@@ -288,6 +295,7 @@ impl<'p> Flight<'p> {
             number: 0,
             settled: false,
             started: 0,
+            slow_since: 0,
             slot: self.slot,
             stages: self.stages,
             pass: None,
@@ -301,7 +309,7 @@ impl<'p> Flight<'p> {
 
     fn set_times(&self, ticket: &mut Ticket<'p>, now: u64) {
         let limit = nanos(self.pipeline.shared.policy.attempt_timeout);
-        ticket.started = now;
+        (ticket.started, ticket.slow_since) = (now, now);
         ticket.deadline = now.saturating_add(limit).min(self.deadline);
     }
 
@@ -448,7 +456,7 @@ impl<'p> Flight<'p> {
         ticket.settle(Verdict::Success, Outcome::Accepted, now);
         let took = Duration::from_nanos(now.saturating_sub(ticket.started));
         if let Some(latency) = &self.slot.latency {
-            latency.observe(took);
+            latency.observe(Duration::from_nanos(now.saturating_sub(ticket.slow_since)));
         }
         let (tenant, vendor) = (&self.slot.tenant_budget, &self.slot.vendor_budget);
         match self.withdrawn.take() {
@@ -472,19 +480,10 @@ impl<'p> Flight<'p> {
     }
 
     /// Settles a failed attempt and decides what follows.
-    pub(crate) fn failed(&mut self, mut ticket: Ticket<'p>, error: Error) -> Next {
+    pub(crate) fn failed(&mut self, ticket: Ticket<'p>, error: Error) -> Next {
         let now = self.now();
         let error = error.with_op(self.op);
-        let took = Duration::from_nanos(now.saturating_sub(ticket.started));
-        ticket.settle(self.verdict(&ticket, &error), outcome(&error), now);
-        telemetry::attempt_failed(&ticket.span, &error);
-        self.slot.metrics.attempt(Some(error.kind()), took);
-        self.heed_pause(&error, now);
-        let (kind, effect, status) = (error.kind(), error.effect(), error.status());
-        self.timeline.push(
-            self.since_start(now),
-            Event::Failed { attempt: ticket.number, kind, effect, status, took },
-        );
+        self.lost(ticket, &error);
         match self.again(&error, now) {
             Ok(delay) => {
                 self.maybe_acted |= error.effect() == Effect::Unknown;
@@ -496,6 +495,21 @@ impl<'p> Flight<'p> {
                 Next::GiveUp(self.finish(error))
             }
         }
+    }
+
+    /// Settles a failed attempt: every stage learns from it, also when another one of the call is still under way.
+    pub(crate) fn lost(&mut self, mut ticket: Ticket<'p>, error: &Error) {
+        let now = self.now();
+        let took = Duration::from_nanos(now.saturating_sub(ticket.started));
+        ticket.settle(self.verdict(&ticket, error), outcome(error), now);
+        telemetry::attempt_failed(&ticket.span, error);
+        self.slot.metrics.attempt(Some(error.kind()), took);
+        self.heed_pause(error, now);
+        let (kind, effect, status) = (error.kind(), error.effect(), error.status());
+        self.timeline.push(
+            self.since_start(now),
+            Event::Failed { attempt: ticket.number, kind, effect, status, took },
+        );
     }
 
     /// What the breaker learns: only the service's ill health counts, not what the caller did wrong, and not a

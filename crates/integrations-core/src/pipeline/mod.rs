@@ -240,8 +240,11 @@ where
             None => Box::pin(flight.admit()).await?,
         };
         let span = ticket.span.clone();
-        let running = pin!(attempt(flight.attempt(&ticket)).instrument(span));
-        let (ticket, result) = drive(&mut flight, ticket, running, &mut attempt).await;
+        let (ticket, result) = {
+            // Dropped with this block: an attempt that timed out must not live on while the call backs off.
+            let running = pin!(attempt(flight.attempt(&ticket)).instrument(span));
+            drive(&mut flight, ticket, running, &mut attempt).await
+        };
         let error = match result {
             Ok(value) => {
                 flight.succeeded(ticket);
@@ -278,14 +281,29 @@ where
     };
     let span = second.span.clone();
     let hedge = Box::pin(attempt(flight.attempt(&second)).instrument(span));
-    let race = Race::new(running, hedge);
-    let deadline = ticket.deadline.max(second.deadline);
-    let finished = Timed::new(pin!(race), flight.instant(deadline)).await;
-    match finished {
-        Some((result, true)) => settle_timeout(ticket, Some(result)),
-        Some((result, false)) => settle_timeout(second, Some(result)),
-        None => settle_timeout(ticket, None),
-    }
+    let mut race = pin!(Race::new(running, hedge));
+    // The first attempt ends first. Whichever fails is settled at once, so that a pause it was told holds; the
+    // other one has its own time left.
+    let rest = match Timed::new(race.as_mut(), flight.instant(ticket.deadline)).await {
+        Some((result @ Ok(_), true)) => return (ticket, result),
+        Some((result @ Ok(_), false)) => return (second, result),
+        Some((Err(error), true)) => {
+            flight.lost(ticket, &error);
+            second
+        }
+        Some((Err(error), false)) => {
+            flight.lost(second, &error);
+            ticket
+        }
+        None => {
+            race.as_mut().drop_first();
+            let error = Flight::timed_out(&ticket);
+            flight.lost(ticket, &error);
+            second
+        }
+    };
+    let last = Timed::new(race, flight.instant(rest.deadline)).await;
+    settle_timeout(rest, last.map(|(result, _)| result))
 }
 
 fn settle_timeout<T>(ticket: Ticket<'_>, result: Option<Result<T>>) -> (Ticket<'_>, Result<T>) {

@@ -171,3 +171,107 @@ async fn a_breaker_that_opens_holds_for_calls_that_wait_for_a_permit() {
     assert_eq!(sent.len(), 10);
     assert!(sent.iter().all(|at| *at >= ms(1100)), "{sent:?}");
 }
+
+/// A handle whose hedge delay is known: after a little more than 10 ms.
+async fn hedging(mut policy: Policy) -> Pipeline {
+    policy.hedge = Some(integrations_core::pipeline::hedge::HedgePolicy::default());
+    let pipeline = pipeline(policy);
+    for _ in 0..20 {
+        pipeline.run(&READ, None, |_| async { Ok(sleep(ms(10)).await) }).await.unwrap();
+    }
+    pipeline
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_fails_teaches_the_stages_at_once() {
+    let pipeline = hedging(Policy::default()).await;
+    let (start, paused) = (Instant::now(), error(ErrorKind::RateLimited, Effect::Rejected));
+    let slow = tokio::spawn({
+        let pipeline = pipeline.clone();
+        async move {
+            let run = |attempt: Attempt<'_>| {
+                let paused = paused.clone().with_retry_after(ms(1000));
+                async move {
+                    if attempt.number == 2 {
+                        return Err(paused);
+                    }
+                    Ok(sleep(ms(500)).await)
+                }
+            };
+            pipeline.run(&READ, None, run).await
+        }
+    });
+    sleep(ms(100)).await;
+    pipeline.run(&READ, None, |_| async { Ok(()) }).await.unwrap();
+    assert!(start.elapsed() >= ms(1000), "sent during the pause: {:?}", start.elapsed());
+    slow.await.unwrap().unwrap();
+    let counted = &pipeline.stages().metrics().snapshot()[0];
+    assert_eq!((counted.attempts_total(), counted.attempts(Some(ErrorKind::RateLimited))), (23, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_has_its_own_time_and_the_first_one_ends_with_its_own() {
+    let pipeline = hedging(Policy::default()).await;
+    let alive = Arc::new(());
+    let run = |attempt: Attempt<'_>| {
+        let held = alive.clone();
+        async move {
+            if attempt.number == 1 {
+                return std::future::pending().await;
+            }
+            // Answers after the first attempt's time and before the end of its own.
+            sleep(Duration::from_secs(10) - ms(2)).await;
+            Ok(Arc::strong_count(&held))
+        }
+    };
+    pipeline.run(&READ, None, run).await.unwrap();
+    let counted = &pipeline.stages().metrics().snapshot()[0];
+    assert_eq!((counted.attempts(Some(ErrorKind::Timeout)), counted.hedges()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_wins_does_not_make_the_service_look_fast() {
+    fastrand::seed(5);
+    let pipeline = hedging(Policy::default()).await;
+    let hedges = |p: &Pipeline| p.stages().metrics().snapshot()[0].hedges();
+    // One first attempt in five is slow from now on: in time that is no longer the tail.
+    let mut lately = 0;
+    for call in 0..8_000 {
+        let before = hedges(&pipeline);
+        let run = |attempt: Attempt<'_>| async move {
+            let slow = attempt.number == 1 && call % 5 == 0;
+            Ok(sleep(ms(if slow { 40 } else { 5 })).await)
+        };
+        pipeline.run(&READ, None, run).await.unwrap();
+        lately += if call >= 7_000 { hedges(&pipeline) - before } else { 0 };
+    }
+    assert!(lately < 100, "{lately} of the last 1000 calls were hedged");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_timed_out_is_dropped_before_the_call_backs_off() {
+    let mut policy = Policy::default();
+    policy.attempt_timeout = ms(100);
+    policy.total_timeout = Duration::from_secs(600);
+    (policy.retry.base, policy.retry.cap) = (Duration::from_secs(300), Duration::from_secs(300));
+    let pipeline = pipeline(policy);
+    let alive = Arc::new(());
+    let call = tokio::spawn({
+        let alive = alive.clone();
+        async move {
+            let run = |_: Attempt<'_>| {
+                let held = alive.clone();
+                async move {
+                    let _held = held;
+                    std::future::pending::<Result<()>>().await
+                }
+            };
+            pipeline.run(&READ, None, run).await
+        }
+    });
+    sleep(ms(50)).await;
+    assert_eq!(Arc::strong_count(&alive), 3);
+    sleep(ms(60)).await;
+    assert_eq!(Arc::strong_count(&alive), 2);
+    call.abort();
+}
