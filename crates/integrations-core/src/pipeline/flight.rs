@@ -515,9 +515,10 @@ impl<'p> Flight<'p> {
     /// What the breaker learns: only the service's ill health counts, not what the caller did wrong, and not a
     /// deadline of the caller that was shorter than the attempt's own.
     fn verdict(&self, ticket: &Ticket<'p>, error: &Error) -> Verdict {
+        let policy = &self.pipeline.shared.policy;
         let cut_short = error.kind() == ErrorKind::Timeout
             && ticket.deadline.saturating_sub(ticket.started)
-                < nanos(self.pipeline.shared.policy.attempt_timeout);
+                < nanos(policy.attempt_timeout.min(policy.total_timeout));
         match error.kind() {
             ErrorKind::Timeout if cut_short => Verdict::Ignored,
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Transport => Verdict::Failure,
@@ -587,9 +588,12 @@ impl<'p> Flight<'p> {
     /// A call that one of our own stages turned away.
     fn refused(&mut self, kind: ErrorKind, message: &str, retry_in: Duration) -> Error {
         let mut error = Error::new(kind, Effect::NotSent, message);
-        if !retry_in.is_zero() {
-            error = error.with_retry_after(retry_in);
-        }
+        error = match retry_in {
+            Duration::ZERO => error,
+            // No wait helps: a call larger than its limit, a breaker that an operator holds open.
+            Duration::MAX => error.with_retryable(false),
+            delay => error.with_retry_after(delay),
+        };
         if let Some(cause) = self.last_error.take() {
             error = error.with_source(cause);
         }
@@ -612,13 +616,15 @@ impl<'p> Flight<'p> {
     }
 
     /// Whether the last answer also says what became of an earlier attempt with an unknown outcome. For a keyed
-    /// operation the vendor's verdict on the key does; a refusal for want of quota or health looked at no key.
+    /// operation the vendor's verdict on the request does. A refusal for want of quota, health or rights looked at no
+    /// key, and a conflict may say that the first attempt is still under way (Stripe, `idempotency_key_in_use`).
     fn settles_earlier_attempts(&self, error: &Error) -> bool {
         match self.op.safety {
             Safety::Read => true,
             Safety::Keyed => {
+                let verdict = matches!(error.kind(), ErrorKind::Declined | ErrorKind::InvalidRequest);
                 error.effect() == Effect::Applied
-                    || (error.effect() == Effect::Rejected && !error.is_retryable())
+                    || (error.effect() == Effect::Rejected && verdict && !error.is_retryable())
             }
             Safety::Idempotent | Safety::Once => error.effect() == Effect::Applied,
         }

@@ -275,3 +275,64 @@ async fn an_attempt_that_timed_out_is_dropped_before_the_call_backs_off() {
     assert_eq!(Arc::strong_count(&alive), 2);
     call.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_looked_at_no_key_does_not_settle_an_unknown_outcome() {
+    let cases = [
+        (ErrorKind::Declined, Effect::Rejected),
+        (ErrorKind::InvalidRequest, Effect::Rejected),
+        (ErrorKind::Unauthenticated, Effect::Unknown),
+        (ErrorKind::ReauthRequired, Effect::Unknown),
+        (ErrorKind::PermissionDenied, Effect::Unknown),
+        (ErrorKind::QuotaExhausted, Effect::Unknown),
+        (ErrorKind::Conflict, Effect::Unknown),
+    ];
+    for (kind, effect) in cases {
+        let run = |attempt: Attempt<'_>| async move {
+            let first = attempt.number == 1;
+            Err::<(), _>(if first {
+                error(ErrorKind::Unavailable, Effect::Unknown)
+            } else {
+                error(kind, Effect::Rejected)
+            })
+        };
+        let e = pipeline(Policy::default()).run(&KEYED, None, run).await.unwrap_err();
+        assert_eq!((e.kind(), e.effect(), e.attempts()), (kind, effect, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_hangs_opens_the_breaker_also_under_a_short_total_timeout() {
+    let mut policy = Policy::default();
+    policy.total_timeout = Duration::from_secs(5);
+    policy.wait = Wait::FailFast;
+    let pipeline = pipeline(policy);
+    for _ in 0..30 {
+        let e = pipeline.run(&READ, None, hang).await.unwrap_err();
+        if e.kind() == ErrorKind::CircuitOpen {
+            return;
+        }
+    }
+    panic!("30 calls of 5 s each, and the breaker has noticed nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_wait_can_mend_is_not_called_retryable() {
+    static LARGE: Op = Op::new("demo", "large", Safety::Read).cost(11);
+    let mut policy = Policy::default();
+    policy.limit = Some(LimitPolicy::default().window(units(10)));
+    let e = pipeline(policy).run(&LARGE, None, hang).await.unwrap_err();
+    assert_eq!((e.is_retryable(), e.retry_after()), (false, None), "{e:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_durations_are_no_limits_and_no_panics() {
+    let mut policy = Policy::default();
+    (policy.total_timeout, policy.attempt_timeout) = (Duration::MAX, Duration::MAX);
+    (policy.retry.base, policy.retry.cap) = (Duration::MAX, Duration::MAX);
+    policy.wait = Wait::UpTo(Duration::MAX);
+    let told = error(ErrorKind::Unavailable, Effect::Rejected).with_retry_after(Duration::MAX);
+    let pipeline = pipeline(policy).with_timeout(Duration::MAX);
+    let e = pipeline.run(&READ, None, |_| std::future::ready(Err::<(), _>(told.clone()))).await.unwrap_err();
+    assert_eq!(e.attempts(), 1, "{}", e.explain());
+}
