@@ -12,7 +12,7 @@ use futures_core::Stream;
 use sync_wrapper::SyncWrapper;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::transport::TransportError;
+use crate::transport::{TransportError, TransportFailure};
 
 /// The error of a body stream: any error type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -164,7 +164,8 @@ impl BodyStream {
 }
 
 impl BodyStream {
-    /// The same stream with limits: an error when no chunk arrives for `idle`, or when `total` has passed.
+    /// The same stream with limits: an error when no chunk arrives for `idle`, or when `total` has passed, also if
+    /// chunks are there.
     #[must_use]
     pub fn guarded(self, idle: Duration, total: Duration) -> Self {
         if matches!(self.chunks, Chunks::Whole(_)) {
@@ -195,6 +196,9 @@ impl Stream for Guarded {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if this.is_over() {
+            return this.fail();
+        }
         if let Poll::Ready(next) = this.inner.poll_chunk(cx) {
             this.armed = false;
             return Poll::Ready(next);
@@ -208,8 +212,24 @@ impl Stream for Guarded {
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        this.inner = BodyStream::from(Bytes::new());
-        Poll::Ready(Some(Err(TransportError::idle(this.idle).into())))
+        this.fail()
+    }
+}
+
+impl Guarded {
+    fn is_over(&self) -> bool {
+        self.end.is_some_and(|end| Instant::now() >= end)
+    }
+
+    fn fail(&mut self) -> Poll<Option<Result<Bytes, BoxError>>> {
+        let message = "the time of the call was over before the answer had been read";
+        let error = if self.is_over() {
+            TransportError::new(TransportFailure::Timeout, true, message)
+        } else {
+            TransportError::idle(self.idle)
+        };
+        (self.inner, self.end) = (BodyStream::from(Bytes::new()), None);
+        Poll::Ready(Some(Err(error.into())))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Calls of one provider: endpoints through the pipeline over a transport.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{AGE, DATE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode, Uri, request};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use crate::body::{Body, BodyStream};
 use crate::clock::{Clock, Skew};
@@ -14,7 +17,8 @@ use crate::endpoint::{Authorize, ByStatus, Classify, Endpoint, judge};
 use crate::error::{Effect, Error, ErrorKind, Repeat, Result};
 use crate::idempotency::IdempotencyKey;
 use crate::op::Op;
-use crate::pipeline::{Attempt, Pipeline};
+use crate::pipeline::{Attempt, Pipeline, Timed};
+use crate::quota::Quota;
 use crate::transport::{Exchange, Payload, Transport, TransportError};
 use crate::wire::{WireRequest, WireResponse};
 
@@ -168,29 +172,39 @@ impl Caller {
         request: WireRequest,
     ) -> Result<StreamResponse> {
         let template = Template::new(request);
-        let (refreshed, policy) = (AtomicBool::new(false), self.pipeline.policy());
-        let total = policy.total_timeout;
-        let idle = policy.idle_timeout;
+        let refreshed = AtomicBool::new(false);
+        let end = Instant::now().checked_add(self.pipeline.time_limit());
         let run = self.pipeline.run(op, key, |attempt| {
-            let request = template.open();
-            let refreshed = &refreshed;
+            let (template, refreshed, request) = (&template, &refreshed, template.open());
             async move {
-                let response = self.deliver(op, &attempt, request?).await?;
-                let (head, payload) = response.into_parts();
-                if head.status.is_success() {
-                    let body = into_stream(payload).guarded(idle, total);
-                    return Ok(StreamResponse { status: head.status, headers: head.headers, body });
-                }
-                let body = read_whole(op, payload, idle).await?;
-                let response = WireResponse::new(op, head.status, head.headers, body);
-                let error = match self.verdict(op, &attempt, response, refreshed).await {
-                    Ok(response) => response.undecodable("the service answered neither success nor error"),
-                    Err(error) => error,
-                };
-                Err(error)
+                let opened = async { self.open_stream(op, &attempt, request?, refreshed, end).await };
+                opened.await.map_err(|e| template.last_if_consumed(e))
             }
         });
-        run.await.map_err(|e| template.explain_consumed(e))
+        run.await
+    }
+
+    async fn open_stream(
+        &self,
+        op: &'static Op,
+        attempt: &Attempt<'_>,
+        request: WireRequest,
+        refreshed: &AtomicBool,
+        end: Option<Instant>,
+    ) -> Result<StreamResponse> {
+        let (response, sent) = self.deliver(op, attempt, request).await?;
+        let (head, payload) = response.into_parts();
+        if head.status.is_success() {
+            let response = WireResponse::new(op, head.status, head.headers, Bytes::new());
+            self.learn(attempt, &response, &sent);
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            let body = into_stream(payload).guarded(attempt.call.policy.idle_timeout, left);
+            return Ok(StreamResponse { status: response.status, headers: response.headers, body });
+        }
+        let body = read_whole(op, attempt, head.status, payload).await?;
+        let response = WireResponse::new(op, head.status, head.headers, body);
+        let neither = |r: WireResponse| r.undecodable("the service answered neither success nor error");
+        Err(self.verdict(op, attempt, response, &sent, refreshed).await.map_or_else(|e| e, neither))
     }
 
     /// One call through the pipeline, its answer in memory.
@@ -203,17 +217,27 @@ impl Caller {
         let template = Template::new(request);
         let refreshed = AtomicBool::new(false);
         let run = self.pipeline.run(op, key, |attempt| {
-            let request = template.open();
-            let refreshed = &refreshed;
+            let (template, refreshed, request) = (&template, &refreshed, template.open());
             async move {
-                let idle = attempt.call.policy.idle_timeout;
-                let (head, payload) = self.deliver(op, &attempt, request?).await?.into_parts();
-                let body = read_whole(op, payload, idle).await?;
-                let response = WireResponse::new(op, head.status, head.headers, body);
-                self.verdict(op, &attempt, response, refreshed).await
+                let answered = async { self.round_trip(op, &attempt, request?, refreshed).await };
+                answered.await.map_err(|e| template.last_if_consumed(e))
             }
         });
-        run.await.map_err(|e| template.explain_consumed(e))
+        run.await
+    }
+
+    async fn round_trip(
+        &self,
+        op: &'static Op,
+        attempt: &Attempt<'_>,
+        request: WireRequest,
+        refreshed: &AtomicBool,
+    ) -> Result<WireResponse> {
+        let (response, sent) = self.deliver(op, attempt, request).await?;
+        let (head, payload) = response.into_parts();
+        let body = read_whole(op, attempt, head.status, payload).await?;
+        let response = WireResponse::new(op, head.status, head.headers, body);
+        self.verdict(op, attempt, response, &sent, refreshed).await
     }
 
     /// Authorises and transports one attempt.
@@ -222,18 +246,34 @@ impl Caller {
         op: &'static Op,
         attempt: &Attempt<'_>,
         mut request: WireRequest,
-    ) -> Result<Response<Payload>> {
+    ) -> Result<(Response<Payload>, Sent)> {
         if let (Some(name), Some(key)) = (&self.shared.key_header, &attempt.call.key) {
             let value = HeaderValue::from_str(&key.to_string()).map_err(|e| {
                 Error::invalid_request("the idempotency key fits in no header").with_source(e)
             })?;
             request.headers_mut().insert(name.clone(), value);
         }
+        let skew = self.shared.skew.get();
         if let Some(authorize) = &self.shared.authorize {
-            authorize.authorize(&mut request).await?;
+            let authorized = Timed::new(pin!(authorize.authorize(&mut request)), attempt.ends_at()).await;
+            let late = || Error::new(ErrorKind::Timeout, Effect::NotSent, "there were no credentials in time");
+            authorized
+                .unwrap_or_else(|| Err(late()))
+                .map_err(|e| e.for_want_of_credentials(Effect::NotSent))?;
         }
         let exchange = Exchange::new(op, attempt.number, attempt.time_left());
-        self.shared.transport.send(request, exchange).await.map_err(|e| e.into_error(op))
+        let response = self.shared.transport.send(request, exchange).await.map_err(|e| e.into_error(op))?;
+        Ok((response, Sent { skew, received: self.shared.clock.now() }))
+    }
+
+    /// What an answer teaches whatever it says: how far the clocks are apart, and what is left of the quota.
+    fn learn(&self, attempt: &Attempt<'_>, response: &WireResponse, sent: &Sent) -> Quota {
+        if !response.headers.contains_key(AGE) {
+            self.shared.skew.observe(response.headers.get(DATE), sent.received);
+        }
+        let told = self.shared.classify.quota(response, sent.received);
+        attempt.learn(&told);
+        told
     }
 
     /// Learns from an answer, judges it, and mends what can be mended: stale credentials, a clock that is off.
@@ -242,29 +282,41 @@ impl Caller {
         op: &'static Op,
         attempt: &Attempt<'_>,
         response: WireResponse,
+        sent: &Sent,
         refreshed: &AtomicBool,
     ) -> Result<WireResponse> {
-        let received = self.shared.clock.now();
-        let fresh = !response.headers.contains_key(AGE);
-        let clock_moved = fresh && self.shared.skew.observe(response.headers.get(DATE), received);
-        let told = self.shared.classify.quota(&response, received);
-        attempt.learn(&told);
+        let told = self.learn(attempt, &response, sent);
         let Some(error) = judge(&*self.shared.classify, op, &response, &told) else {
             return Ok(response);
         };
         if error.kind() != ErrorKind::Unauthenticated {
             return Err(error);
         }
-        if clock_moved {
-            return Err(error.with_repeat(Repeat::ClockCorrected(self.shared.skew.get())));
+        // Compared with the skew that this attempt was signed with: another call's answer may have told it first.
+        let skew = self.shared.skew.get();
+        if skew.saturating_sub(sent.skew).unsigned_abs() > Skew::TOLERANCE {
+            return Err(error.with_repeat(Repeat::ClockCorrected(skew)));
         }
         match &self.shared.authorize {
-            Some(authorize) if !refreshed.swap(true, Ordering::Relaxed) && authorize.refresh().await? => {
-                Err(error.with_repeat(Repeat::Refreshed))
+            Some(authorize) if !refreshed.swap(true, Ordering::Relaxed) => {
+                match Timed::new(pin!(authorize.refresh()), attempt.ends_at()).await {
+                    Some(Ok(true)) => Err(error.with_repeat(Repeat::Refreshed)),
+                    Some(Ok(false)) | None => Err(error),
+                    Some(Err(cause)) => {
+                        refreshed.store(false, Ordering::Relaxed);
+                        Err(cause.for_want_of_credentials(Effect::Rejected))
+                    }
+                }
             }
             _ => Err(error),
         }
     }
+}
+
+/// What was so when an attempt was signed and when the headers of its answer arrived.
+struct Sent {
+    skew: SignedDuration,
+    received: Timestamp,
 }
 
 /// A request that is opened anew for each attempt.
@@ -288,14 +340,15 @@ impl Template {
         Ok(WireRequest::from_parts(self.head.clone(), body))
     }
 
-    /// Says so in the error when a retry was impossible because the body existed once.
-    fn explain_consumed(&self, error: Error) -> Error {
-        if self.replayable || error.hint().is_some() {
+    /// Says so in the error when no retry is possible because the body existed once.
+    fn last_if_consumed(&self, error: Error) -> Error {
+        let again = error.is_retryable() || error.repeat().is_some();
+        if self.replayable || !again {
             return error;
         }
-        error.with_hint(
-            "the body is a stream that exists once; give `Body::replay` so that it can be sent again",
-        )
+        let hint = "the body is a stream that exists once; give `Body::replay` so that it can be sent again";
+        let error = if error.hint().is_none() { error.with_hint(hint) } else { error };
+        error.never_again()
     }
 }
 
@@ -310,9 +363,20 @@ fn into_stream(payload: Payload) -> BodyStream {
     }
 }
 
-/// Buffers an answer up to the operation's limit.
-async fn read_whole(op: &'static Op, payload: Payload, idle: Duration) -> Result<Bytes> {
+/// Buffers an answer up to the operation's limit. Of an answer that is no success, as much as there is: its status
+/// and its headers say more than that its body was too long or broke off.
+async fn read_whole(
+    op: &'static Op,
+    attempt: &Attempt<'_>,
+    status: StatusCode,
+    payload: Payload,
+) -> Result<Bytes> {
     let limit = op.response_limit;
+    let idle = attempt.call.policy.idle_timeout;
+    if !status.is_success() {
+        let stream = into_stream(payload).guarded(idle, attempt.time_left());
+        return Ok(read_up_to(limit, stream).await);
+    }
     let too_large = || TransportError::too_large(limit).into_error(op);
     let mut stream = match payload {
         Payload::Whole(bytes) if bytes.len() > limit => return Err(too_large()),
@@ -331,6 +395,18 @@ async fn read_whole(op: &'static Op, payload: Payload, idle: Duration) -> Result
         whole.extend_from_slice(&chunk);
     }
     Ok(whole.freeze())
+}
+
+async fn read_up_to(limit: usize, mut stream: BodyStream) -> Bytes {
+    let mut start = BytesMut::new();
+    while let Some(Ok(chunk)) = stream.chunk().await {
+        let room = limit - start.len();
+        start.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() >= room {
+            break;
+        }
+    }
+    start.freeze()
 }
 
 /// The answer broke off: the service has acted or refused, we shall not know from this answer.

@@ -149,6 +149,7 @@ fn complete(error: Error, op: &'static Op, response: &WireResponse, told: &Quota
     {
         error = error.with_request_id(id);
     }
+    let refused_on_purpose = error.retry_after().is_some() || told.retry_after.is_some();
     let held_back =
         matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::QuotaExhausted);
     if held_back
@@ -157,8 +158,12 @@ fn complete(error: Error, op: &'static Op, response: &WireResponse, told: &Quota
     {
         error = error.with_retry_after(delay);
     }
-    // A service that says when to come back has refused on purpose: it did not act.
-    if response.status == StatusCode::SERVICE_UNAVAILABLE && error.retry_after().is_some() {
+    // A service that says when to come back has refused on purpose: it did not act. When a window of its quota
+    // restarts, which many services tell with every answer, says nothing of the kind.
+    if response.status == StatusCode::SERVICE_UNAVAILABLE
+        && refused_on_purpose
+        && error.effect() == Effect::Unknown
+    {
         error = error.with_effect(Effect::Rejected);
     }
     error

@@ -184,6 +184,7 @@ struct Repr {
     effect: Effect,
     retryable: Option<bool>,
     repeat: Option<Repeat>,
+    about_credentials: bool,
     retry_after: Option<Duration>,
     provider: &'static str,
     operation: &'static str,
@@ -205,6 +206,7 @@ impl Error {
             effect,
             retryable: None,
             repeat: None,
+            about_credentials: false,
             retry_after: None,
             provider: "",
             operation: "",
@@ -317,6 +319,23 @@ impl Error {
 
     pub(crate) fn repeat(&self) -> Option<Repeat> {
         self.0.repeat
+    }
+
+    /// No attempt may follow this one.
+    pub(crate) fn never_again(mut self) -> Self {
+        (self.0.retryable, self.0.repeat) = (Some(false), None);
+        self
+    }
+
+    /// The attempt failed because there are no credentials for it: that says nothing about the health or the limits
+    /// of the service, and what the token endpoint did is no effect of this call.
+    pub(crate) fn for_want_of_credentials(mut self, effect: Effect) -> Self {
+        (self.0.about_credentials, self.0.effect) = (true, effect);
+        self
+    }
+
+    pub(crate) fn is_about_credentials(&self) -> bool {
+        self.0.about_credentials
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {

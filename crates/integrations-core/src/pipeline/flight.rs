@@ -520,6 +520,7 @@ impl<'p> Flight<'p> {
             && ticket.deadline.saturating_sub(ticket.started)
                 < nanos(policy.attempt_timeout.min(policy.total_timeout));
         match error.kind() {
+            _ if error.is_about_credentials() => Verdict::Ignored,
             ErrorKind::Timeout if cut_short => Verdict::Ignored,
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Transport => Verdict::Failure,
             _ if error.effect() == Effect::Rejected && !is_throttle(error) => Verdict::Success,
@@ -529,6 +530,9 @@ impl<'p> Flight<'p> {
 
     /// An overloaded service that says when to come back pauses everybody, as a refusal for want of quota does.
     fn heed_pause(&self, error: &Error, now: u64) {
+        if error.is_about_credentials() {
+            return;
+        }
         if let (ErrorKind::Unavailable, Some(delay), Some(limiter)) =
             (error.kind(), error.retry_after(), &self.slot.gate.limiter)
         {
@@ -653,7 +657,7 @@ fn switched_off() -> Error {
 /// What the rate limiter learns from a failed attempt.
 fn outcome(error: &Error) -> Outcome {
     match error.effect() {
-        Effect::Rejected if is_throttle(error) => Outcome::Throttled(error.retry_after()),
+        Effect::Rejected if is_throttle(error) && !error.is_about_credentials() => Outcome::Throttled(error.retry_after()),
         Effect::Rejected | Effect::Applied => Outcome::Accepted,
         Effect::NotSent | Effect::Unknown => Outcome::Lost,
     }

@@ -27,6 +27,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::error::Result;
@@ -43,7 +44,8 @@ pub use retry::RetryPolicy;
 use stages::Slot;
 pub use stages::Stages;
 pub use telemetry::{Metrics, OpSnapshot};
-use timed::{Race, Timed};
+use timed::Race;
+pub(crate) use timed::Timed;
 
 /// Whose call it is. All three are part of keys, none of them is a metric label.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -142,6 +144,11 @@ impl Attempt<'_> {
     /// The time until this attempt is dropped.
     pub fn time_left(&self) -> Duration {
         Duration::from_nanos(self.deadline.saturating_sub(self.slot.stages.now()))
+    }
+
+    /// When this attempt is dropped.
+    pub(crate) fn ends_at(&self) -> Instant {
+        self.slot.stages.instant(self.deadline)
     }
 
     /// Teaches the rate limiter what the service said about its limits.

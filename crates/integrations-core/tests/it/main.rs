@@ -5,3 +5,4 @@
 mod caller;
 mod pipeline;
 mod review;
+mod review_caller;
