@@ -5,30 +5,42 @@
 //! answer crosses from one user to another.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use http::header::{AGE, CACHE_CONTROL, ETAG, LAST_MODIFIED, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode, request, response};
 use http_cache_semantics::{AfterResponse, BeforeRequest, CacheOptions, CachePolicy};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::error::{Effect, Error, ErrorKind, Result};
-use crate::op::{Op, Safety};
+use crate::op::Op;
+use crate::pipeline::limiter::Priority;
 use crate::wire::{WireRequest, WireResponse};
 
 /// RFC 9211: says on each answer how the cache handled it.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Names one request of one user. It holds the request itself: hash it before it leaves the process.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CacheKey(Arc<[u8]>);
+
+impl fmt::Debug for CacheKey {
+    /// Its size alone: the key holds a URL, headers and a body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CacheKey({} bytes)", self.0.len())
+    }
+}
 
 impl CacheKey {
     /// The key's bytes.
@@ -64,7 +76,7 @@ impl CacheKey {
 pub trait CacheStore: Send + Sync + 'static {
     /// The entry of `key`, if it is there.
     async fn get(&self, key: &CacheKey) -> Option<Bytes>;
-    /// Keeps an entry for at most `keep`.
+    /// Keeps an entry. After `keep` nobody can use it any more.
     async fn put(&self, key: &CacheKey, entry: Bytes, keep: Duration);
 }
 
@@ -103,7 +115,17 @@ struct Shared {
     store: Box<dyn CacheStore>,
     clock: Clock,
     stale_if_error: Duration,
-    in_flight: Mutex<HashMap<CacheKey, Arc<Flight>>>,
+    in_flight: Mutex<HashMap<FlightKey, Arc<Flight>>>,
+}
+
+/// Calls wait for one another only if they would wait alike: one with little time, or with little patience, would
+/// else end for all of them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct FlightKey {
+    request: CacheKey,
+    time_limit: Duration,
+    wait_limit: Duration,
+    priority: Priority,
 }
 
 /// One fetch that equal calls wait for together. If the one that runs it is dropped, the next one runs it.
@@ -138,6 +160,19 @@ struct Head {
     headers: Vec<(String, Vec<u8>)>,
 }
 
+/// An answer that was just received, or just confirmed.
+struct Fresh {
+    policy: CachePolicy,
+    parts: response::Parts,
+    body: Bytes,
+}
+
+/// No answer counts as fresh, or is kept, for longer: a vendor's `max-age` may be any number.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long an answer that can be confirmed is kept beyond its freshness.
+const FOR_REVALIDATION: Duration = Duration::from_secs(24 * 3600);
+
 /// A stored answer.
 struct Entry {
     head: Head,
@@ -160,19 +195,34 @@ impl ReadCache {
         request: WireRequest,
     ) -> Result<WireResponse> {
         let (head, body) = request.into_parts();
-        let Some(bytes) = body.as_bytes().filter(|_| op.safety == Safety::Read) else {
+        let Some(bytes) = body.as_bytes() else {
             return caller.send(op, None, WireRequest::from_parts(head, body)).await;
         };
-        let key = CacheKey::new(caller, op, &head, bytes);
-        let flight = self.join(&key);
-        let _leave = Leave { shared: &self.shared, key: &key, flight: &flight };
-        // A follower waits for somebody else's call: its own time limit holds all the same.
-        let limit = caller.pipeline().time_limit();
-        let fetched = flight.get_or_init(|| self.fetch(caller, op, &key, &head, &body));
-        tokio::time::timeout(limit, fetched).await.map_or_else(|_| Err(waited_too_long(op)), Clone::clone)
+        let (pipeline, end) = (caller.pipeline(), Instant::now().checked_add(caller.pipeline().time_limit()));
+        let key = FlightKey {
+            request: CacheKey::new(caller, op, &head, bytes),
+            time_limit: pipeline.time_limit(),
+            wait_limit: pipeline.policy().wait.limit(),
+            priority: pipeline.priority(),
+        };
+        let leave = Leave { shared: &self.shared, flight: Some(self.join(&key)), key: &key };
+        let flight = leave.flight.as_ref().expect("it is taken when `leave` is dropped");
+        let leads = AtomicBool::new(false);
+        let fetch = || {
+            leads.store(true, Ordering::Relaxed);
+            self.fetch(caller, op, &key.request, &head, &body, end)
+        };
+        let mut fetched = pin!(flight.get_or_init(fetch));
+        // A follower waits for somebody else's call: its own time limit holds all the same. Who leads has the limit
+        // of its own call, which also says what became of it.
+        match within(end, fetched.as_mut()).await {
+            Some(result) => result.clone(),
+            None if leads.load(Ordering::Relaxed) => fetched.await.clone(),
+            None => Err(waited_too_long(op)),
+        }
     }
 
-    fn join(&self, key: &CacheKey) -> Arc<Flight> {
+    fn join(&self, key: &FlightKey) -> Arc<Flight> {
         let mut flights = self.shared.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         flights.entry(key.clone()).or_default().clone()
     }
@@ -184,55 +234,74 @@ impl ReadCache {
         key: &CacheKey,
         head: &request::Parts,
         body: &Body,
+        end: Option<Instant>,
     ) -> Result<WireResponse> {
-        let entry = self.shared.store.get(key).await.and_then(|bytes| Entry::decode(&bytes));
-        let outgoing = match entry.as_ref().map(|e| e.head.policy.before_request(head, self.now())) {
-            Some(BeforeRequest::Fresh(parts)) => {
-                let body = entry.map(|e| e.body).unwrap_or_default();
-                return Ok(answer(op, parts, body, Handled::Hit));
-            }
-            Some(BeforeRequest::Stale { request, matches: true }) => request,
-            _ => head.clone(),
+        let stored = within(end, self.shared.store.get(key)).await.flatten();
+        let entry = stored.and_then(|bytes| Entry::decode(&bytes));
+        let (entry, outgoing) = match entry {
+            None => (None, head.clone()),
+            Some(entry) => match entry.head.policy.before_request(head, self.now()) {
+                BeforeRequest::Fresh(parts) => return Ok(answer(op, parts, entry.body, Handled::Hit)),
+                BeforeRequest::Stale { request, matches: true } => (Some(entry), request),
+                // An answer to another request, as `Vary` tells: no stand-in either.
+                BeforeRequest::Stale { .. } => (None, head.clone()),
+            },
         };
-        let request = WireRequest::from_parts(outgoing, body.try_clone().unwrap_or_default());
-        match caller.send(op, None, request).await {
-            Ok(response) => Ok(self.keep(key, head, entry, response).await),
-            Err(error) => self.stand_in(op, entry, error),
-        }
+        let send = |head| {
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            let timely = caller.clone().with_pipeline(caller.pipeline().clone().with_timeout(left));
+            let request = WireRequest::from_parts(head, body.try_clone().unwrap_or_default());
+            async move { timely.send(op, None, request).await }
+        };
+        let response = match send(outgoing).await {
+            Ok(response) => response,
+            Err(error) => return self.stand_in(op, entry, error),
+        };
+        let (fresh, answered) = match entry {
+            Some(entry) if response.status == StatusCode::NOT_MODIFIED => {
+                match entry.renewed(head, &response.headers, self.now()) {
+                    Some(renewed) => (renewed, Handled::Revalidated),
+                    // It confirms an answer that is not ours: ask again, without conditions.
+                    None => (self.received(head, send(head.clone()).await?), Handled::Miss),
+                }
+            }
+            _ => (self.received(head, response), Handled::Miss),
+        };
+        Ok(self.keep(op, key, fresh, answered, end).await)
     }
 
-    /// Stores an answer, or renews the stored one after a 304.
+    /// A new answer with the policy that it tells.
+    fn received(&self, head: &request::Parts, response: WireResponse) -> Fresh {
+        let mut parts = http::Response::new(()).into_parts().0;
+        (parts.status, parts.headers) = (response.status, response.headers);
+        // An age that no answer has would overflow in later additions.
+        if parts.headers.get(AGE).is_some_and(|age| age.len() > 9) {
+            parts.headers.remove(AGE);
+        }
+        // The key holds the user: what is private to one may be kept for that one.
+        let options = CacheOptions { shared: false, ..CacheOptions::default() };
+        let policy = CachePolicy::new_options(head, &parts, self.now(), options);
+        Fresh { policy, parts, body: response.body }
+    }
+
     async fn keep(
         &self,
+        op: &'static Op,
         key: &CacheKey,
-        head: &request::Parts,
-        entry: Option<Entry>,
-        response: WireResponse,
+        fresh: Fresh,
+        handled: Handled,
+        end: Option<Instant>,
     ) -> WireResponse {
-        let now = self.now();
-        let op = response.op;
-        let mut received = http::Response::new(response.body);
-        *received.status_mut() = response.status;
-        *received.headers_mut() = response.headers;
-        let (parts, body) = received.into_parts();
-        let (policy, parts, body, handled) = match entry {
-            Some(entry) => match entry.head.policy.after_response(head, &parts, now) {
-                AfterResponse::NotModified(policy, parts) => {
-                    (policy, parts, entry.body, Handled::Revalidated)
-                }
-                AfterResponse::Modified(policy, _) => (policy, parts, body, Handled::Miss),
-            },
-            None => {
-                // The key holds the user: what is private to one may be kept for that one.
-                let options = CacheOptions { shared: false, ..CacheOptions::default() };
-                (CachePolicy::new_options(head, &parts, now, options), parts, body, Handled::Miss)
-            }
-        };
+        let Fresh { policy, parts, body } = fresh;
         if policy.is_storable() {
-            let fresh_for = policy.time_to_live(now);
+            let now = self.now();
+            let fresh_for = policy.time_to_live(now).min(LONGEST);
+            let spare = may_be_stale(&parts.headers).unwrap_or(self.shared.stale_if_error).min(LONGEST);
+            let can_be_confirmed = [ETAG, LAST_MODIFIED].iter().any(|name| parts.headers.contains_key(name));
+            let spare = if can_be_confirmed { spare.max(FOR_REVALIDATION) } else { spare };
             let entry = Entry::new(policy, now + fresh_for, &parts, body.clone());
             if let Some(bytes) = entry.encode() {
-                self.shared.store.put(key, bytes, fresh_for + self.shared.stale_if_error).await;
+                let _ = within(end, self.shared.store.put(key, bytes, fresh_for.saturating_add(spare))).await;
             }
         }
         answer(op, parts, body, handled)
@@ -261,23 +330,34 @@ fn waited_too_long(op: &'static Op) -> Error {
     Error::new(ErrorKind::Timeout, Effect::NotSent, message).with_op(op)
 }
 
+/// `None` once `end` has come.
+async fn within<F: Future>(end: Option<Instant>, future: F) -> Option<F::Output> {
+    match end {
+        Some(end) => tokio::time::timeout_at(end, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
 /// Ends a caller's part in a flight, also when the caller is dropped: later calls start a new fetch.
 struct Leave<'f> {
     shared: &'f Shared,
-    key: &'f CacheKey,
-    flight: &'f Arc<Flight>,
+    key: &'f FlightKey,
+    /// Given up while the map is locked: of two that leave at once, one must see that it is the last.
+    flight: Option<Arc<Flight>>,
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         let mut flights = self.shared.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(flight) = self.flight.take() else { return };
         // Two holders are the map and this caller: with more, others still wait for the same fetch.
-        let last = Arc::strong_count(self.flight) <= 2;
-        if (last || self.flight.initialized())
-            && flights.get(self.key).is_some_and(|found| Arc::ptr_eq(found, self.flight))
+        let last = Arc::strong_count(&flight) <= 2;
+        if (last || flight.initialized())
+            && flights.get(self.key).is_some_and(|found| Arc::ptr_eq(found, &flight))
         {
             flights.remove(self.key);
         }
+        drop(flight);
     }
 }
 
@@ -286,6 +366,25 @@ impl Entry {
         let headers =
             parts.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
         Self { head: Head { policy, fresh_until, status: parts.status.as_u16(), headers }, body }
+    }
+
+    /// This answer after a 304 that confirms it; `None` if the 304 speaks of another one.
+    fn renewed(&self, head: &request::Parts, told: &HeaderMap, now: SystemTime) -> Option<Fresh> {
+        let mut confirmed = http::Response::new(()).into_parts().0;
+        (confirmed.status, confirmed.headers) = (StatusCode::NOT_MODIFIED, told.clone());
+        let own = self.parts()?.headers;
+        // A 304 need not repeat `Last-Modified` (RFC 9110, section 15.4.5), and some services leave out `ETag` too.
+        if !told.contains_key(ETAG) && !told.contains_key(LAST_MODIFIED) {
+            for name in [ETAG, LAST_MODIFIED] {
+                if let Some(value) = own.get(&name) {
+                    confirmed.headers.insert(name, value.clone());
+                }
+            }
+        }
+        match self.head.policy.after_response(head, &confirmed, now) {
+            AfterResponse::NotModified(policy, parts) => Some(Fresh { policy, parts, body: self.body.clone() }),
+            AfterResponse::Modified(..) => None,
+        }
     }
 
     /// The length of the head in four bytes, the head as JSON, the body as it is.

@@ -17,6 +17,8 @@ use crate::endpoint::{Authorize, ByStatus, Classify, Endpoint, judge};
 use crate::error::{Effect, Error, ErrorKind, Repeat, Result};
 use crate::idempotency::IdempotencyKey;
 use crate::op::Op;
+#[cfg(feature = "cache")]
+use crate::op::Safety;
 use crate::pipeline::{Attempt, Pipeline, Timed};
 use crate::quota::Quota;
 use crate::transport::{Exchange, Payload, Transport, TransportError};
@@ -158,7 +160,7 @@ impl Caller {
         request: WireRequest,
     ) -> Result<WireResponse> {
         #[cfg(feature = "cache")]
-        if let Some(cache) = self.shared.cache.as_ref().filter(|_| op.cache) {
+        if let Some(cache) = self.shared.cache.as_ref().filter(|_| op.cache && op.safety == Safety::Read) {
             return cache.exchange(self, op, request).await;
         }
         self.send(op, key, request).await

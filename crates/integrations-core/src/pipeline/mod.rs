@@ -196,6 +196,11 @@ impl Pipeline {
         self.timeout.map_or(total, |timeout| timeout.min(total))
     }
 
+    /// The priority of this handle's calls at the rate limiter.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
     /// Whose calls go through this handle.
     pub fn scope(&self) -> &Scope {
         &self.shared.scope

@@ -322,3 +322,145 @@ async fn calls_can_be_spawned_with_all_they_own() {
     });
     assert_eq!(run.await.unwrap().unwrap(), 25);
 }
+
+#[cfg(feature = "cache")]
+mod cache {
+    use super::*;
+    use integrations_core::IdempotencyKey;
+    use integrations_core::cache::{CacheKey, CacheStore, MemoryStore, ReadCache};
+
+    static CACHED: Op = Op::new("demo", "cached", Safety::Read).http("GET", "/x").cached();
+    static CHARGE: Op = Op::new("demo", "charge", Safety::Keyed).http("POST", "/x").cached();
+
+    fn clock() -> Clock {
+        Clock::virtual_from(Timestamp::from_second(1_800_000_000).unwrap())
+    }
+
+    fn cached(service: &Arc<Service>, store: impl CacheStore) -> Caller {
+        let clock = clock();
+        let cache = ReadCache::new(store, clock.clone(), Duration::MAX);
+        builder(service, Policy::default()).clock(clock).cache(cache).build()
+    }
+
+    fn memory() -> MemoryStore {
+        MemoryStore::new(1 << 20)
+    }
+
+    /// A store that takes its time.
+    struct Slow(Duration);
+
+    #[async_trait]
+    impl CacheStore for Slow {
+        async fn get(&self, key: &CacheKey) -> Option<Bytes> {
+            assert!(!format!("{key:?}").contains("47"), "the debug form shows the request");
+            sleep(self.0).await;
+            None
+        }
+
+        async fn put(&self, _: &CacheKey, _: Bytes, _: Duration) {
+            sleep(self.0).await;
+        }
+    }
+
+    fn hanging() -> Arc<Service> {
+        let answer = |_, _: &Request<Body>| {
+            let pending: Pending = Box::pin(std::future::pending());
+            pending
+        };
+        Arc::new(Service { sent: AtomicU32::new(0), answer: Box::new(answer) })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_store_does_not_hide_what_became_of_a_call() {
+        let start = Instant::now();
+        let caller = cached(&hanging(), Slow(Duration::from_millis(50)));
+        let e = caller.exchange(&CACHED, None, get()).await.unwrap_err();
+        assert_eq!((e.kind(), e.effect(), e.attempts()), (ErrorKind::Timeout, Effect::Unknown, 3), "{e:?}");
+        assert!(start.elapsed() <= Duration::from_millis(30_002), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_takes_the_time_of_one_call_and_no_more() {
+        let start = Instant::now();
+        let service = service(|_, _| reply(200, &[("cache-control", "max-age=60")], "1"));
+        let caller = cached(&service, Slow(Duration::MAX));
+        let e = caller.exchange(&CACHED, None, get()).await.unwrap_err();
+        assert_eq!((e.effect(), service.sent.load(SeqCst)), (Effect::NotSent, 0));
+        assert!(start.elapsed() <= Duration::from_millis(30_002), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_with_little_time_does_not_end_for_those_with_more() {
+        let answer = |_, _: &Request<Body>| {
+            let pending: Pending = Box::pin(async {
+                sleep(Duration::from_secs(2)).await;
+                reply(200, &[], "1")
+            });
+            pending
+        };
+        let service = Arc::new(Service { sent: AtomicU32::new(0), answer: Box::new(answer) });
+        let caller = cached(&service, memory());
+        let hasty = caller.pipeline().clone().with_timeout(Duration::from_millis(100));
+        let hasty = caller.clone().with_pipeline(hasty);
+        let (hasty, patient) =
+            tokio::join!(hasty.exchange(&CACHED, None, get()), caller.exchange(&CACHED, None, get()));
+        assert_eq!(hasty.unwrap_err().kind(), ErrorKind::Timeout);
+        patient.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_304_confirms_what_is_stored_or_leads_to_a_new_answer() {
+        // (what the 304 says, requests in all): RFC 9110 lets a 304 leave out `Last-Modified`.
+        let cases: [(&[(&str, &str)], u32); 4] = [
+            (&[], 2),
+            (&[("etag", "\"one\"")], 2),
+            (&[("last-modified", "Wed, 01 Jan 2025 00:00:00 GMT")], 2),
+            (&[("etag", "\"other\"")], 3),
+        ];
+        for (told, sent) in cases {
+            let service = service(move |_, request| {
+                if request.headers().contains_key("if-none-match") {
+                    return reply(304, told, "");
+                }
+                let headers = [
+                    ("cache-control", "max-age=1"),
+                    ("etag", "\"one\""),
+                    ("last-modified", "Wed, 01 Jan 2025 00:00:00 GMT"),
+                ];
+                reply(200, &headers, "1")
+            });
+            let caller = cached(&service, memory());
+            for _ in 0..2 {
+                let response = caller.exchange(&CACHED, None, get()).await.unwrap();
+                assert_eq!((response.status.as_u16(), &response.body[..]), (200, &b"1"[..]), "{told:?}");
+                sleep(Duration::from_secs(5)).await;
+            }
+            assert_eq!(service.sent.load(SeqCst), sent, "{told:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_number_in_a_header_is_too_large() {
+        for header in [("cache-control", "max-age=18446744073709551615"), ("age", "18446744073709551615")] {
+            let service = service(move |_, _| reply(200, &[header, ("etag", "\"one\"")], "1"));
+            let caller = cached(&service, memory());
+            for _ in 0..3 {
+                caller.exchange(&CACHED, None, get()).await.unwrap();
+                sleep(Duration::from_secs(5)).await;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_is_declared_cached_keeps_its_key() {
+        let service = service(|_, request| {
+            assert_eq!(request.headers()["idempotency-key"], "order-1");
+            reply(200, &[], "1")
+        });
+        let cache = ReadCache::new(memory(), clock(), Duration::ZERO);
+        let builder = builder(&service, Policy::default()).cache(cache);
+        let caller = builder.key_header("idempotency-key".parse().unwrap()).build();
+        let key = IdempotencyKey::new("order-1").unwrap();
+        caller.exchange(&CHARGE, Some(key), get()).await.unwrap();
+    }
+}
