@@ -70,7 +70,77 @@ impl OpEntry {
 
 fn endpoint<E: Endpoint + DeserializeOwned>(fields: &Value) -> Result<E> {
     serde_path_to_error::deserialize(fields).map_err(|e| {
-        let message = format!("bad argument at `{}`: {}", e.path(), e.inner());
+        let message = format!("bad argument at `{}`: {}", e.path(), without_value(&e.inner().to_string()));
         Error::invalid_request(message).with_op(E::OP)
     })
+}
+
+/// Serde's complaint without the value that it quotes, because an argument may be a secret. What is left comes from the
+/// type: the name of a missing field, or what was expected.
+fn without_value(complaint: &str) -> String {
+    const QUOTING: [&str; 5] =
+        ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant `", "unknown field `"];
+    if complaint.starts_with("missing field `") {
+        return complaint.to_owned();
+    }
+    let quotes = QUOTING.iter().any(|start| complaint.starts_with(start));
+    // The last one: the value itself may contain these words.
+    match complaint.rfind(", expected ").filter(|_| quotes) {
+        Some(at) => complaint[at + 2..].to_owned(),
+        None => "the value is not allowed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "only its shape matters")]
+    struct Args {
+        amount: u32,
+        mode: Mode,
+        at: std::net::IpAddr,
+    }
+
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Mode {
+        Fast,
+        Slow,
+    }
+
+    impl Endpoint for Args {
+        type Output = ();
+        const OP: &'static Op = &Op::new("t", "t", crate::op::Safety::Read);
+
+        fn request(&self, _: &Uri) -> Result<WireRequest> {
+            Ok(WireRequest::default())
+        }
+
+        fn response(&self, _: WireResponse) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_argument_is_never_quoted() {
+        let good = serde_json::json!({"amount": 1, "mode": "fast", "at": "::1"});
+        assert!(endpoint::<Args>(&good).is_ok());
+        let cases = [
+            ("amount", serde_json::json!("hunter2"), "`amount`: expected u32"),
+            ("amount", serde_json::json!("hunter2, expected hunter2"), "`amount`: expected u32"),
+            ("mode", serde_json::json!("hunter2"), "`mode`: expected `fast` or `slow`"),
+            ("at", serde_json::json!("hunter2"), "`at`: the value is not allowed"),
+        ];
+        for (field, value, said) in cases {
+            let mut fields = good.clone();
+            fields[field] = value;
+            let e = endpoint::<Args>(&fields).err().expect("it is wrong");
+            assert!(e.message().ends_with(said), "{e}");
+            assert!(!format!("{e:?}").contains("hunter2"), "{e:?}");
+        }
+        let e = endpoint::<Args>(&serde_json::json!({})).err().expect("it is empty");
+        assert!(e.message().ends_with("missing field `amount`"), "{e}");
+    }
 }
