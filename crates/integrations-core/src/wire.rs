@@ -28,7 +28,6 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// assert_eq!(request.uri(), "https://api.example.com/v1/tracks/a%2F..%2Fb?market=FR");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 #[must_use]
 pub struct Req {
     method: Method,
@@ -39,8 +38,17 @@ pub struct Req {
     fault: Option<Error>,
 }
 
+impl std::fmt::Debug for Req {
+    /// Method and path; never query, user information, headers or body.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = self.uri.split_once("://").map_or("", |(_, rest)| rest);
+        let address = address.split('?').next().unwrap_or_default();
+        write!(f, "Req({} /{})", self.method, address.split_once('/').map_or("", |(_, path)| path))
+    }
+}
+
 impl Req {
-    /// A request with any method. `base` may have a path, which is kept, and no query.
+    /// A request with any method. `base` may have a path, which is kept; one with a query takes no further path.
     pub fn new(method: Method, base: &Uri) -> Self {
         let uri = base.to_string();
         let has_query = base.query().is_some();
@@ -74,12 +82,14 @@ impl Req {
     }
 
     /// Appends path segments, each encoded. An empty segment, `.` or `..` is refused: servers and proxies
-    /// would resolve it to another resource.
+    /// would resolve it to another resource. So is a segment after a query, which would become part of it.
     pub fn path<S: AsRef<str>>(mut self, segments: impl IntoIterator<Item = S>) -> Self {
         for segment in segments {
             let segment = segment.as_ref();
             if matches!(segment, "" | "." | "..") {
-                self.fault = Some(Error::invalid_request("a path segment is empty, `.` or `..`"));
+                self.found(Error::invalid_request("a path segment is empty, `.` or `..`"));
+            } else if self.has_query {
+                self.found(Error::invalid_request("a path segment comes after the query"));
             }
             self.uri.push('/');
             self.uri.extend(utf8_percent_encode(segment, ENCODED));
@@ -106,7 +116,7 @@ impl Req {
                 self.headers.insert(name, value);
             } else {
                 let message = format!("the value for header `{name}` has characters that no header may have");
-                self.fault = Some(Error::invalid_request(message));
+                self.found(Error::invalid_request(message));
             }
         }
         self
@@ -120,8 +130,7 @@ impl Req {
                 self.body = bytes.into();
             }
             Err(e) => {
-                self.fault =
-                    Some(Error::invalid_request("the body cannot be written as JSON").with_source(e));
+                self.found(Error::invalid_request("the body cannot be written as JSON").with_source(e));
             }
         }
         self
@@ -148,6 +157,10 @@ impl Req {
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
         self
+    }
+
+    fn found(&mut self, fault: Error) {
+        self.fault.get_or_insert(fault);
     }
 
     /// The request, or what was wrong with the first bad part.
@@ -254,6 +267,27 @@ mod tests {
             "https://api.example.com/v1/playlists/a%2F..%2Fb%3Fc%23d/%C3%BC?q=a%26b%3Dc%20d&limit=50"
         );
         assert_eq!(request.body().as_bytes().unwrap(), b"a%20b=c%26d&e=f%3Dg");
+    }
+
+    #[test]
+    fn a_path_after_a_query_is_refused_and_the_first_fault_is_told() {
+        let with_query: Uri = "https://api.example.com/v1?key=1".parse().unwrap();
+        for request in [Req::get(&with_query).path(["x"]), Req::get(&base()).query("a", Some(1)).path(["x", ""])] {
+            let e = request.build().unwrap_err();
+            assert!(e.message().contains("after the query"), "{e}");
+        }
+        let next = Req::get(&with_query).query("page", Some(2)).build().unwrap();
+        assert_eq!(next.uri(), "https://api.example.com/v1?key=1&page=2");
+    }
+
+    #[test]
+    fn debug_forms_show_no_query_user_header_or_body() {
+        let base: Uri = "https://hunter2:hunter2@api.example.com/v1".parse().unwrap();
+        let request = Req::post(&base).path(["x"]).query("k", Some("hunter2"));
+        let request = request.header(http::header::ACCEPT, Some("hunter2")).body("hunter2");
+        assert_eq!(format!("{request:?}"), "Req(POST /v1/x)");
+        let payload = crate::transport::Payload::from(Bytes::from_static(b"hunter2"));
+        assert_eq!(format!("{payload:?}"), "Whole(7 bytes)");
     }
 
     #[test]
