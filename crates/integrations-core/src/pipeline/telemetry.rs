@@ -26,7 +26,7 @@ const REASONS: [WaitReason; 6] = [
 ];
 
 /// The counters of every operation that was called.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Metrics {
     ops: Mutex<Vec<Arc<OpMetrics>>>,
 }
@@ -35,7 +35,8 @@ impl Metrics {
     /// The counters of one operation. Found once per handle, not per call.
     pub(crate) fn of(&self, op: &'static Op) -> Arc<OpMetrics> {
         let mut ops = self.ops.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = ops.iter().find(|m| std::ptr::eq(m.op, op)) {
+        // By name: Prometheus refuses a page on which two series have the same labels.
+        if let Some(found) = ops.iter().find(|m| (m.op.provider, m.op.name) == (op.provider, op.name)) {
             return found.clone();
         }
         let new = Arc::new(OpMetrics::new(op));
@@ -56,6 +57,12 @@ impl Metrics {
     /// wire; durations are in seconds.
     pub fn prometheus(&self) -> String {
         render(&self.snapshot())
+    }
+}
+
+impl std::fmt::Debug for OpMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.op.name)
     }
 }
 
@@ -224,7 +231,8 @@ impl OpSnapshot {
         self.attempts.iter().sum()
     }
 
-    /// Attempts after the first, without hedges.
+    /// Retries granted, without hedges and without repeats after a refresh. One that a later stage then held back is
+    /// counted too.
     pub fn retries(&self) -> u64 {
         self.retries
     }
@@ -275,7 +283,7 @@ fn render(ops: &[OpSnapshot]) -> String {
     durations(&mut text, "integration_attempt_duration_seconds", "Duration of attempts.", ops, |op| {
         &op.attempt_seconds
     });
-    counter(&mut text, "integration_retries_total", "Attempts after the first.", ops, |op| op.retries);
+    counter(&mut text, "integration_retries_total", "Retries granted.", ops, |op| op.retries);
     counter(&mut text, "integration_hedges_total", "Second attempts sent for slow first ones.", ops, |op| {
         op.hedges
     });
@@ -487,6 +495,18 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "missing {line} in\n{text}");
         }
         assert!(text.ends_with('\n'));
+    }
+
+    #[test]
+    fn two_operations_of_one_name_share_a_series() {
+        static TWIN: Op = Op::new("demo", "get", Safety::Read);
+        let metrics = Metrics::default();
+        for op in [&OP, &TWIN] {
+            metrics.of(op).clean_call(Duration::ZERO);
+        }
+        let text = metrics.prometheus();
+        let series = text.lines().filter(|line| line.starts_with("integration_calls_total{")).count();
+        assert_eq!((series, metrics.snapshot()[0].calls(None)), (1, 2));
     }
 
     #[test]
