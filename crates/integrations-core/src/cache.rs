@@ -179,6 +179,18 @@ struct Entry {
     body: Bytes,
 }
 
+impl fmt::Debug for ReadCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadCache").field("stale_if_error", &self.shared.stale_if_error).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("entries", &self.0.entry_count()).finish_non_exhaustive()
+    }
+}
+
 impl ReadCache {
     /// A cache over `store`. While the service is down, an answer may be handed out for `stale_if_error` beyond its
     /// freshness (0 switches this off), unless the service itself says how long, or forbids it

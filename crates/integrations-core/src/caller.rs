@@ -1,5 +1,6 @@
 //! Calls of one provider: endpoints through the pipeline over a transport.
 
+use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,7 +52,6 @@ pub struct CallerBuilder {
 }
 
 /// An answer whose body is still arriving.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct StreamResponse {
     /// The status, always 2xx.
@@ -60,6 +60,27 @@ pub struct StreamResponse {
     pub headers: HeaderMap,
     /// The body; a gap longer than the policy's idle timeout, or the end of the call's time, ends it with an error.
     pub body: BodyStream,
+}
+
+impl fmt::Debug for StreamResponse {
+    /// Status and size; never headers or body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamResponse({}, {:?})", self.status, self.body)
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.shared.base.host().unwrap_or_default();
+        f.debug_struct("Caller").field("host", &host).field("pipeline", &self.pipeline).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CallerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.shared.base.host().unwrap_or_default();
+        f.debug_struct("CallerBuilder").field("host", &host).finish_non_exhaustive()
+    }
 }
 
 impl CallerBuilder {

@@ -30,13 +30,22 @@ impl Exchange {
 }
 
 /// An answer's body as the transport delivers it.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Payload {
     /// All of it, in memory.
     Whole(Bytes),
     /// A stream, checked against the size limit by whoever reads it.
     Stream(BodyStream),
+}
+
+impl std::fmt::Debug for Payload {
+    /// Names kind and size, never the content.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Self::Stream(stream) => write!(f, "Stream({stream:?})"),
+        }
+    }
 }
 
 impl From<Bytes> for Payload {

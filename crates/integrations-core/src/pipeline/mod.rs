@@ -167,6 +167,12 @@ impl Attempt<'_> {
     }
 }
 
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").field("scope", &self.shared.scope).finish_non_exhaustive()
+    }
+}
+
 impl Pipeline {
     fn new(stages: Arc<Stages>, scope: Scope, policy: Arc<Policy>) -> Self {
         let tenant_key = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default()

@@ -33,6 +33,12 @@ pub struct Stages {
     stopped: AtomicBool,
 }
 
+impl std::fmt::Debug for Stages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stages").field("stopped", &self.is_stopped()).finish_non_exhaustive()
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct GateKey {
     instance: Arc<str>,

@@ -290,6 +290,19 @@ async fn a_window_that_restarts_later_does_not_make_a_503_a_refusal() {
     assert_eq!(e.effect(), Effect::Unknown, "{e:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn debug_forms_name_the_user_and_no_content() {
+    let service = service(|_, _| reply(200, &[("set-cookie", "hunter2")], "hunter2"));
+    let base = "https://hunter2@demo.example/hunter2?hunter2".parse().unwrap();
+    let pipeline = Stages::new().pipeline(Scope::new("acme", "demo_main"), Policy::default()).unwrap();
+    let builder = Caller::builder(base, service, pipeline);
+    let before = format!("{builder:?}");
+    let caller = builder.build();
+    let answer = caller.stream(&READ, None, get()).await.unwrap();
+    let shown = format!("{before} {caller:?} {:?} {answer:?}", caller.pipeline().stages());
+    assert!(shown.contains("acme") && shown.contains("200 OK") && !shown.contains("hunter2"), "{shown}");
+}
+
 struct Mine(Arc<Mutex<u32>>);
 
 impl Endpoint for Mine {
