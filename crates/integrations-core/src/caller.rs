@@ -20,7 +20,7 @@ use crate::idempotency::IdempotencyKey;
 use crate::op::Op;
 #[cfg(feature = "cache")]
 use crate::op::Safety;
-use crate::pipeline::{Attempt, Pipeline, Timed};
+use crate::pipeline::{Attempt, Pipeline, Timed, answer_unusable};
 use crate::quota::Quota;
 use crate::transport::{Exchange, Payload, Transport, TransportError};
 use crate::wire::{WireRequest, WireResponse};
@@ -169,7 +169,12 @@ impl Caller {
     async fn call_with<E: Endpoint>(&self, endpoint: &E, key: Option<IdempotencyKey>) -> Result<E::Output> {
         let request = endpoint.request(&self.shared.base).map_err(|e| e.with_op(E::OP))?;
         let response = self.exchange(E::OP, key, request).await?;
-        endpoint.response(response).map_err(|e| e.with_op(E::OP))
+        let attempts = response.attempts;
+        endpoint.response(response).map_err(|e| {
+            let error = e.with_op(E::OP).with_attempts(attempts);
+            answer_unusable(&error);
+            error
+        })
     }
 
     /// Sends a request that no endpoint models, with the same protection: the escape hatch, and the seam for SDKs
@@ -259,7 +264,8 @@ impl Caller {
         let (response, sent) = self.deliver(op, attempt, request).await?;
         let (head, payload) = response.into_parts();
         let body = read_whole(op, attempt, head.status, payload).await?;
-        let response = WireResponse::new(op, head.status, head.headers, body);
+        let mut response = WireResponse::new(op, head.status, head.headers, body);
+        response.attempts = attempt.number;
         self.verdict(op, attempt, response, &sent, refreshed).await
     }
 

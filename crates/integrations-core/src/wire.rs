@@ -191,12 +191,14 @@ pub struct WireResponse {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// Attempts that it took; 0 when it was made otherwise.
+    pub(crate) attempts: u32,
 }
 
 impl WireResponse {
     /// An answer to `op`, as golden tests and fakes make it.
     pub fn new(op: &'static Op, status: StatusCode, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
-        Self { op, status, headers, body: body.into() }
+        Self { op, status, headers, body: body.into(), attempts: 0 }
     }
 
     /// Decodes the body as JSON. The error names the place in the document and never shows the body; for a

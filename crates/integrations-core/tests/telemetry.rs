@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use integrations_core::pipeline::{Attempt, Policy, Scope, Stages};
-use integrations_core::{Effect, Error, ErrorKind, Op, Safety};
+use integrations_core::{
+    Body, Caller, Effect, Endpoint, Error, ErrorKind, Exchange, Op, Payload, Req, Result, Safety, Transport,
+    TransportError, WireRequest, WireResponse,
+};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
@@ -78,6 +81,49 @@ async fn a_failing_call_is_one_span_with_a_child_per_attempt_and_one_log_line() 
         1,
         "{lines:#?}"
     );
+}
+
+struct Unread;
+
+impl Endpoint for Unread {
+    type Output = u32;
+    const OP: &'static Op = &READ;
+
+    fn request(&self, base: &http::Uri) -> Result<WireRequest> {
+        Req::get(base).build()
+    }
+
+    fn response(&self, response: WireResponse) -> Result<u32> {
+        response.json()
+    }
+}
+
+struct Nonsense;
+
+#[async_trait::async_trait]
+impl Transport for Nonsense {
+    async fn send(
+        &self,
+        _: http::Request<Body>,
+        _: Exchange,
+    ) -> Result<http::Response<Payload>, TransportError> {
+        Ok(http::Response::new(Payload::Whole("hunter2".into())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_read_is_logged_once_and_tells_its_attempts() {
+    let recorder = Recorder::default();
+    let subscriber = tracing_subscriber::registry().with(recorder.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let pipeline = Stages::new().pipeline(Scope::new("acme", "demo_main"), Policy::default()).unwrap();
+    let base = "https://demo.example".parse().unwrap();
+    let e = Caller::builder(base, Arc::new(Nonsense), pipeline).build().call(&Unread).await.unwrap_err();
+    assert_eq!((e.kind(), e.attempts()), (ErrorKind::Decode, 1));
+    let lines = recorder.0.lock().unwrap().clone();
+    let logged: Vec<_> = lines.iter().filter(|line| line.starts_with("WARN")).collect();
+    assert!(logged.len() == 1 && logged[0].contains("op.name=\"read\""), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("hunter2")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,6 +43,7 @@ pub use policy::{ConcurrencyPolicy, Policy, Wait};
 pub use retry::RetryPolicy;
 use stages::Slot;
 pub use stages::Stages;
+pub(crate) use telemetry::answer_unusable;
 pub use telemetry::{Metrics, OpSnapshot};
 use timed::Race;
 pub(crate) use timed::Timed;

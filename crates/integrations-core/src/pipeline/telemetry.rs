@@ -450,6 +450,28 @@ pub(crate) fn call_failed(span: &tracing::Span, error: &Error, took: Duration) {
     }
 }
 
+/// Logs an answer that its endpoint could not read: the call has ended well by then, so that nobody else does.
+pub(crate) fn answer_unusable(error: &Error) {
+    let (effect, attempt) = (error.effect().as_str(), error.attempts());
+    if is_verdict(error.kind()) {
+        tracing::debug!(
+            provider.id = error.provider(),
+            op.name = error.operation(),
+            effect,
+            attempt,
+            "answer refused: {error}"
+        );
+    } else {
+        tracing::warn!(
+            provider.id = error.provider(),
+            op.name = error.operation(),
+            effect,
+            attempt,
+            "answer unusable: {error}"
+        );
+    }
+}
+
 fn is_verdict(kind: ErrorKind) -> bool {
     matches!(
         kind,
