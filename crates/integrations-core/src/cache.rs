@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{AGE, CACHE_CONTROL, ETAG, LAST_MODIFIED, HeaderName, HeaderValue};
+use http::header::{AGE, CACHE_CONTROL, ETAG, HeaderName, HeaderValue, LAST_MODIFIED};
 use http::{HeaderMap, StatusCode, request, response};
 use http_cache_semantics::{AfterResponse, BeforeRequest, CacheOptions, CachePolicy};
 use serde::{Deserialize, Serialize};
@@ -181,7 +181,9 @@ struct Entry {
 
 impl fmt::Debug for ReadCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadCache").field("stale_if_error", &self.shared.stale_if_error).finish_non_exhaustive()
+        f.debug_struct("ReadCache")
+            .field("stale_if_error", &self.shared.stale_if_error)
+            .finish_non_exhaustive()
     }
 }
 
@@ -394,7 +396,9 @@ impl Entry {
             }
         }
         match self.head.policy.after_response(head, &confirmed, now) {
-            AfterResponse::NotModified(policy, parts) => Some(Fresh { policy, parts, body: self.body.clone() }),
+            AfterResponse::NotModified(policy, parts) => {
+                Some(Fresh { policy, parts, body: self.body.clone() })
+            }
             AfterResponse::Modified(..) => None,
         }
     }

@@ -72,7 +72,10 @@ impl fmt::Debug for StreamResponse {
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.shared.base.host().unwrap_or_default();
-        f.debug_struct("Caller").field("host", &host).field("pipeline", &self.pipeline).finish_non_exhaustive()
+        f.debug_struct("Caller")
+            .field("host", &host)
+            .field("pipeline", &self.pipeline)
+            .finish_non_exhaustive()
     }
 }
 
@@ -285,7 +288,8 @@ impl Caller {
         let skew = self.shared.skew.get();
         if let Some(authorize) = &self.shared.authorize {
             let authorized = Timed::new(pin!(authorize.authorize(&mut request)), attempt.ends_at()).await;
-            let late = || Error::new(ErrorKind::Timeout, Effect::NotSent, "there were no credentials in time");
+            let late =
+                || Error::new(ErrorKind::Timeout, Effect::NotSent, "there were no credentials in time");
             authorized
                 .unwrap_or_else(|| Err(late()))
                 .map_err(|e| e.for_want_of_credentials(Effect::NotSent))?;

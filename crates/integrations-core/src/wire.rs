@@ -274,7 +274,9 @@ mod tests {
     #[test]
     fn a_path_after_a_query_is_refused_and_the_first_fault_is_told() {
         let with_query: Uri = "https://api.example.com/v1?key=1".parse().unwrap();
-        for request in [Req::get(&with_query).path(["x"]), Req::get(&base()).query("a", Some(1)).path(["x", ""])] {
+        for request in
+            [Req::get(&with_query).path(["x"]), Req::get(&base()).query("a", Some(1)).path(["x", ""])]
+        {
             let e = request.build().unwrap_err();
             assert!(e.message().contains("after the query"), "{e}");
         }

@@ -657,7 +657,9 @@ fn switched_off() -> Error {
 /// What the rate limiter learns from a failed attempt.
 fn outcome(error: &Error) -> Outcome {
     match error.effect() {
-        Effect::Rejected if is_throttle(error) && !error.is_about_credentials() => Outcome::Throttled(error.retry_after()),
+        Effect::Rejected if is_throttle(error) && !error.is_about_credentials() => {
+            Outcome::Throttled(error.retry_after())
+        }
         Effect::Rejected | Effect::Applied => Outcome::Accepted,
         Effect::NotSent | Effect::Unknown => Outcome::Lost,
     }

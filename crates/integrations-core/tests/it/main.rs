@@ -1,8 +1,10 @@
 //! Integration tests of core, in virtual time, through the public interface.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unit_arg, reason = "`Ok(sleep(..).await)` says what a scripted attempt does")]
 
 mod caller;
+mod chaos;
 mod pipeline;
 mod review;
 mod review_caller;

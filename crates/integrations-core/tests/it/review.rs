@@ -80,9 +80,10 @@ async fn a_cancelled_attempt_counts_as_an_attempt() {
 async fn nothing_is_sent_when_the_time_is_over() {
     // A deadline of 0, and a wait for the rate limit that ends with the deadline.
     let mut limited = Policy::default();
-    limited.limit = Some(LimitPolicy::default().window(
-        RateWindow::new(NonZeroU64::new(1).unwrap(), Duration::from_secs(1)).burst(1),
-    ));
+    limited.limit = Some(
+        LimitPolicy::default()
+            .window(RateWindow::new(NonZeroU64::new(1).unwrap(), Duration::from_secs(1)).burst(1)),
+    );
     limited.wait = Wait::UpTo(Duration::MAX);
     for (policy, timeout, first) in [(Policy::default(), ms(0), 0), (limited, ms(1000), 1)] {
         let pipeline = pipeline(policy).with_timeout(timeout);
@@ -150,8 +151,7 @@ async fn queued_behind(mut policy: Policy, failure: Error) -> Vec<Duration> {
     for call in queued {
         let _ = call.await.unwrap();
     }
-    let sent = sent.lock().unwrap().clone();
-    sent
+    Arc::into_inner(sent).unwrap().into_inner().unwrap()
 }
 
 #[tokio::test(start_paused = true)]

@@ -91,7 +91,8 @@ where
 }
 
 fn failing(kind: ErrorKind) -> Error {
-    Error::new(kind, Effect::Unknown, "the token endpoint is down").with_retry_after(Duration::from_secs(1000))
+    Error::new(kind, Effect::Unknown, "the token endpoint is down")
+        .with_retry_after(Duration::from_secs(1000))
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +252,10 @@ struct Broken;
 impl futures_core::Stream for Broken {
     type Item = Result<Bytes, std::io::Error>;
 
-    fn poll_next(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
+    fn poll_next(
+        self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
         std::task::Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
     }
 }
@@ -259,7 +263,11 @@ impl futures_core::Stream for Broken {
 #[tokio::test(start_paused = true)]
 async fn a_stream_teaches_the_limits_too() {
     let service = service(|_, _| {
-        reply(200, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "600"), ("x-ratelimit-limit", "9")], "x")
+        reply(
+            200,
+            &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "600"), ("x-ratelimit-limit", "9")],
+            "x",
+        )
     });
     let caller = builder(&service, Policy::default()).build();
     caller.stream(&READ, None, get()).await.unwrap();
@@ -269,7 +277,8 @@ async fn a_stream_teaches_the_limits_too() {
 
 #[tokio::test(start_paused = true)]
 async fn the_failure_of_a_body_that_exists_once_is_reported_as_it_was() {
-    let service = service(|_, _| Err(TransportError::new(TransportFailure::Reset, true, "the connection broke")));
+    let service =
+        service(|_, _| Err(TransportError::new(TransportFailure::Reset, true, "the connection broke")));
     let caller = builder(&service, Policy::default()).build();
     let once = || Body::Once(BodyStream::from(Bytes::from_static(b"abc")));
     let start = Instant::now();
