@@ -24,10 +24,12 @@ static PUT: Op = Op::new("demo", "put", Safety::Idempotent).http("PUT", "/x");
 type Answer = Result<Response<Payload>, TransportError>;
 type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
+type Answering = Box<dyn Fn(u32, &Request<Body>) -> Pending + Send + Sync>;
+
 /// Answers the n-th request (from 1) by a function.
 struct Service {
     sent: AtomicU32,
-    answer: Box<dyn Fn(u32, &Request<Body>) -> Pending + Send + Sync>,
+    answer: Answering,
 }
 
 #[async_trait]
@@ -46,6 +48,7 @@ fn service(answer: impl Fn(u32, &Request<Body>) -> Answer + Send + Sync + 'stati
     Arc::new(Service { sent: AtomicU32::new(0), answer: Box::new(answer) })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what a transport gives")]
 fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
