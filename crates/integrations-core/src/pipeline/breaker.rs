@@ -324,6 +324,12 @@ impl Breaker {
         }
     }
 
+    /// Reads what the next call will need, so that it is on its way from memory. See `Slot::touch`.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        self.phase.load(Relaxed)
+    }
+
     /// The policy it was made with.
     pub fn policy(&self) -> &BreakerPolicy {
         &self.policy

@@ -53,6 +53,7 @@ pub enum Refused {
 
 /// A limit on calls in flight.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Concurrency {
     /// Permits taken, and the flags [`QUEUED`] and [`CLOSED`].
     state: AtomicU64,

@@ -122,7 +122,8 @@ impl<'p> Flight<'p> {
     ) -> Result<Self> {
         let shared = &*pipeline.shared;
         let stages = &*shared.stages;
-        let slot = shared.slots.get(op, || stages.slot(op, &shared.scope, &shared.policy));
+        let slot = pipeline.slot(op);
+        slot.touch();
         let started = stages.now();
         let mut flight = Self {
             pipeline,

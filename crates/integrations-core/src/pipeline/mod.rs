@@ -94,12 +94,14 @@ pub struct Pipeline {
     priority: Priority,
 }
 
+/// In this order, so that what every call reads lies together.
+#[repr(C)]
 struct Shared {
     slots: Slots,
     stages: Arc<Stages>,
-    scope: Scope,
-    tenant_key: TenantKey,
     policy: Arc<Policy>,
+    tenant_key: TenantKey,
+    scope: Scope,
 }
 
 /// What an attempt is told.
@@ -167,6 +169,16 @@ impl Pipeline {
             .into();
         let shared = Arc::new(Shared { slots: Slots::default(), stages, scope, tenant_key, policy });
         Self { shared, timeout: None, priority: Priority::Interactive }
+    }
+
+    /// Finds the keys of `op` now, so that the first call does not have to.
+    pub fn prepare(&self, op: &'static Op) {
+        self.slot(op);
+    }
+
+    fn slot(&self, op: &'static Op) -> &Slot {
+        let Shared { slots, stages, scope, policy, .. } = &*self.shared;
+        slots.get(op, || stages.slot(op, scope, policy))
     }
 
     /// A handle whose calls end within `timeout` if the policy's total timeout is longer.

@@ -151,13 +151,15 @@ struct Ask {
 }
 
 /// The rate limiter of one quota key. See the [module](self).
+#[repr(C)]
 pub struct Limiter {
+    // What a call with one window reads and writes comes first: `Gate` puts it on one cache line with the permits.
     tat: AtomicU64,
-    rates: [Rate; 2],
-    guarded: Mutex<Guarded>,
     mode: AtomicU8,
     learn: bool,
     adaptive: bool,
+    rates: [Rate; 2],
+    guarded: Mutex<Guarded>,
 }
 
 /// The slot of a call that went while nothing limited; it took nothing that could be given back.
@@ -462,6 +464,12 @@ impl Limiter {
             return None;
         }
         Some(self.lock().cold.as_ref()?.adaptive.as_ref()?.rate())
+    }
+
+    /// Reads what the next call will need, so that it is on its way from memory. See `Slot::touch`.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        self.tat.load(Ordering::Relaxed) ^ u64::from(self.mode.load(Ordering::Relaxed))
     }
 
     /// Whether a new limiter would behave the same: full buckets, no pause, nothing learnt.
