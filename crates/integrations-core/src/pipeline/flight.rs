@@ -43,72 +43,67 @@ pub(crate) struct Flight<'p> {
     maybe_acted: bool,
     waited: bool,
     last_error: Option<Error>,
-    timeline: Timeline,
+    /// `None` until something other than a first success happens.
+    timeline: Option<Box<Timeline>>,
     finished: bool,
 }
 
-/// An admitted attempt. Dropping it unsettled frees its half-open probe and its permit and records nothing.
+/// What one attempt holds of the stages. Dropping it gives everything back: a turn that was not used is as if it had
+/// not been asked for; an attempt that was sent and dropped counts as lost and tells the breaker nothing.
 pub(crate) struct Ticket<'p> {
     pub(crate) span: tracing::Span,
     pub(crate) deadline: u64,
+    /// 0 until the attempt is admitted.
     number: u32,
     started: u64,
     slot: &'p Slot,
     stages: &'p Stages,
     pass: Option<Pass>,
-    quota: Option<Place<'p>>,
-    share: Option<Place<'p>>,
+    quota: Option<Reservation>,
+    share: Option<Reservation>,
     permit: Option<Permit<'p>>,
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         if self.pass.is_some() || self.quota.is_some() || self.share.is_some() {
-            let now = self.stages.now();
-            self.settle(Verdict::Ignored, Outcome::Lost, now);
+            self.abandon();
         }
     }
 }
 
-impl Ticket<'_> {
+impl<'p> Ticket<'p> {
     fn settle(&mut self, verdict: Verdict, outcome: Outcome, now: u64) {
-        for place in [self.quota.take(), self.share.take()].into_iter().flatten() {
-            place.settle(outcome, now);
+        for (limiter, place) in self.places() {
+            limiter.settle(now, &place, outcome);
         }
+        self.permit = None;
         let took = Duration::from_nanos(now.saturating_sub(self.started));
         if let (Some(pass), Some(breaker)) = (self.pass.take(), &self.slot.gate.breaker)
             && let Some(transition) = breaker.record(pass, verdict, took, now)
         {
-            tracing::info!(
-                provider.id = self.slot.op.provider,
-                bucket = self.slot.op.bucket,
-                ?transition,
-                "circuit breaker"
-            );
+            let Op { provider, bucket, .. } = *self.slot.op;
+            tracing::info!(parent: &self.span, provider.id = provider, bucket, ?transition, "circuit breaker");
         }
     }
-}
 
-/// A place at a rate limiter. It goes back unless the attempt is sent.
-struct Place<'p> {
-    limiter: &'p Limiter,
-    stages: &'p Stages,
-    reservation: Option<Reservation>,
-}
-
-impl Place<'_> {
-    fn settle(mut self, outcome: Outcome, now: u64) {
-        if let Some(reservation) = self.reservation.take() {
-            self.limiter.settle(now, &reservation, outcome);
+    #[cold]
+    fn abandon(&mut self) {
+        let now = self.stages.now();
+        if self.number == 0 {
+            for (limiter, place) in self.places() {
+                limiter.cancel(now, place);
+            }
         }
+        self.settle(Verdict::Ignored, Outcome::Lost, now);
     }
-}
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(reservation) = self.reservation.take() {
-            self.limiter.cancel(self.stages.now(), reservation);
-        }
+    /// Takes out the places at the rate limiters.
+    fn places(&mut self) -> impl Iterator<Item = (&'p Limiter, Reservation)> + use<'p> {
+        let slot = self.slot;
+        let quota = slot.gate.limiter.as_ref().zip(self.quota.take());
+        let share = slot.share.as_deref().zip(self.share.take());
+        quota.into_iter().chain(share)
     }
 }
 
@@ -118,7 +113,6 @@ impl<'p> Flight<'p> {
         pipeline: &'p Pipeline,
         op: &'static Op,
         key: Option<IdempotencyKey>,
-        span: &tracing::Span,
     ) -> Result<Self> {
         let shared = &*pipeline.shared;
         let stages = &*shared.stages;
@@ -131,7 +125,7 @@ impl<'p> Flight<'p> {
             slot,
             op,
             key,
-            span: span.clone(),
+            span: telemetry::call_span(op, &shared.scope.tenant, &shared.scope.instance),
             started,
             deadline: started.saturating_add(nanos(pipeline.time_limit())),
             sent: 0,
@@ -143,7 +137,7 @@ impl<'p> Flight<'p> {
             maybe_acted: false,
             waited: false,
             last_error: None,
-            timeline: Timeline::default(),
+            timeline: None,
             finished: false,
         };
         if stages.is_stopped() {
@@ -175,43 +169,63 @@ impl<'p> Flight<'p> {
         self.stages.now()
     }
 
-    /// Stages 6 to 8 when none of them has to wait; `None` sends the call through [`Flight::admit`].
-    pub(crate) fn admit_now(&mut self) -> Option<Ticket<'p>> {
+    pub(crate) fn ticket(&self) -> Ticket<'p> {
+        Ticket {
+            span: tracing::Span::none(),
+            deadline: 0,
+            number: 0,
+            started: 0,
+            slot: self.slot,
+            stages: self.stages,
+            pass: None,
+            quota: None,
+            share: None,
+            permit: None,
+        }
+    }
+
+    /// Stages 6 to 8 when none of them has to wait. `false` leaves the ticket empty: [`Flight::admit`] waits.
+    pub(crate) fn admit_now(&mut self, ticket: &mut Ticket<'p>) -> bool {
         let now = if self.sent == 0 { self.started } else { self.now() };
+        if self.try_stages(ticket, now).is_none() {
+            ticket.abandon();
+            return false;
+        }
+        self.count(ticket, now);
+        true
+    }
+
+    fn try_stages(&self, ticket: &mut Ticket<'p>, now: u64) -> Option<()> {
         let slot = self.slot;
-        let mut ticket = self.ticket(now);
         if let Some(breaker) = &slot.gate.breaker {
             ticket.pass = Some(breaker.admit(now).ok()?);
         }
-        ticket.quota = self.reserve_now(slot.gate.limiter.as_ref(), now)?;
-        ticket.share = self.reserve_now(slot.share.as_deref(), now)?;
+        let (cost, priority) = (self.op.cost, self.pipeline.priority);
+        if let Some(limiter) = &slot.gate.limiter {
+            ticket.quota = Some(limiter.reserve(now, cost, priority, Duration::ZERO).ok()?);
+        }
+        if let Some(share) = &slot.share {
+            ticket.share = Some(share.reserve(now, cost, priority, Duration::ZERO).ok()?);
+        }
         if let Some(concurrency) = &slot.gate.concurrency {
             ticket.permit = Some(concurrency.try_acquire()?);
         }
-        Some(self.count(ticket))
-    }
-
-    /// `Some(None)` when the stage is off, `None` when it would have to wait.
-    fn reserve_now(&self, limiter: Option<&'p Limiter>, now: u64) -> Option<Option<Place<'p>>> {
-        let Some(limiter) = limiter else { return Some(None) };
-        let reservation = limiter.reserve(now, self.op.cost, self.pipeline.priority, Duration::ZERO).ok()?;
-        Some(Some(self.place(limiter, reservation)))
-    }
-
-    fn place(&self, limiter: &'p Limiter, reservation: Reservation) -> Place<'p> {
-        Place { limiter, stages: self.stages, reservation: Some(reservation) }
+        Some(())
     }
 
     /// Stages 6 to 8 with waits, each as far as policy and deadline allow.
-    pub(crate) async fn admit(&mut self) -> Result<Ticket<'p>> {
+    pub(crate) async fn admit(&mut self, ticket: &mut Ticket<'p>) -> Result<()> {
         let slot = self.slot;
-        let mut ticket = self.ticket(self.now());
         ticket.pass = self.pass_breaker().await?;
-        ticket.quota = self.pass_limiter(slot.gate.limiter.as_ref(), WaitReason::RateLimit).await?;
-        ticket.share = self.pass_limiter(slot.share.as_deref(), WaitReason::TenantShare).await?;
+        if let Some(limiter) = &slot.gate.limiter {
+            self.pass_limiter(limiter, &mut ticket.quota, WaitReason::RateLimit).await?;
+        }
+        if let Some(share) = &slot.share {
+            self.pass_limiter(share, &mut ticket.share, WaitReason::TenantShare).await?;
+        }
         ticket.permit = self.queue().await?;
-        self.set_times(&mut ticket, self.now());
-        Ok(self.count(ticket))
+        self.count(ticket, self.now());
+        Ok(())
     }
 
     /// A second attempt beside a slow first one: only if every stage lets it through at once.
@@ -224,11 +238,14 @@ impl<'p> Flight<'p> {
         if !self.withdraw(Cost::Retry) {
             return None;
         }
-        let second = self.admit_now()?;
+        let mut second = self.ticket();
+        if !self.admit_now(&mut second) {
+            return None;
+        }
         self.slot.metrics.hedge();
         let after = Duration::from_nanos(now.saturating_sub(first.started));
-        self.timeline.push(self.since_start(now), Event::Hedged { after });
-        tracing::debug!(after_ms = after.as_millis() as u64, "hedged");
+        self.note(now, Event::Hedged { after });
+        tracing::debug!(parent: &self.span, after_ms = after.as_millis() as u64, "hedged");
         Some(second)
     }
 
@@ -242,34 +259,13 @@ impl<'p> Flight<'p> {
         (at < ticket.deadline).then_some(at)
     }
 
-    fn ticket(&self, now: u64) -> Ticket<'p> {
-        let mut ticket = Ticket {
-            span: tracing::Span::none(),
-            deadline: 0,
-            number: 0,
-            started: 0,
-            slot: self.slot,
-            stages: self.stages,
-            pass: None,
-            quota: None,
-            share: None,
-            permit: None,
-        };
-        self.set_times(&mut ticket, now);
-        ticket
-    }
-
-    fn set_times(&self, ticket: &mut Ticket<'p>, now: u64) {
+    fn count(&mut self, ticket: &mut Ticket<'p>, now: u64) {
         let limit = nanos(self.pipeline.shared.policy.attempt_timeout);
-        ticket.started = now;
-        ticket.deadline = now.saturating_add(limit).min(self.deadline);
-    }
-
-    fn count(&mut self, mut ticket: Ticket<'p>) -> Ticket<'p> {
         self.sent += 1;
         ticket.number = self.sent;
-        ticket.span = telemetry::attempt_span(self.op, self.sent);
-        ticket
+        ticket.started = now;
+        ticket.deadline = now.saturating_add(limit).min(self.deadline);
+        ticket.span = telemetry::attempt_span(self.op, self.sent, &self.span);
     }
 
     async fn pass_breaker(&mut self) -> Result<Option<Pass>> {
@@ -296,18 +292,19 @@ impl<'p> Flight<'p> {
         }
     }
 
+    /// Puts a place into `place`, from where it goes back if the call is dropped while it waits for its turn.
     async fn pass_limiter(
         &mut self,
-        limiter: Option<&'p Limiter>,
+        limiter: &'p Limiter,
+        place: &mut Option<Reservation>,
         reason: WaitReason,
-    ) -> Result<Option<Place<'p>>> {
-        let Some(limiter) = limiter else { return Ok(None) };
+    ) -> Result<()> {
         loop {
             let now = self.now();
             match limiter.reserve(now, self.op.cost, self.pipeline.priority, self.longest_wait(now)) {
                 Ok(reservation) => {
-                    let place = self.place(limiter, reservation);
-                    return self.hold_place(place, reason).await.map(Some);
+                    let reservation = place.insert(reservation);
+                    return self.wait_for_turn(limiter, reservation, reason).await;
                 }
                 Err(refused) => {
                     // Only interactive callers queue; the others ask again when there may be room.
@@ -321,13 +318,16 @@ impl<'p> Flight<'p> {
         }
     }
 
-    /// Waits for the turn of a place: a pause that comes meanwhile moves it.
-    async fn hold_place(&mut self, mut place: Place<'p>, reason: WaitReason) -> Result<Place<'p>> {
-        let Place { limiter, reservation: Some(reservation), .. } = &mut place else { return Ok(place) };
-        let limiter = *limiter;
+    /// A pause that comes meanwhile moves the turn.
+    async fn wait_for_turn(
+        &mut self,
+        limiter: &'p Limiter,
+        reservation: &mut Reservation,
+        reason: WaitReason,
+    ) -> Result<()> {
         loop {
             let now = self.now();
-            let Some(wait) = limiter.admit(now, reservation) else { return Ok(place) };
+            let Some(wait) = limiter.admit(now, reservation) else { return Ok(()) };
             let paused = limiter.paused(now).is_some();
             if wait > self.longest_wait(now) {
                 let why = if paused { LimitReason::Pause } else { LimitReason::Window };
@@ -379,7 +379,7 @@ impl<'p> Flight<'p> {
 
     async fn sleep(&mut self, delay: Duration, reason: WaitReason) {
         let now = self.now();
-        tracing::debug!(reason = reason.as_str(), wait_ms = delay.as_millis() as u64, "waiting");
+        tracing::debug!(parent: &self.span, reason = reason.as_str(), wait_ms = delay.as_millis() as u64, "waiting");
         sleep_until(self.instant(now.saturating_add(nanos(delay)))).await;
         self.note_wait(reason, now);
     }
@@ -388,7 +388,7 @@ impl<'p> Flight<'p> {
         let took = Duration::from_nanos(self.now().saturating_sub(since));
         self.waited = true;
         self.slot.metrics.waited(reason, took);
-        self.timeline.push(self.since_start(since), Event::Waited { reason, took });
+        self.note(since, Event::Waited { reason, took });
     }
 
     pub(crate) async fn back_off(&mut self, delay: Duration) {
@@ -403,7 +403,7 @@ impl<'p> Flight<'p> {
     }
 
     /// Settles a successful attempt and with it the call.
-    pub(crate) fn succeeded(&mut self, mut ticket: Ticket<'p>) {
+    pub(crate) fn succeeded(&mut self, ticket: &mut Ticket<'p>) {
         let now = self.now();
         ticket.settle(Verdict::Success, Outcome::Accepted, now);
         let took = Duration::from_nanos(now.saturating_sub(ticket.started));
@@ -432,19 +432,16 @@ impl<'p> Flight<'p> {
     }
 
     /// Settles a failed attempt and decides what follows.
-    pub(crate) fn failed(&mut self, mut ticket: Ticket<'p>, error: Error) -> Next {
+    pub(crate) fn failed(&mut self, ticket: &mut Ticket<'p>, error: Error) -> Next {
         let now = self.now();
         let error = error.with_op(self.op);
         let took = Duration::from_nanos(now.saturating_sub(ticket.started));
-        ticket.settle(self.verdict(&ticket, &error), outcome(&error), now);
+        ticket.settle(self.verdict(ticket, &error), outcome(&error), now);
         telemetry::attempt_failed(&ticket.span, &error);
         self.slot.metrics.attempt(Some(error.kind()), took);
         self.heed_pause(&error, now);
         let (kind, effect, status) = (error.kind(), error.effect(), error.status());
-        self.timeline.push(
-            self.since_start(now),
-            Event::Failed { attempt: ticket.number, kind, effect, status, took },
-        );
+        self.note(now, Event::Failed { attempt: ticket.number, kind, effect, status, took });
         match self.again(&error, now) {
             Ok(delay) => {
                 self.maybe_acted |= error.effect() == Effect::Unknown;
@@ -452,7 +449,7 @@ impl<'p> Flight<'p> {
                 Next::Again(delay)
             }
             Err(why) => {
-                self.timeline.push(self.since_start(now), Event::NoRetry { why });
+                self.note(now, Event::NoRetry { why });
                 Next::GiveUp(self.finish(error))
             }
         }
@@ -517,8 +514,8 @@ impl<'p> Flight<'p> {
         if std::mem::replace(done, true) || error.effect() != Effect::Rejected {
             return false;
         }
-        self.timeline.push(self.since_start(now), Event::Repeated(repeat));
-        tracing::debug!(?repeat, "one more attempt");
+        self.note(now, Event::Repeated(repeat));
+        tracing::debug!(parent: &self.span, ?repeat, "one more attempt");
         true
     }
 
@@ -551,7 +548,9 @@ impl<'p> Flight<'p> {
         if self.maybe_acted && !self.settles_earlier_attempts(&error) {
             error = error.with_effect(Effect::Unknown);
         }
-        let error = error.with_timeline(std::mem::take(&mut self.timeline));
+        if let Some(timeline) = self.timeline.take() {
+            error = error.with_timeline(timeline);
+        }
         self.slot.metrics.call(Some(error.kind()), took);
         telemetry::call_failed(&self.span, &error, took);
         error
@@ -568,6 +567,11 @@ impl<'p> Flight<'p> {
             }
             Safety::Idempotent | Safety::Once => error.effect() == Effect::Applied,
         }
+    }
+
+    fn note(&mut self, at: u64, event: Event) {
+        let since_start = self.since_start(at);
+        self.timeline.get_or_insert_default().push(since_start, event);
     }
 
     fn since_start(&self, now: u64) -> Duration {

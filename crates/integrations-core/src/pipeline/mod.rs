@@ -225,82 +225,65 @@ impl Pipeline {
         &'p self,
         op: &'static Op,
         key: Option<IdempotencyKey>,
-        attempt: F,
+        mut attempt: F,
     ) -> Result<T>
     where
         F: FnMut(Attempt<'p>) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let span = telemetry::call_span(op, &self.shared.scope.tenant, &self.shared.scope.instance);
-        let flight = match Flight::begin(self, op, key, &span) {
-            Ok(flight) => flight,
-            Err(error) => return Err(error),
-        };
-        fly(flight, attempt).instrument(span).await
-    }
-}
-
-/// The retry loop. Generic and thin: everything that decides is in [`Flight`], compiled once.
-async fn fly<'p, T, F, Fut>(mut flight: Flight<'p>, mut attempt: F) -> Result<T>
-where
-    F: FnMut(Attempt<'p>) -> Fut,
-    Fut: Future<Output = Result<T>>,
-{
-    loop {
-        let ticket = match flight.admit_now() {
-            Some(ticket) => ticket,
-            None => Box::pin(flight.admit()).await?,
-        };
-        let span = ticket.span.clone();
-        let running = pin!(attempt(flight.attempt(&ticket)).instrument(span));
-        let (ticket, result) = drive(&mut flight, ticket, running, &mut attempt).await;
-        let error = match result {
-            Ok(value) => {
-                flight.succeeded(ticket);
-                return Ok(value);
+        let mut flight = Flight::begin(self, op, key)?;
+        loop {
+            let mut ticket = flight.ticket();
+            if !flight.admit_now(&mut ticket) {
+                Box::pin(flight.admit(&mut ticket)).await?;
             }
-            Err(error) => error,
-        };
-        match flight.failed(ticket, error) {
-            Next::GiveUp(error) => return Err(error),
-            Next::Again(delay) => Box::pin(flight.back_off(delay)).await,
+            let span = ticket.span.clone();
+            let running = pin!(attempt(flight.attempt(&ticket)).instrument(span));
+            let error = match drive(&mut flight, &mut ticket, running, &mut attempt).await {
+                Ok(value) => {
+                    flight.succeeded(&mut ticket);
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            match flight.failed(&mut ticket, error) {
+                Next::GiveUp(error) => return Err(error),
+                Next::Again(delay) => Box::pin(flight.back_off(delay)).await,
+            }
         }
     }
 }
 
-/// Runs one attempt to its end or its timeout, with a second one beside it if it is slow and may be hedged.
+/// Runs one attempt to its end or its timeout, with a second one beside it if it is slow and may be hedged. Generic
+/// and thin, as `run`: everything that decides is in [`Flight`], compiled once.
 async fn drive<'p, T, F, Fut, Run>(
     flight: &mut Flight<'p>,
-    ticket: Ticket<'p>,
+    ticket: &mut Ticket<'p>,
     mut running: Pin<&mut Run>,
     attempt: &mut F,
-) -> (Ticket<'p>, Result<T>)
+) -> Result<T>
 where
     F: FnMut(Attempt<'p>) -> Fut,
     Fut: Future<Output = Result<T>>,
     Run: Future<Output = Result<T>>,
 {
-    let until = flight.hedge_at(&ticket).unwrap_or(ticket.deadline);
+    let until = flight.hedge_at(ticket).unwrap_or(ticket.deadline);
     if let Some(result) = Timed::new(running.as_mut(), flight.instant(until)).await {
-        return (ticket, result);
+        return result;
     }
-    let Some(second) = flight.admit_hedge(&ticket) else {
+    let Some(second) = flight.admit_hedge(ticket) else {
         let rest = Timed::new(running, flight.instant(ticket.deadline)).await;
-        return settle_timeout(ticket, rest);
+        return rest.unwrap_or_else(|| Err(Flight::timed_out(ticket)));
     };
-    let span = second.span.clone();
-    let hedge = Box::pin(attempt(flight.attempt(&second)).instrument(span));
-    let race = Race::new(running, hedge);
+    let hedge = Box::pin(attempt(flight.attempt(&second)).instrument(second.span.clone()));
+    let mut second = Box::new(second);
     let deadline = ticket.deadline.max(second.deadline);
-    let finished = Timed::new(pin!(race), flight.instant(deadline)).await;
-    match finished {
-        Some((result, true)) => settle_timeout(ticket, Some(result)),
-        Some((result, false)) => settle_timeout(second, Some(result)),
-        None => settle_timeout(ticket, None),
+    match Timed::new(pin!(Race::new(running, hedge)), flight.instant(deadline)).await {
+        Some((result, true)) => result,
+        Some((result, false)) => {
+            std::mem::swap(ticket, &mut *second);
+            result
+        }
+        None => Err(Flight::timed_out(ticket)),
     }
-}
-
-fn settle_timeout<T>(ticket: Ticket<'_>, result: Option<Result<T>>) -> (Ticket<'_>, Result<T>) {
-    let result = result.unwrap_or_else(|| Err(Flight::timed_out(&ticket)));
-    (ticket, result)
 }

@@ -389,8 +389,9 @@ pub(crate) fn call_span(op: &'static Op, tenant: &str, instance: &str) -> tracin
 }
 
 /// The span of one attempt, by OpenTelemetry's names for HTTP clients.
-pub(crate) fn attempt_span(op: &'static Op, number: u32) -> tracing::Span {
+pub(crate) fn attempt_span(op: &'static Op, number: u32, call: &tracing::Span) -> tracing::Span {
     tracing::info_span!(
+        parent: call,
         "integration.attempt",
         otel.name = %format_args!("{} {}", if op.method.is_empty() { op.provider } else { op.method }, op.path),
         otel.kind = "client",
@@ -420,9 +421,9 @@ pub(crate) fn call_failed(span: &tracing::Span, error: &Error, took: Duration) {
     span.record("error.type", error.kind().as_str());
     let duration_ms = took.as_millis() as u64;
     let (effect, attempt) = (error.effect().as_str(), error.attempts());
-    let _entered = span.enter();
     if is_verdict(error.kind()) {
         tracing::debug!(
+            parent: span,
             provider.id = error.provider(),
             op.name = error.operation(),
             effect,
@@ -432,6 +433,7 @@ pub(crate) fn call_failed(span: &tracing::Span, error: &Error, took: Duration) {
         );
     } else {
         tracing::warn!(
+            parent: span,
             provider.id = error.provider(),
             op.name = error.operation(),
             effect,
