@@ -33,7 +33,8 @@ pub(crate) fn prove() -> ExitCode {
         "injected": injected(),
         "ours": { "silent": worst(&silent, |t| t.ours), "retry_after": worst(&penal, |t| t.ours) },
         "control": { "silent": worst(&silent, |t| t.control), "retry_after": worst(&penal, |t| t.control) },
-        "by_shape": by_shape(&silent),
+        "seeds": by_seed(&silent),
+        "seeds_retry_after": by_seed(&penal),
     });
     let printed = writeln!(std::io::stdout(), "{line}").is_ok();
     if pass && printed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -80,7 +81,8 @@ fn plan(seed: u64, limits: &[f64], periods: usize, period: Duration, penalties: 
 
 /// One call through the shared limiter: as often as it takes, never during a pause.
 fn limited() -> impl AsyncFn(&Service, usize) {
-    let limiter = Limiter::new(&LimitPolicy::default()).map(Rc::new).expect("the default policy has no windows");
+    let limiter =
+        Limiter::new(&LimitPolicy::default()).map(Rc::new).expect("the default policy has no windows");
     async move |service: &Service, worker: usize| {
         let now = || service.now().as_nanos() as u64;
         loop {
@@ -147,13 +149,14 @@ fn worst(trials: &[Trial], side: impl Fn(&Trial) -> Figures) -> Value {
     })
 }
 
-fn by_shape(trials: &[Trial]) -> Value {
+fn by_seed(trials: &[Trial]) -> Value {
     let rows = trials.iter().map(|t| {
         json!({
             "seed": t.seed,
             "shape": t.shape.name(),
             "goodput": round(t.ours.goodput),
             "refused": round(t.ours.refused),
+            "second_penalties": t.ours.second_penalties,
         })
     });
     Value::Array(rows.collect())

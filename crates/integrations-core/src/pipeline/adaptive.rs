@@ -43,17 +43,27 @@ const FIRST_RATE: f64 = 1_000.0;
 /// No limit is slower than one unit in this many seconds.
 const SLOWEST: f64 = 1.0 / 3_600.0;
 /// Kept below the estimate.
-const MARGIN: f64 = 0.01;
+const MARGIN: f64 = 0.005;
 /// Refusals that one accepted call pays for.
 const EARN: f64 = 0.012;
+/// After a pause that the service asked for, so many times its length passes until the next probe.
+const PAUSE_WEIGHT: f64 = 10.0;
 /// Refusals that can be saved up.
 const SAVINGS: f64 = 12.0;
 const FIRST_STEP: f64 = 1.03;
 const STEEPEST: f64 = 1.5;
 /// Accepted calls that pass a round.
 const ROUND: f64 = 4.0;
-/// The shortest time between the end of one probe and the next.
-const REST: f64 = 0.7;
+/// The step while the rate is below what the service took a moment ago.
+const RETURN_STEP: f64 = 1.5;
+/// Services that count per second forget what was sent before that. The shortest time between two probes.
+const MEMORY: f64 = 1.0;
+/// The shortest round, in seconds: a service that counts per second is slow to show that a rate is too high.
+const SLOW_ROUND: f64 = 0.25;
+/// The same, once the rate is so far up that the limit must have risen.
+const QUICK_ROUND: f64 = 0.12;
+/// A probe that came this far proves that the limit has risen.
+const FAR: f64 = 1.3;
 /// A sleeper looks again after this time, to notice a rate that rose.
 const LOOK_AGAIN: u64 = 50_000_000;
 /// A feeler without answer is repeated after this time.
@@ -77,14 +87,20 @@ pub(crate) struct Adaptive {
     feeling: bool,
 
     phase: Phase,
-    /// The rate that a failed probe falls back to.
+    /// The rate that was held last.
     safe: f64,
+    /// The limit is hardly above this: what went through in the second before a refusal.
+    target: f64,
     step: f64,
     round: Round,
-    rested_at: u64,
+    recent: Recent,
     credit: f64,
     cut_at: u64,
+    /// Since when the rate has been held.
+    rested_at: u64,
     refused_in_row: u32,
+    /// Seconds for which the service went on refusing after a first refusal: long where it counts per window.
+    blocked: f64,
     anchor: Anchor,
     sent: f64,
 }
@@ -96,6 +112,46 @@ struct Round {
     accepted: f64,
     /// Whether some caller had to wait, so that the rate was really used.
     waited: bool,
+}
+
+/// What went through lately, in tenths of a second.
+#[derive(Debug)]
+struct Recent {
+    start: u64,
+    /// The tenth that was written last, counted from the epoch.
+    tenth: u64,
+    units: [f64; Self::KEPT],
+}
+
+impl Recent {
+    const TENTH: u64 = 100_000_000;
+    const KEPT: usize = 11;
+
+    fn new(now: u64) -> Self {
+        Self { start: now, tenth: now / Self::TENTH, units: [0.0; Self::KEPT] }
+    }
+
+    fn add(&mut self, at: u64, units: f64) {
+        let tenth = at / Self::TENTH;
+        for skipped in (self.tenth + 1..=tenth).take(Self::KEPT) {
+            self.units[skipped as usize % Self::KEPT] = 0.0;
+        }
+        self.tenth = self.tenth.max(tenth);
+        if self.tenth - tenth < Self::KEPT as u64 {
+            self.units[tenth as usize % Self::KEPT] += units;
+        }
+    }
+
+    /// Units per second over the last second, or as much of it as there was.
+    fn rate(&mut self, now: u64) -> f64 {
+        self.add(now, 0.0);
+        let begun = now % Self::TENTH;
+        let oldest = (now / Self::TENTH + 1) as usize % Self::KEPT;
+        // Of the oldest tenth, as much counts as the present one still lacks.
+        let lacking = 1.0 - begun as f64 / Self::TENTH as f64;
+        let sum = self.units.iter().sum::<f64>() - self.units[oldest] * (1.0 - lacking);
+        sum / seconds(now - self.start.min(now)).clamp(0.1, 1.0)
+    }
 }
 
 /// A moment at which the service's bucket was empty.
@@ -118,12 +174,15 @@ impl Adaptive {
             feeling: true,
             phase: Phase::Seek,
             safe: FIRST_RATE,
+            target: FIRST_RATE,
             step: FIRST_STEP,
             round: Round { since: now, accepted: 0.0, waited: false },
-            rested_at: now,
+            recent: Recent::new(now),
             credit: SAVINGS / 2.0,
             cut_at: 0,
+            rested_at: now,
             refused_in_row: 0,
+            blocked: 0.0,
             anchor: Anchor { at: now, sent: 0.0, refused: 0.0 },
             sent: 0.0,
         }
@@ -176,6 +235,7 @@ impl Adaptive {
     pub(crate) fn depart(&mut self, now: u64, ticket: &mut Ticket, cost: u32) {
         self.queued -= f64::from(cost);
         ticket.sent_before = self.sent;
+        self.recent.add(now, f64::from(cost));
         self.sent += f64::from(cost);
         if self.feeling {
             self.held_until = self.held_until.max(now + FEELER);
@@ -196,7 +256,9 @@ impl Adaptive {
 
     pub(crate) fn on_ok(&mut self, now: u64, sent: u64, cost: u32) {
         self.credit = (self.credit + EARN * f64::from(cost)).min(SAVINGS);
-        if sent >= self.cut_at {
+        if sent >= self.cut_at && self.refused_in_row > 0 {
+            let short = self.refused_in_row == 1;
+            self.blocked = if short { 0.7 * self.blocked } else { since(sent, self.anchor.at).min(0.1) };
             self.refused_in_row = 0;
             if self.feeling {
                 self.advance(now);
@@ -213,27 +275,39 @@ impl Adaptive {
     fn steer(&mut self, now: u64) {
         match self.phase {
             Phase::Seek => {
-                if self.round.accepted >= (0.3 * self.rate).max(2.0 * ROUND) {
+                if self.round.accepted >= (0.1 * self.rate).max(ROUND) {
                     self.phase = Phase::Hold;
                     self.safe = self.rate;
-                    self.rested_at = now;
                 }
             }
             Phase::Hold => {
-                let rested = seconds(now - self.rested_at) >= REST;
-                if rested && self.credit >= 1.0 && self.round.waited {
+                let rested = since(now, self.rested_at) >= MEMORY;
+                let returning = self.target > 1.1 * self.rate;
+                if rested && self.round.waited && (returning || self.credit >= 1.0) {
                     self.phase = Phase::Probe;
-                    self.step = FIRST_STEP;
-                    self.set_rate(now, self.safe * self.step);
-                }
-            }
-            Phase::Probe => {
-                if self.round.accepted >= ROUND && self.round.waited {
-                    self.step = (1.0 + 2.0 * (self.step - 1.0)).min(STEEPEST);
+                    self.step = if returning { RETURN_STEP } else { FIRST_STEP };
                     self.set_rate(now, self.rate * self.step);
                 }
             }
+            Phase::Probe => {
+                let long_enough =
+                    since(now, self.round.since) >= if self.step < FAR { SLOW_ROUND } else { QUICK_ROUND };
+                if self.round.accepted >= ROUND && long_enough && self.round.waited {
+                    self.step_up(now);
+                }
+            }
         }
+    }
+
+    fn step_up(&mut self, now: u64) {
+        self.step = (1.0 + 2.0 * (self.step - 1.0)).min(STEEPEST);
+        let next = self.rate * self.step;
+        if self.rate < self.target && next >= self.target {
+            self.phase = Phase::Hold;
+            self.safe = self.target;
+            self.rested_at = now;
+        }
+        self.set_rate(now, if self.phase == Phase::Hold { self.target } else { next });
     }
 
     pub(crate) fn on_throttled(
@@ -245,47 +319,82 @@ impl Adaptive {
         retry_after: Option<Duration>,
     ) {
         self.advance(now);
-        self.credit = (self.credit - 1.0).max(-1.0);
+        self.credit -= self.credit.clamp(0.0, 1.0);
         if ticket.sent_before >= self.anchor.sent {
             self.anchor.refused += f64::from(cost);
+        }
+        if ticket.sent_before >= 0.0 {
+            self.recent.add(sent, -f64::from(cost));
         }
         if sent < self.cut_at {
             return;
         }
         let rate = self.after_refusal(sent, ticket, cost);
         self.set_rate(now, rate);
+        let before = self.phase;
         self.phase = Phase::Seek;
         self.cut_at = now;
+        self.rested_at = now;
         self.hold_off(now);
         if let Some(delay) = retry_after {
-            // A refusal that costs a pause is afforded as seldom as one that costs that many calls.
-            self.credit = -(delay.as_secs_f64() * self.rate * EARN);
+            self.target = self.rate;
+            self.credit = if before == Phase::Seek {
+                1.0
+            } else {
+                -(PAUSE_WEIGHT * delay.as_secs_f64() * self.rate * EARN)
+            };
         }
     }
 
     /// The rate to go on with.
     fn after_refusal(&mut self, sent: u64, ticket: &Ticket, cost: u32) -> f64 {
-        let elapsed = seconds(sent.saturating_sub(self.anchor.at));
+        let recent = self.recent.rate(sent) * (1.0 - MARGIN);
+        let measured = self.measured(sent, ticket, cost);
+        if self.phase != Phase::Seek {
+            self.anchor = Anchor { at: sent, sent: ticket.sent_before + f64::from(cost), refused: 0.0 };
+        }
+        match self.phase {
+            Phase::Hold => {
+                let measured = measured.unwrap_or(self.rate);
+                self.target = recent.min(measured.clamp(0.93 * self.rate, 0.97 * self.rate));
+                self.target
+            }
+            Phase::Probe if recent <= FAR * self.safe => {
+                // What went through on average is not more than the limit, what went through last not less.
+                let least = measured.unwrap_or(self.safe);
+                let most = recent.clamp(least, 1.04 * least);
+                self.target = (0.25 * least + 0.75 * most).clamp(0.96 * self.safe, 1.03 * self.safe);
+                self.target
+            }
+            Phase::Probe => {
+                self.target = recent.min(self.rate);
+                0.95 * self.target
+            }
+            Phase::Seek => {
+                // A few calls measure badly, so one refusal does not cut deep; before anything is known it may.
+                let lowest = if self.rate >= FIRST_RATE { 0.0 } else { 0.4 * self.rate };
+                let rate = measured.map_or(self.rate, |m| m.max(lowest).min(self.rate));
+                self.target = self.target.min(recent).max(rate);
+                rate
+            }
+        }
+    }
+
+    /// Calls taken per second since the last refusal that began an episode: the limit, if the service's bucket
+    /// was empty then and was not full since.
+    fn measured(&self, sent: u64, ticket: &Ticket, cost: u32) -> Option<f64> {
         let units = ticket.sent_before - self.anchor.sent - (self.anchor.refused - f64::from(cost));
-        let measured = (units.max(0.0) + 0.5) / elapsed.max(1e-6);
         let known = ticket.due >= 0.0 && units >= 0.5;
-        if self.phase == Phase::Seek {
-            return if known { self.rate.min(measured * (1.0 - MARGIN)) } else { self.rate };
-        }
-        self.anchor = Anchor { at: sent, sent: ticket.sent_before + f64::from(cost), refused: 0.0 };
-        if self.phase == Phase::Probe && self.rate > 1.5 * self.safe {
-            return self.rate / self.step;
-        }
-        (measured * (1.0 - MARGIN)).clamp(0.95 * self.safe, 1.03 * self.safe).min(self.rate)
+        known.then(|| (units + 0.5) / since(sent, self.anchor.at).max(1e-6) * (1.0 - MARGIN))
     }
 
     fn hold_off(&mut self, now: u64) {
-        let first = (1.0 / self.rate).clamp(0.005, 1.0);
+        let first = (2.0 / self.rate).clamp(0.03, 2.0).max(self.blocked);
         let longest = (20.0 / self.rate).clamp(0.5, 60.0);
         let delay = (first * f64::from(1 << self.refused_in_row.min(20))).min(longest);
         self.refused_in_row += 1;
         self.feeling = self.refused_in_row > 1 || self.rate >= FIRST_RATE;
-        self.held_until = self.held_until.min(now + FEELER).max(now + (delay * SECOND) as u64);
+        self.held_until = now + (delay * SECOND) as u64;
         // Sleepers whose tickets fell due meanwhile do not go together afterwards.
         self.position = self.position.min(self.tail - self.queued);
     }
@@ -325,6 +434,10 @@ impl Adaptive {
     fn interval(&self, cost: u32) -> u64 {
         (f64::from(cost) / self.rate * SECOND) as u64
     }
+}
+
+fn since(now: u64, then: u64) -> f64 {
+    seconds(now.saturating_sub(then))
 }
 
 fn seconds(nanos: u64) -> f64 {

@@ -548,7 +548,10 @@ fn depart(guarded: &mut Guarded, now: u64, place: &mut Reservation) {
 
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Limiter").field("learn", &self.learn).field("adaptive", &self.adaptive).finish_non_exhaustive()
+        f.debug_struct("Limiter")
+            .field("learn", &self.learn)
+            .field("adaptive", &self.adaptive)
+            .finish_non_exhaustive()
     }
 }
 
