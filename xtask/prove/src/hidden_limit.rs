@@ -33,8 +33,7 @@ pub(crate) fn prove() -> ExitCode {
         "injected": injected(),
         "ours": { "silent": worst(&silent, |t| t.ours), "retry_after": worst(&penal, |t| t.ours) },
         "control": { "silent": worst(&silent, |t| t.control), "retry_after": worst(&penal, |t| t.control) },
-        "seeds": by_seed(&silent),
-        "seeds_retry_after": by_seed(&penal),
+        "by_seed": { "silent": by_seed(&silent), "retry_after": by_seed(&penal) },
     });
     let printed = writeln!(std::io::stdout(), "{line}").is_ok();
     if pass && printed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -164,4 +163,41 @@ fn by_seed(trials: &[Trial]) -> Value {
 
 fn round(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(limits: &[f64], period: u64, shape: Shape, penalties: bool) -> Figures {
+        let seed = limits.len() as u64 + period;
+        let plan = Plan { shape, ..plan(seed, limits, 5, Duration::from_secs(period), penalties) };
+        run(&plan, LOAD, seed, limited())
+    }
+
+    /// Nothing in the controller knows the four limits, the half minute or the second.
+    #[test]
+    fn other_limits_and_periods_are_found_too() {
+        let cases: [(&[f64], u64, Shape); 6] = [
+            (&[7.0, 55.0], 47, Shape::TokenBucket { seconds: 0.5 }),
+            (&[55.0, 400.0], 20, Shape::TokenBucket { seconds: 0.2 }),
+            (&[33.0], 100, Shape::TokenBucket { seconds: 10.0 }),
+            (&[7.0, 55.0], 61, Shape::SlidingWindow),
+            (&[55.0, 400.0], 40, Shape::SlidingWindow),
+            (&[25.0, 100.0, 250.0], 50, Shape::FixedWindow),
+        ];
+        for (limits, period, shape) in cases {
+            let got = figures(limits, period, shape, false);
+            assert!(got.goodput >= 0.8, "{limits:?} {shape:?}: {got:?}");
+            assert!(got.refused < 0.04, "{limits:?} {shape:?}: {got:?}");
+            assert!(got.fairness >= 0.98, "{limits:?} {shape:?}: {got:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_calls_during_a_pause() {
+        for shape in [Shape::TokenBucket { seconds: 0.3 }, Shape::SlidingWindow, Shape::FixedWindow] {
+            assert_eq!(figures(&[7.0, 120.0], 25, shape, true).second_penalties, 0, "{shape:?}");
+        }
+    }
 }
