@@ -86,6 +86,8 @@ pub(crate) struct Adaptive {
     queued: f64,
     /// No ticket falls due before.
     held_until: u64,
+    /// The end of the present pause.
+    frozen_until: u64,
     /// One call at a time, until one is accepted.
     feeling: bool,
 
@@ -174,6 +176,7 @@ impl Adaptive {
             tail: 0.0,
             queued: 0.0,
             held_until: now,
+            frozen_until: 0,
             feeling: true,
             phase: Phase::Seek,
             safe: FIRST_RATE,
@@ -198,6 +201,7 @@ impl Adaptive {
     /// Nothing falls due before `until`.
     pub(crate) fn freeze(&mut self, now: u64, until: u64) {
         self.advance(now);
+        self.frozen_until = self.frozen_until.max(until);
         self.held_until = self.held_until.max(until);
     }
 
@@ -268,11 +272,11 @@ impl Adaptive {
             let short = self.refused_in_row == 1;
             self.blocked = if short { 0.7 * self.blocked } else { since(sent, self.anchor.at).min(0.1) };
             self.refused_in_row = 0;
-            if self.feeling {
-                self.advance(now);
-                self.feeling = false;
-                self.held_until = now;
-            }
+        }
+        if sent >= self.cut_at && self.feeling {
+            self.advance(now);
+            self.feeling = false;
+            self.held_until = now.max(self.frozen_until);
         }
         if sent >= self.round.since {
             self.round.accepted += f64::from(cost);
@@ -407,7 +411,7 @@ impl Adaptive {
         let delay = (first * f64::from(1 << self.refused_in_row.min(20))).min(longest);
         self.refused_in_row += 1;
         self.feeling = self.refused_in_row > 1 || self.rate >= FIRST_RATE;
-        self.held_until = now + (delay * SECOND) as u64;
+        self.held_until = self.frozen_until.max(now + (delay * SECOND) as u64);
         // Sleepers whose tickets fell due meanwhile do not go together afterwards.
         self.position = self.position.min(self.tail - self.queued);
     }
