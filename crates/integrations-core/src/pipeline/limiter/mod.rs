@@ -327,6 +327,7 @@ impl Limiter {
     ///
     /// The units are free again at once. Of a queue, only the last place can be taken back without moving
     /// others; one from the middle goes to the next caller that would have to wait longer.
+    #[expect(clippy::needless_pass_by_value, reason = "a place that was given back must not be used again")]
     pub fn cancel(&self, now: u64, place: Reservation) {
         let mode = self.mode.load(Ordering::Acquire);
         if mode == OPEN || (mode == SINGLE && self.cancel_single(now, &place)) {
