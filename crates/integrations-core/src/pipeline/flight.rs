@@ -125,7 +125,7 @@ impl<'p> Flight<'p> {
             slot,
             op,
             key,
-            span: telemetry::call_span(op, &shared.scope.tenant, &shared.scope.instance),
+            span: telemetry::call_span(op, &shared.owner),
             started,
             deadline: started.saturating_add(nanos(pipeline.time_limit())),
             sent: 0,
@@ -155,7 +155,7 @@ impl<'p> Flight<'p> {
         let shared = &self.pipeline.shared;
         Attempt {
             number: ticket.number,
-            call: Call { key: self.key.clone(), scope: &shared.scope, policy: &shared.policy },
+            call: Call { key: self.key.clone(), scope: &shared.owner.scope, policy: &shared.policy },
             deadline: ticket.deadline,
             slot: Handle { slot: self.slot, stages: self.stages },
         }
@@ -355,7 +355,7 @@ impl<'p> Flight<'p> {
         }
         let now = self.now();
         let until = self.instant(now.saturating_add(nanos(self.longest_wait(now))));
-        let tenant = self.pipeline.shared.tenant_key;
+        let tenant = self.pipeline.shared.owner.tenant;
         let outcome = tokio::time::timeout_at(until, concurrency.acquire(tenant)).await;
         self.note_wait(WaitReason::Queue, now);
         match outcome {

@@ -22,7 +22,7 @@ mod telemetry;
 mod timed;
 
 use std::future::Future;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,15 +94,21 @@ pub struct Pipeline {
     priority: Priority,
 }
 
-/// In this order, so that what every call reads lies together.
-#[repr(C)]
+/// What every call reads, on two cache lines; the rest is behind a pointer.
+#[repr(C, align(64))]
 struct Shared {
     slots: Slots,
     stages: Arc<Stages>,
     policy: Arc<Policy>,
-    tenant_key: TenantKey,
-    scope: Scope,
+    owner: Box<Owner>,
 }
+
+struct Owner {
+    scope: Scope,
+    tenant: TenantKey,
+}
+
+const _: () = assert!(size_of::<Shared>() == 128);
 
 /// What an attempt is told.
 #[derive(Debug, Clone)]
@@ -164,10 +170,9 @@ impl Attempt<'_> {
 
 impl Pipeline {
     fn new(stages: Arc<Stages>, scope: Scope, policy: Arc<Policy>) -> Self {
-        let tenant_key = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default()
-            .hash_one(&scope.tenant)
-            .into();
-        let shared = Arc::new(Shared { slots: Slots::default(), stages, scope, tenant_key, policy });
+        let tenant = BuildHasherDefault::<DefaultHasher>::default().hash_one(&scope.tenant).into();
+        let owner = Box::new(Owner { scope, tenant });
+        let shared = Arc::new(Shared { slots: Slots::default(), stages, policy, owner });
         Self { shared, timeout: None, priority: Priority::Interactive }
     }
 
@@ -177,8 +182,8 @@ impl Pipeline {
     }
 
     fn slot(&self, op: &'static Op) -> &Slot {
-        let Shared { slots, stages, scope, policy, .. } = &*self.shared;
-        slots.get(op, || stages.slot(op, scope, policy))
+        let Shared { slots, stages, policy, owner } = &*self.shared;
+        slots.get(op, || stages.slot(op, &owner.scope, policy))
     }
 
     /// A handle whose calls end within `timeout` if the policy's total timeout is longer.
@@ -203,7 +208,7 @@ impl Pipeline {
 
     /// Whose calls go through this handle.
     pub fn scope(&self) -> &Scope {
-        &self.shared.scope
+        &self.shared.owner.scope
     }
 
     /// The policy of this handle.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Owner;
 use crate::error::{Error, ErrorKind};
 use crate::op::Op;
 use crate::timeline::WaitReason;
@@ -374,15 +375,15 @@ fn waits(text: &mut String, ops: &[OpSnapshot]) {
 }
 
 /// The span of one call: what the user asked.
-pub(crate) fn call_span(op: &'static Op, tenant: &str, instance: &str) -> tracing::Span {
+pub(crate) fn call_span(op: &'static Op, owner: &Owner) -> tracing::Span {
     tracing::info_span!(
         "integration.call",
         otel.name = %format_args!("{}.{}", op.provider, op.name),
         otel.kind = "internal",
         provider.id = op.provider,
         op.name = op.name,
-        tenant,
-        instance,
+        tenant = &*owner.scope.tenant,
+        instance = &*owner.scope.instance,
         attempts = tracing::field::Empty,
         error.type = tracing::field::Empty,
     )

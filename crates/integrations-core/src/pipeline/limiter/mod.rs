@@ -470,7 +470,7 @@ impl Limiter {
     /// Reads what the next call will need, so that it is on its way from memory. See `Slot::touch`.
     #[inline]
     pub(crate) fn touch(&self) -> u64 {
-        self.tat.load(Ordering::Relaxed) ^ u64::from(self.mode.load(Ordering::Relaxed))
+        self.tat.load(Ordering::Relaxed) ^ self.rates[0].interval
     }
 
     /// Whether a new limiter would behave the same: full buckets, no pause, nothing learnt.
