@@ -303,7 +303,7 @@ mod tests {
     }
 
     impl Halting {
-        fn new(chunks: u32) -> BodyStream {
+        fn stream(chunks: u32) -> BodyStream {
             BodyStream::new(Self { chunks, sleep: Box::pin(tokio::time::sleep(IDLE / 2)) }, None)
         }
     }
@@ -323,7 +323,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_idle_time_counts_per_chunk_and_only_while_somebody_waits() {
-        let mut stream = Halting::new(2).guarded(IDLE, Duration::MAX);
+        let mut stream = Halting::stream(2).guarded(IDLE, Duration::MAX);
         for _ in 0..2 {
             assert_eq!(stream.chunk().await.unwrap().unwrap(), "chunk");
             tokio::time::advance(IDLE * 10).await;
@@ -338,13 +338,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_endless_idle_time_is_no_limit_and_no_panic() {
-        let mut stream = Halting::new(1).guarded(Duration::MAX, Duration::MAX);
+        let mut stream = Halting::stream(1).guarded(Duration::MAX, Duration::MAX);
         assert_eq!(stream.chunk().await.unwrap().unwrap(), "chunk");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_with_the_time_of_its_call() {
-        let mut stream = Halting::new(u32::MAX).guarded(IDLE, IDLE * 3);
+        let mut stream = Halting::stream(u32::MAX).guarded(IDLE, IDLE * 3);
         let from = Instant::now();
         while stream.chunk().await.is_some_and(|chunk| chunk.is_ok()) {}
         assert!(from.elapsed() < IDLE * 3 + Duration::from_millis(2), "{:?}", from.elapsed());

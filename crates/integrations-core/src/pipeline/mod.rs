@@ -7,7 +7,7 @@
 //! A call that is dropped gives everything back: its permit, its place in the queue, its reservation of quota and
 //! its half-open probe.
 
-pub mod adaptive;
+mod adaptive;
 pub mod breaker;
 pub mod budget;
 pub mod concurrency;
