@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::breaker::{Pass, Verdict};
+use super::breaker::{Pass, State, Verdict};
 use super::budget::{Cost, RetryBudget, Withdrawal};
 use super::concurrency::Permit;
 use super::limiter::{LimitReason, Limiter, Outcome, Priority, Reservation};
@@ -55,7 +55,10 @@ pub(crate) struct Ticket<'p> {
     pub(crate) deadline: u64,
     /// 0 until the attempt is admitted.
     number: u32,
+    settled: bool,
     started: u64,
+    /// Since when the caller waits for this answer: for a hedge, since the attempt that it stands in for began.
+    slow_since: u64,
     slot: &'p Slot,
     stages: &'p Stages,
     pass: Option<Pass>,
@@ -66,7 +69,7 @@ pub(crate) struct Ticket<'p> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        if self.pass.is_some() || self.quota.is_some() || self.share.is_some() {
+        if !self.settled {
             self.abandon();
         }
     }
@@ -74,6 +77,7 @@ impl Drop for Ticket<'_> {
 
 impl<'p> Ticket<'p> {
     fn settle(&mut self, verdict: Verdict, outcome: Outcome, now: u64) {
+        self.settled = true;
         for (limiter, place) in self.places() {
             limiter.settle(now, &place, outcome);
         }
@@ -94,6 +98,9 @@ impl<'p> Ticket<'p> {
             for (limiter, place) in self.places() {
                 limiter.cancel(now, place);
             }
+        } else {
+            let took = Duration::from_nanos(now.saturating_sub(self.started));
+            self.slot.metrics.attempt(Some(ErrorKind::Cancelled), took);
         }
         self.settle(Verdict::Ignored, Outcome::Lost, now);
     }
@@ -141,9 +148,7 @@ impl<'p> Flight<'p> {
             finished: false,
         };
         if stages.is_stopped() {
-            let error = Error::new(ErrorKind::Config, Effect::NotSent, "all integrations are switched off")
-                .with_hint("switch them on again with `Stages::resume`");
-            return Err(flight.finish(error));
+            return Err(flight.finish(switched_off()));
         }
         if op.safety == Safety::Keyed && flight.key.is_none() {
             flight.key = Some(IdempotencyKey::mint().map_err(|e| flight.finish(e))?);
@@ -174,7 +179,9 @@ impl<'p> Flight<'p> {
             span: tracing::Span::none(),
             deadline: 0,
             number: 0,
+            settled: true,
             started: 0,
+            slow_since: 0,
             slot: self.slot,
             stages: self.stages,
             pass: None,
@@ -187,6 +194,10 @@ impl<'p> Flight<'p> {
     /// Stages 6 to 8 when none of them has to wait. `false` leaves the ticket empty: [`Flight::admit`] waits.
     pub(crate) fn admit_now(&mut self, ticket: &mut Ticket<'p>) -> bool {
         let now = if self.sent == 0 { self.started } else { self.now() };
+        if now >= self.deadline || (self.sent > 0 && self.stages.is_stopped()) {
+            return false;
+        }
+        ticket.settled = false;
         if self.try_stages(ticket, now).is_none() {
             ticket.abandon();
             return false;
@@ -215,7 +226,27 @@ impl<'p> Flight<'p> {
 
     /// Stages 6 to 8 with waits, each as far as policy and deadline allow.
     pub(crate) async fn admit(&mut self, ticket: &mut Ticket<'p>) -> Result<()> {
+        loop {
+            self.wait_for_stages(ticket).await?;
+            let now = self.now();
+            if self.stages.is_stopped() {
+                return Err(self.finish(switched_off()));
+            }
+            if now >= self.deadline {
+                let message = "the time of the call was over before an attempt could be sent";
+                return Err(self.refused(ErrorKind::Timeout, message, Duration::ZERO));
+            }
+            if !self.is_overtaken(ticket, now) {
+                self.count(ticket, now);
+                return Ok(());
+            }
+            ticket.abandon();
+        }
+    }
+
+    async fn wait_for_stages(&mut self, ticket: &mut Ticket<'p>) -> Result<()> {
         let slot = self.slot;
+        ticket.settled = false;
         ticket.pass = self.pass_breaker().await?;
         if let Some(limiter) = &slot.gate.limiter {
             self.pass_limiter(limiter, &mut ticket.quota, WaitReason::RateLimit).await?;
@@ -224,8 +255,23 @@ impl<'p> Flight<'p> {
             self.pass_limiter(share, &mut ticket.share, WaitReason::TenantShare).await?;
         }
         ticket.permit = self.queue().await?;
-        self.count(ticket, self.now());
         Ok(())
+    }
+
+    /// Whether a pause began or the breaker opened while this attempt waited at a later stage: it then gives up its
+    /// places and asks again, so that a queue does not empty itself into a service that wants to be left alone.
+    fn is_overtaken(&self, ticket: &Ticket<'p>, now: u64) -> bool {
+        let gate = &self.slot.gate;
+        let mut limiters = gate.limiter.iter().chain(self.slot.share.as_deref());
+        let (Some(breaker), Some(pass)) = (&gate.breaker, &ticket.pass) else {
+            return limiters.any(|limiter| limiter.paused(now).is_some());
+        };
+        let blocked = match breaker.state(now) {
+            State::Open | State::ForcedOpen => true,
+            State::HalfOpen => !pass.is_probe(),
+            State::Closed | State::Disabled => false,
+        };
+        blocked || limiters.any(|limiter| limiter.paused(now).is_some())
     }
 
     /// A second attempt beside a slow first one: only if every stage lets it through at once.
@@ -235,13 +281,16 @@ impl<'p> Flight<'p> {
             return None;
         }
         self.hedged = true;
-        if !self.withdraw(Cost::Retry) {
-            return None;
-        }
+        let (tenant, vendor) = (&self.slot.tenant_budget, &self.slot.vendor_budget);
+        let (from_tenant, from_vendor) = RetryBudget::withdraw_both(tenant, vendor, Cost::Retry)?;
         let mut second = self.ticket();
         if !self.admit_now(&mut second) {
+            tenant.refund(from_tenant);
+            vendor.refund(from_vendor);
             return None;
         }
+        self.withdrawn = Some((from_tenant, from_vendor));
+        second.slow_since = first.started;
         self.slot.metrics.hedge();
         let after = Duration::from_nanos(now.saturating_sub(first.started));
         self.note(now, Event::Hedged { after });
@@ -263,7 +312,7 @@ impl<'p> Flight<'p> {
         let limit = nanos(self.pipeline.shared.policy.attempt_timeout);
         self.sent += 1;
         ticket.number = self.sent;
-        ticket.started = now;
+        (ticket.started, ticket.slow_since) = (now, now);
         ticket.deadline = now.saturating_add(limit).min(self.deadline);
         ticket.span = telemetry::attempt_span(self.op, self.sent, &self.span);
     }
@@ -408,7 +457,7 @@ impl<'p> Flight<'p> {
         ticket.settle(Verdict::Success, Outcome::Accepted, now);
         let took = Duration::from_nanos(now.saturating_sub(ticket.started));
         if let Some(latency) = &self.slot.latency {
-            latency.observe(took);
+            latency.observe(Duration::from_nanos(now.saturating_sub(ticket.slow_since)));
         }
         let (tenant, vendor) = (&self.slot.tenant_budget, &self.slot.vendor_budget);
         match self.withdrawn.take() {
@@ -435,13 +484,7 @@ impl<'p> Flight<'p> {
     pub(crate) fn failed(&mut self, ticket: &mut Ticket<'p>, error: Error) -> Next {
         let now = self.now();
         let error = error.with_op(self.op);
-        let took = Duration::from_nanos(now.saturating_sub(ticket.started));
-        ticket.settle(self.verdict(ticket, &error), outcome(&error), now);
-        telemetry::attempt_failed(&ticket.span, &error);
-        self.slot.metrics.attempt(Some(error.kind()), took);
-        self.heed_pause(&error, now);
-        let (kind, effect, status) = (error.kind(), error.effect(), error.status());
-        self.note(now, Event::Failed { attempt: ticket.number, kind, effect, status, took });
+        self.lost(ticket, &error);
         match self.again(&error, now) {
             Ok(delay) => {
                 self.maybe_acted |= error.effect() == Effect::Unknown;
@@ -455,12 +498,25 @@ impl<'p> Flight<'p> {
         }
     }
 
+    /// Settles a failed attempt: every stage learns from it, also when another one of the call is still under way.
+    pub(crate) fn lost(&mut self, ticket: &mut Ticket<'p>, error: &Error) {
+        let now = self.now();
+        let took = Duration::from_nanos(now.saturating_sub(ticket.started));
+        ticket.settle(self.verdict(ticket, error), outcome(error), now);
+        telemetry::attempt_failed(&ticket.span, error);
+        self.slot.metrics.attempt(Some(error.kind()), took);
+        self.heed_pause(error, now);
+        let (kind, effect, status) = (error.kind(), error.effect(), error.status());
+        self.note(now, Event::Failed { attempt: ticket.number, kind, effect, status, took });
+    }
+
     /// What the breaker learns: only the service's ill health counts, not what the caller did wrong, and not a
     /// deadline of the caller that was shorter than the attempt's own.
     fn verdict(&self, ticket: &Ticket<'p>, error: &Error) -> Verdict {
+        let policy = &self.pipeline.shared.policy;
         let cut_short = error.kind() == ErrorKind::Timeout
             && ticket.deadline.saturating_sub(ticket.started)
-                < nanos(self.pipeline.shared.policy.attempt_timeout);
+                < nanos(policy.attempt_timeout.min(policy.total_timeout));
         match error.kind() {
             ErrorKind::Timeout if cut_short => Verdict::Ignored,
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Transport => Verdict::Failure,
@@ -530,9 +586,12 @@ impl<'p> Flight<'p> {
     /// A call that one of our own stages turned away.
     fn refused(&mut self, kind: ErrorKind, message: &str, retry_in: Duration) -> Error {
         let mut error = Error::new(kind, Effect::NotSent, message);
-        if !retry_in.is_zero() {
-            error = error.with_retry_after(retry_in);
-        }
+        error = match retry_in {
+            Duration::ZERO => error,
+            // No wait helps: a call larger than its limit, a breaker that an operator holds open.
+            Duration::MAX => error.with_retryable(false),
+            delay => error.with_retry_after(delay),
+        };
         if let Some(cause) = self.last_error.take() {
             error = error.with_source(cause);
         }
@@ -557,13 +616,15 @@ impl<'p> Flight<'p> {
     }
 
     /// Whether the last answer also says what became of an earlier attempt with an unknown outcome. For a keyed
-    /// operation the vendor's verdict on the key does; a refusal for want of quota or health looked at no key.
+    /// operation the vendor's verdict on the request does. A refusal for want of quota, health or rights looked at no
+    /// key, and a conflict may say that the first attempt is still under way (Stripe, `idempotency_key_in_use`).
     fn settles_earlier_attempts(&self, error: &Error) -> bool {
         match self.op.safety {
             Safety::Read => true,
             Safety::Keyed => {
+                let verdict = matches!(error.kind(), ErrorKind::Declined | ErrorKind::InvalidRequest);
                 error.effect() == Effect::Applied
-                    || (error.effect() == Effect::Rejected && !error.is_retryable())
+                    || (error.effect() == Effect::Rejected && verdict && !error.is_retryable())
             }
             Safety::Idempotent | Safety::Once => error.effect() == Effect::Applied,
         }
@@ -587,6 +648,11 @@ impl Drop for Flight<'_> {
             self.slot.metrics.call(Some(ErrorKind::Cancelled), took);
         }
     }
+}
+
+fn switched_off() -> Error {
+    Error::new(ErrorKind::Config, Effect::NotSent, "all integrations are switched off")
+        .with_hint("switch them on again with `Stages::resume`")
 }
 
 /// What the rate limiter learns from a failed attempt.

@@ -243,8 +243,12 @@ impl Pipeline {
                 Box::pin(flight.admit(&mut ticket)).await?;
             }
             let span = ticket.span.clone();
-            let running = pin!(attempt(flight.attempt(&ticket)).instrument(span));
-            let error = match drive(&mut flight, &mut ticket, running, &mut attempt).await {
+            let result = {
+                // Dropped with this block: an attempt that timed out must not live on while the call backs off.
+                let running = pin!(attempt(flight.attempt(&ticket)).instrument(span));
+                drive(&mut flight, &mut ticket, running, &mut attempt).await
+            };
+            let error = match result {
                 Ok(value) => {
                     flight.succeeded(&mut ticket);
                     return Ok(value);
@@ -282,13 +286,24 @@ where
     };
     let hedge = Box::pin(attempt(flight.attempt(&second)).instrument(second.span.clone()));
     let mut second = Box::new(second);
-    let deadline = ticket.deadline.max(second.deadline);
-    match Timed::new(pin!(Race::new(running, hedge)), flight.instant(deadline)).await {
-        Some((result, true)) => result,
-        Some((result, false)) => {
+    let mut race = pin!(Race::new(running, hedge));
+    // The first attempt ends first. Whichever fails is settled at once, so that a pause it was told holds; the other
+    // one, whose ticket stays, has its own time left.
+    match Timed::new(race.as_mut(), flight.instant(ticket.deadline)).await {
+        Some((result @ Ok(_), true)) => return result,
+        Some((result @ Ok(_), false)) => {
             std::mem::swap(ticket, &mut *second);
-            result
+            return result;
         }
-        None => Err(Flight::timed_out(ticket)),
+        Some((Err(error), false)) => flight.lost(&mut second, &error),
+        first => {
+            race.as_mut().drop_first();
+            let error =
+                first.and_then(|(result, _)| result.err()).unwrap_or_else(|| Flight::timed_out(ticket));
+            flight.lost(ticket, &error);
+            std::mem::swap(ticket, &mut *second);
+        }
     }
+    let last = Timed::new(race, flight.instant(ticket.deadline)).await;
+    last.map_or_else(|| Err(Flight::timed_out(ticket)), |(result, _)| result)
 }

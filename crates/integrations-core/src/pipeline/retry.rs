@@ -42,7 +42,7 @@ impl RetryPolicy {
         let own = Duration::from_secs_f64(bound * fastrand::f64());
         match told {
             None => own,
-            Some(told) => own.max(told + MAX_JITTER.min(told / 10).mul_f64(fastrand::f64())),
+            Some(told) => own.max(told.saturating_add(MAX_JITTER.min(told / 10).mul_f64(fastrand::f64()))),
         }
     }
 }

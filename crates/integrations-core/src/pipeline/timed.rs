@@ -41,50 +41,41 @@ impl<F: Future> Future for Timed<'_, F> {
     }
 }
 
-/// Two attempts of one call: the first success wins and the loser is dropped; if both fail, the first attempt's
-/// error is the call's. Gives the result and whether it is the first attempt's.
-pub(crate) struct Race<'f, A, B, E> {
+/// Two attempts of one call. Gives the result of whichever ends first, and whether it is the first attempt's; polled
+/// again after that, the other one's.
+pub(crate) struct Race<'f, A, B> {
     first: Option<Pin<&'f mut A>>,
     second: Option<Pin<Box<B>>>,
-    first_error: Option<E>,
-    second_error: Option<E>,
 }
 
-impl<'f, A, B, E> Race<'f, A, B, E> {
+impl<'f, A, B> Race<'f, A, B> {
     pub(crate) fn new(first: Pin<&'f mut A>, second: Pin<Box<B>>) -> Self {
-        Self { first: Some(first), second: Some(second), first_error: None, second_error: None }
+        Self { first: Some(first), second: Some(second) }
+    }
+
+    /// Polls the first attempt no more.
+    pub(crate) fn drop_first(mut self: Pin<&mut Self>) {
+        self.first = None;
     }
 }
 
-impl<A, B, E> Unpin for Race<'_, A, B, E> {}
+impl<A, B> Unpin for Race<'_, A, B> {}
 
-impl<T, E, A, B> Future for Race<'_, A, B, E>
+impl<A, B> Future for Race<'_, A, B>
 where
-    A: Future<Output = Result<T, E>>,
-    B: Future<Output = Result<T, E>>,
+    A: Future,
+    B: Future<Output = A::Output>,
 {
-    type Output = (Result<T, E>, bool);
+    type Output = (A::Output, bool);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Some(Poll::Ready(result)) = this.first.as_mut().map(|f| f.as_mut().poll(cx)) {
-            this.first = None;
-            match result {
-                Ok(value) => return Poll::Ready((Ok(value), true)),
-                Err(error) => this.first_error = Some(error),
-            }
+        if let Some(Poll::Ready(result)) = self.first.as_mut().map(|f| f.as_mut().poll(cx)) {
+            self.first = None;
+            return Poll::Ready((result, true));
         }
-        if let Some(Poll::Ready(result)) = this.second.as_mut().map(|f| f.as_mut().poll(cx)) {
-            this.second = None;
-            match result {
-                Ok(value) => return Poll::Ready((Ok(value), false)),
-                Err(error) => this.second_error = Some(error),
-            }
-        }
-        if this.second_error.is_some()
-            && let Some(error) = this.first_error.take()
-        {
-            return Poll::Ready((Err(error), true));
+        if let Some(Poll::Ready(result)) = self.second.as_mut().map(|f| f.as_mut().poll(cx)) {
+            self.second = None;
+            return Poll::Ready((result, false));
         }
         Poll::Pending
     }
