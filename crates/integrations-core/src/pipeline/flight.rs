@@ -10,6 +10,7 @@ use super::concurrency::Permit;
 use super::limiter::{LimitReason, Limiter, Outcome, Priority, Reservation};
 use super::retry::{forbidden, is_throttle};
 use super::stages::{Slot, Stages};
+use super::ticket::Ticket;
 use super::{Attempt, Call, Handle, Pipeline, telemetry};
 use crate::error::{Effect, Error, ErrorKind, Repeat, Result};
 use crate::idempotency::IdempotencyKey;
@@ -46,72 +47,6 @@ pub(crate) struct Flight<'p> {
     /// `None` until something other than a first success happens.
     timeline: Option<Box<Timeline>>,
     finished: bool,
-}
-
-/// What one attempt holds of the stages. Dropping it gives everything back: a turn that was not used is as if it had
-/// not been asked for; an attempt that was sent and dropped counts as lost and tells the breaker nothing.
-pub(crate) struct Ticket<'p> {
-    pub(crate) span: tracing::Span,
-    pub(crate) deadline: u64,
-    /// 0 until the attempt is admitted.
-    number: u32,
-    settled: bool,
-    started: u64,
-    /// Since when the caller waits for this answer: for a hedge, since the attempt that it stands in for began.
-    slow_since: u64,
-    slot: &'p Slot,
-    stages: &'p Stages,
-    pass: Option<Pass>,
-    quota: Option<Reservation>,
-    share: Option<Reservation>,
-    permit: Option<Permit<'p>>,
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.abandon();
-        }
-    }
-}
-
-impl<'p> Ticket<'p> {
-    fn settle(&mut self, verdict: Verdict, outcome: Outcome, now: u64) {
-        self.settled = true;
-        for (limiter, place) in self.places() {
-            limiter.settle(now, &place, outcome);
-        }
-        self.permit = None;
-        let took = Duration::from_nanos(now.saturating_sub(self.started));
-        if let (Some(pass), Some(breaker)) = (self.pass.take(), &self.slot.gate.breaker)
-            && let Some(transition) = breaker.record(pass, verdict, took, now)
-        {
-            let Op { provider, bucket, .. } = *self.slot.op;
-            tracing::info!(parent: &self.span, provider.id = provider, bucket, ?transition, "circuit breaker");
-        }
-    }
-
-    #[cold]
-    fn abandon(&mut self) {
-        let now = self.stages.now();
-        if self.number == 0 {
-            for (limiter, place) in self.places() {
-                limiter.cancel(now, place);
-            }
-        } else {
-            let took = Duration::from_nanos(now.saturating_sub(self.started));
-            self.slot.metrics.attempt(Some(ErrorKind::Cancelled), took);
-        }
-        self.settle(Verdict::Ignored, Outcome::Lost, now);
-    }
-
-    /// Takes out the places at the rate limiters.
-    fn places(&mut self) -> impl Iterator<Item = (&'p Limiter, Reservation)> + use<'p> {
-        let slot = self.slot;
-        let quota = slot.gate.limiter.as_ref().zip(self.quota.take());
-        let share = slot.share.as_deref().zip(self.share.take());
-        quota.into_iter().chain(share)
-    }
 }
 
 impl<'p> Flight<'p> {
@@ -175,20 +110,7 @@ impl<'p> Flight<'p> {
     }
 
     pub(crate) fn ticket(&self) -> Ticket<'p> {
-        Ticket {
-            span: tracing::Span::none(),
-            deadline: 0,
-            number: 0,
-            settled: true,
-            started: 0,
-            slow_since: 0,
-            slot: self.slot,
-            stages: self.stages,
-            pass: None,
-            quota: None,
-            share: None,
-            permit: None,
-        }
+        Ticket::new(self.slot, self.stages)
     }
 
     /// Stages 6 to 8 when none of them has to wait. `false` leaves the ticket empty: [`Flight::admit`] waits.

@@ -19,6 +19,7 @@ mod policy;
 mod retry;
 mod stages;
 mod telemetry;
+mod ticket;
 mod timed;
 
 use std::future::Future;
@@ -35,7 +36,7 @@ use crate::op::Op;
 use crate::quota::Quota;
 
 use concurrency::TenantKey;
-use flight::{Flight, Next, Ticket};
+use flight::{Flight, Next};
 use handle::Slots;
 use limiter::{Priority, Told};
 pub use policy::{ConcurrencyPolicy, Policy, Wait};
@@ -43,6 +44,7 @@ pub use retry::RetryPolicy;
 use stages::Slot;
 pub use stages::Stages;
 pub use telemetry::{Metrics, OpSnapshot};
+use ticket::Ticket;
 use timed::{Race, Timed};
 
 /// Whose call it is. All three are part of keys, none of them is a metric label.

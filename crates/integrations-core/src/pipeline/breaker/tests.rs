@@ -390,7 +390,7 @@ fn a_success_can_be_the_call_that_opens_it() {
 
 #[test]
 fn an_outcome_older_than_the_window_is_dropped() {
-    let window = TimeWindow::new(Duration::from_secs(10));
+    let window = super::window::TimeWindow::new(Duration::from_secs(10));
     let failure = Outcome { failed: true, slow: false };
     window.push(failure, 15_000 * MS);
     window.push(failure, 5_000 * MS);
