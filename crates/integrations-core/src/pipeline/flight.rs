@@ -590,6 +590,6 @@ fn wait_reason(refused: LimitReason, otherwise: WaitReason) -> WaitReason {
     if refused == LimitReason::Pause { WaitReason::VendorPause } else { otherwise }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

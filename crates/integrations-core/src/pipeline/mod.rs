@@ -36,7 +36,7 @@ use crate::op::Op;
 use crate::quota::Quota;
 
 use concurrency::TenantKey;
-use flight::{Flight, Next};
+use flight::{Flight, Next, nanos};
 use handle::Slots;
 use limiter::{Priority, Told};
 pub use policy::{ConcurrencyPolicy, Policy, Wait};
@@ -157,6 +157,10 @@ impl Attempt<'_> {
     /// Teaches the rate limiter what the service said about its limits.
     pub fn learn(&self, told: &Quota) {
         let Handle { slot, stages } = self.slot;
+        if let (true, Some(delay)) = (told.global, told.retry_after) {
+            let until = stages.now().saturating_add(nanos(delay));
+            stages.pause_credential(self.call.scope, slot.op.provider, until);
+        }
         let Some(limiter) = &slot.gate.limiter else { return };
         for window in told.windows.iter().filter(|w| w.counts_calls_of(slot.op.bucket)) {
             let told = Told {

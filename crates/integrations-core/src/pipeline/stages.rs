@@ -132,6 +132,20 @@ impl Stages {
         self.epoch + std::time::Duration::from_nanos(at)
     }
 
+    /// Pauses every bucket of one credential: the service said that its delay concerns them all. Rare, hence a walk
+    /// over the gates there are rather than one more thing for each call to read.
+    pub(crate) fn pause_credential(&self, scope: &Scope, provider: &'static str, until: u64) {
+        let now = self.now();
+        self.gates.for_each(|key, gate| {
+            let same = key.provider == provider
+                && key.instance == scope.instance
+                && key.credential == scope.credential;
+            if let (true, Some(limiter)) = (same, &gate.limiter) {
+                limiter.pause_until(now, until);
+            }
+        });
+    }
+
     pub(crate) fn slot(&self, op: &'static Op, scope: &Scope, policy: &Policy) -> Slot {
         let gate_key = GateKey {
             instance: scope.instance.clone(),
@@ -242,6 +256,11 @@ impl<K: Eq + Hash, V> Keyed<K, V> {
         let new = Arc::new(make());
         entries.map.insert(key, new.clone());
         new
+    }
+
+    fn for_each(&self, mut visit: impl FnMut(&K, &V)) {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.map.iter().for_each(|(key, value)| visit(key, value));
     }
 
     #[cfg(test)]
