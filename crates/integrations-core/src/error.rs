@@ -343,8 +343,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_timeline(mut self, timeline: Timeline) -> Self {
-        self.0.timeline = Some(Box::new(timeline));
+    pub(crate) fn with_timeline(mut self, timeline: Box<Timeline>) -> Self {
+        self.0.timeline = Some(timeline);
         self
     }
 

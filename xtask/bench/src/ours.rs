@@ -12,15 +12,19 @@ use integrations_core::{Effect, Error, ErrorKind, Op, Safety};
 use crate::contestant::{BoxError, Contestant};
 use crate::service::{Request, Response, Service};
 
-pub(crate) const WIRED: bool = true;
-
 /// The stages that a call of [`Ours`] passes: all of them.
 pub(crate) const STAGES: &str = "span, metrics, kill switch, total deadline, retry with two budgets, hedging, \
                                  breaker, vendor rate limit, tenant rate limit, concurrency, attempt timeout";
 
-/// A read, so that hedging is armed. The idempotency stage acts on keyed operations only.
-static OP: Op = Op::new("bench", "call", Safety::Read);
-static KEYED: Op = Op::new("bench", "keyed", Safety::Keyed);
+/// The same for [`KEYED`].
+pub(crate) const KEYED_STAGES: &str = "span, metrics, kill switch, total deadline, idempotency key, retry with two \
+                                       budgets, breaker, vendor rate limit, tenant rate limit, concurrency, \
+                                       attempt timeout";
+
+/// A read, so that hedging is armed.
+pub(crate) static READ: Op = Op::new("bench", "read", Safety::Read);
+/// Gets a random idempotency key per call; it is never hedged.
+pub(crate) static KEYED: Op = Op::new("bench", "keyed", Safety::Keyed);
 
 /// One resolved handle per tenant over one service.
 pub(crate) struct Ours {
@@ -32,19 +36,17 @@ pub(crate) struct Ours {
 impl Ours {
     /// Resolves the handles of `tenants` tenants, each with a credential of its own, hence with its own quota and
     /// breaker. It runs inside a runtime; limits are so high that no call waits.
-    pub(crate) fn new(service: Arc<dyn Service>, tenants: usize) -> Self {
+    pub(crate) fn new(service: Arc<dyn Service>, tenants: usize, op: &'static Op) -> Self {
         let (stages, policy) = (Stages::with_max_keys(tenants * 2), Arc::new(policy()));
         let handle = |tenant: usize| {
+            // A handle is kept: its keys are found once, not per call.
             let tenant: Arc<str> = tenant.to_string().into();
             let scope = Scope::new(tenant.clone(), "bench_main").with_credential(tenant);
-            stages.pipeline(scope, policy.clone()).expect("the policy above is valid")
+            let handle = stages.pipeline(scope, policy.clone()).expect("the policy above is valid");
+            handle.prepare(op);
+            handle
         };
-        Self { service, handles: (0..tenants).map(handle).collect(), op: &OP }
-    }
-
-    /// The same with an operation that gets a random idempotency key per call instead of a hedge.
-    pub(crate) fn keyed(service: Arc<dyn Service>) -> Self {
-        Self { op: &KEYED, ..Self::new(service, 1) }
+        Self { service, handles: (0..tenants).map(handle).collect(), op }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::workers::Workers;
 pub(crate) enum Role {
     Bare,
     Ours,
+    /// Ours with an operation that gets an idempotency key instead of a hedge.
+    OursKeyed,
     /// A floor of its own for the peers that cannot be measured on the bare service.
     Floor,
     Peer,
@@ -171,8 +173,11 @@ fn line_up(plan: Plan) -> Result<Vec<Entry>, BoxError> {
     Ok(vec![
         Entry::new(Role::Bare, BARE, "none", |service| Ok(Bare::new(service)))?
             .with_tenants(plan, |tenants| Ok(Bare::with_tenants(tenants)))?,
-        Entry::new(Role::Ours, "ours", ours::STAGES, |service| Ok(Ours::new(service, 1)))?
-            .with_tenants(plan, |tenants| Ok(Ours::new(ready(), tenants)))?,
+        Entry::new(Role::Ours, "ours", ours::STAGES, |service| Ok(Ours::new(service, 1, &ours::READ)))?
+            .with_tenants(plan, |tenants| Ok(Ours::new(ready(), tenants, &ours::READ)))?,
+        Entry::new(Role::OursKeyed, "ours, keyed", ours::KEYED_STAGES, |service| {
+            Ok(Ours::new(service, 1, &ours::KEYED))
+        })?,
         Entry::new(Role::Peer, "tower, static type", tower::FOUR, |service| Ok(tower::four(service)))?,
         Entry::new(Role::Peer, "tower, boxed", tower::FOUR, |service| Ok(tower::four_boxed(service)))?,
         Entry::new(Role::Peer, "tower behind Buffer, boxed", tower::FIVE, |service| {

@@ -33,7 +33,7 @@ pub(crate) fn prove() -> ExitCode {
         "injected": injected(),
         "ours": { "silent": worst(&silent, |t| t.ours), "retry_after": worst(&penal, |t| t.ours) },
         "control": { "silent": worst(&silent, |t| t.control), "retry_after": worst(&penal, |t| t.control) },
-        "by_shape": by_shape(&silent),
+        "by_seed": { "silent": by_seed(&silent), "retry_after": by_seed(&penal) },
     });
     let printed = writeln!(std::io::stdout(), "{line}").is_ok();
     if pass && printed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -148,13 +148,14 @@ fn worst(trials: &[Trial], side: impl Fn(&Trial) -> Figures) -> Value {
     })
 }
 
-fn by_shape(trials: &[Trial]) -> Value {
+fn by_seed(trials: &[Trial]) -> Value {
     let rows = trials.iter().map(|t| {
         json!({
             "seed": t.seed,
             "shape": t.shape.name(),
             "goodput": round(t.ours.goodput),
             "refused": round(t.ours.refused),
+            "second_penalties": t.ours.second_penalties,
         })
     });
     Value::Array(rows.collect())
@@ -162,4 +163,41 @@ fn by_shape(trials: &[Trial]) -> Value {
 
 fn round(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(limits: &[f64], period: u64, shape: Shape, penalties: bool) -> Figures {
+        let seed = limits.len() as u64 + period;
+        let plan = Plan { shape, ..plan(seed, limits, 5, Duration::from_secs(period), penalties) };
+        run(&plan, LOAD, seed, limited())
+    }
+
+    /// Nothing in the controller knows the four limits, the half minute or the second.
+    #[test]
+    fn other_limits_and_periods_are_found_too() {
+        let cases: [(&[f64], u64, Shape); 6] = [
+            (&[7.0, 55.0], 47, Shape::TokenBucket { seconds: 0.5 }),
+            (&[55.0, 400.0], 20, Shape::TokenBucket { seconds: 0.2 }),
+            (&[33.0], 100, Shape::TokenBucket { seconds: 10.0 }),
+            (&[7.0, 55.0], 61, Shape::SlidingWindow),
+            (&[55.0, 400.0], 40, Shape::SlidingWindow),
+            (&[25.0, 100.0, 250.0], 50, Shape::FixedWindow),
+        ];
+        for (limits, period, shape) in cases {
+            let got = figures(limits, period, shape, false);
+            assert!(got.goodput >= 0.8, "{limits:?} {shape:?}: {got:?}");
+            assert!(got.refused < 0.04, "{limits:?} {shape:?}: {got:?}");
+            assert!(got.fairness >= 0.98, "{limits:?} {shape:?}: {got:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_calls_during_a_pause() {
+        for shape in [Shape::TokenBucket { seconds: 0.3 }, Shape::SlidingWindow, Shape::FixedWindow] {
+            assert_eq!(figures(&[7.0, 120.0], 25, shape, true).second_penalties, 0, "{shape:?}");
+        }
+    }
 }

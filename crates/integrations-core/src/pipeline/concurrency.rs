@@ -8,6 +8,7 @@
 //! - A waiter can be dropped at any time. If it had been given its permit already, that goes on to the next.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -53,10 +54,12 @@ pub enum Refused {
 
 /// A limit on calls in flight.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Concurrency {
     /// Permits taken, and the flags [`QUEUED`] and [`CLOSED`].
     state: AtomicU64,
-    limit: u32,
+    /// Not 0, so that an `Option` of this takes no more room.
+    limit: NonZeroU32,
     max_queue: u32,
     /// Made when the first call has to wait.
     queue: OnceLock<Box<Mutex<Queue>>>,
@@ -72,14 +75,17 @@ const TAKEN: u64 = QUEUED - 1;
 impl Concurrency {
     /// At most `limit` calls in flight (at least 1) and `max_queue` waiting; with 0 nobody waits.
     pub const fn new(limit: u32, max_queue: u32) -> Self {
-        let limit = if limit == 0 { 1 } else { limit };
+        let limit = match NonZeroU32::new(limit) {
+            Some(limit) => limit,
+            None => NonZeroU32::MIN,
+        };
         Self { state: AtomicU64::new(0), limit, max_queue, queue: OnceLock::new() }
     }
 
     /// A permit, if one is free and nobody waits for it.
     #[inline]
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
-        let free = |state: u64| (state < u64::from(self.limit)).then_some(state + 1);
+        let free = |state: u64| (state < u64::from(self.limit.get())).then_some(state + 1);
         // The flags are above the count, so that a state with a flag is above every limit.
         self.state.fetch_update(AcqRel, Acquire, free).ok().map(|_| Permit { owner: self })
     }
@@ -116,7 +122,7 @@ impl Concurrency {
 
     /// The most calls in flight.
     pub fn limit(&self) -> u32 {
-        self.limit
+        self.limit.get()
     }
 
     /// The slow path: under the lock, either a permit came free meanwhile or [`QUEUED`] is set at a moment when all
@@ -125,13 +131,13 @@ impl Concurrency {
         let mut queue = self.lock();
         let full = queue.len >= self.max_queue;
         let admit = |state: u64| {
-            if state < u64::from(self.limit) {
+            if state < u64::from(self.limit.get()) {
                 return Some(state + 1);
             }
             (state & CLOSED == 0 && !full).then_some(state | QUEUED)
         };
         match self.state.fetch_update(AcqRel, Acquire, admit) {
-            Ok(state) if state < u64::from(self.limit) => Ok(Entered::Free(Permit { owner: self })),
+            Ok(state) if state < u64::from(self.limit.get()) => Ok(Entered::Free(Permit { owner: self })),
             Ok(_) => {
                 let ticket = queue.push(tenant);
                 Ok(Entered::Queued(Waiting { owner: self, tenant: tenant.id, ticket: Some(ticket) }))

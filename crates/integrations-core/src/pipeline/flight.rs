@@ -10,6 +10,7 @@ use super::concurrency::Permit;
 use super::limiter::{LimitReason, Limiter, Outcome, Priority, Reservation};
 use super::retry::{forbidden, is_throttle};
 use super::stages::{Slot, Stages};
+use super::ticket::Ticket;
 use super::{Attempt, Call, Handle, Pipeline, telemetry};
 use crate::error::{Effect, Error, ErrorKind, Repeat, Result};
 use crate::idempotency::IdempotencyKey;
@@ -43,86 +44,9 @@ pub(crate) struct Flight<'p> {
     maybe_acted: bool,
     waited: bool,
     last_error: Option<Error>,
-    timeline: Timeline,
+    /// `None` until something other than a first success happens.
+    timeline: Option<Box<Timeline>>,
     finished: bool,
-}
-
-/// An attempt that is being admitted or is under way. Dropping it frees its half-open probe and its permit; what it
-/// reserved at the rate limiters goes back if it was not sent yet.
-pub(crate) struct Ticket<'p> {
-    pub(crate) span: tracing::Span,
-    pub(crate) deadline: u64,
-    /// 0 until it is admitted.
-    number: u32,
-    settled: bool,
-    started: u64,
-    /// Since when the caller waits for this answer: for a hedge, since the attempt that it stands in for began.
-    slow_since: u64,
-    slot: &'p Slot,
-    stages: &'p Stages,
-    pass: Option<Pass>,
-    quota: Option<Place<'p>>,
-    share: Option<Place<'p>>,
-    permit: Option<Permit<'p>>,
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        if self.settled {
-            return;
-        }
-        let now = self.stages.now();
-        if self.number == 0 {
-            drop((self.quota.take(), self.share.take()));
-        } else {
-            let took = Duration::from_nanos(now.saturating_sub(self.started));
-            self.slot.metrics.attempt(Some(ErrorKind::Cancelled), took);
-        }
-        self.settle(Verdict::Ignored, Outcome::Lost, now);
-    }
-}
-
-impl Ticket<'_> {
-    fn settle(&mut self, verdict: Verdict, outcome: Outcome, now: u64) {
-        self.settled = true;
-        for place in [self.quota.take(), self.share.take()].into_iter().flatten() {
-            place.settle(outcome, now);
-        }
-        let took = Duration::from_nanos(now.saturating_sub(self.started));
-        if let (Some(pass), Some(breaker)) = (self.pass.take(), &self.slot.gate.breaker)
-            && let Some(transition) = breaker.record(pass, verdict, took, now)
-        {
-            tracing::info!(
-                provider.id = self.slot.op.provider,
-                bucket = self.slot.op.bucket,
-                ?transition,
-                "circuit breaker"
-            );
-        }
-    }
-}
-
-/// A place at a rate limiter. It goes back unless the attempt is sent.
-struct Place<'p> {
-    limiter: &'p Limiter,
-    stages: &'p Stages,
-    reservation: Option<Reservation>,
-}
-
-impl Place<'_> {
-    fn settle(mut self, outcome: Outcome, now: u64) {
-        if let Some(reservation) = self.reservation.take() {
-            self.limiter.settle(now, &reservation, outcome);
-        }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if let Some(reservation) = self.reservation.take() {
-            self.limiter.cancel(self.stages.now(), reservation);
-        }
-    }
 }
 
 impl<'p> Flight<'p> {
@@ -131,11 +55,11 @@ impl<'p> Flight<'p> {
         pipeline: &'p Pipeline,
         op: &'static Op,
         key: Option<IdempotencyKey>,
-        span: &tracing::Span,
     ) -> Result<Self> {
         let shared = &*pipeline.shared;
         let stages = &*shared.stages;
-        let slot = shared.slots.get(op, || stages.slot(op, &shared.scope, &shared.policy));
+        let slot = pipeline.slot(op);
+        slot.touch();
         let started = stages.now();
         let mut flight = Self {
             pipeline,
@@ -143,7 +67,7 @@ impl<'p> Flight<'p> {
             slot,
             op,
             key,
-            span: span.clone(),
+            span: telemetry::call_span(op, &shared.owner),
             started,
             deadline: started.saturating_add(nanos(pipeline.time_limit())),
             sent: 0,
@@ -155,7 +79,7 @@ impl<'p> Flight<'p> {
             maybe_acted: false,
             waited: false,
             last_error: None,
-            timeline: Timeline::default(),
+            timeline: None,
             finished: false,
         };
         if stages.is_stopped() {
@@ -171,7 +95,7 @@ impl<'p> Flight<'p> {
         let shared = &self.pipeline.shared;
         Attempt {
             number: ticket.number,
-            call: Call { key: self.key.clone(), scope: &shared.scope, policy: &shared.policy },
+            call: Call { key: self.key.clone(), scope: &shared.owner.scope, policy: &shared.policy },
             deadline: ticket.deadline,
             slot: Handle { slot: self.slot, stages: self.stages },
         }
@@ -185,45 +109,47 @@ impl<'p> Flight<'p> {
         self.stages.now()
     }
 
-    /// Stages 6 to 8 when none of them has to wait; `None` sends the call through [`Flight::admit`].
-    pub(crate) fn admit_now(&mut self) -> Option<Ticket<'p>> {
+    pub(crate) fn ticket(&self) -> Ticket<'p> {
+        Ticket::new(self.slot, self.stages)
+    }
+
+    /// Stages 6 to 8 when none of them has to wait. `false` leaves the ticket empty: [`Flight::admit`] waits.
+    pub(crate) fn admit_now(&mut self, ticket: &mut Ticket<'p>) -> bool {
         let now = if self.sent == 0 { self.started } else { self.now() };
         if now >= self.deadline || (self.sent > 0 && self.stages.is_stopped()) {
-            return None;
+            return false;
         }
+        ticket.settled = false;
+        if self.try_stages(ticket, now).is_none() {
+            ticket.abandon();
+            return false;
+        }
+        self.count(ticket, now);
+        true
+    }
+
+    fn try_stages(&self, ticket: &mut Ticket<'p>, now: u64) -> Option<()> {
         let slot = self.slot;
-        let mut ticket = self.ticket(now);
         if let Some(breaker) = &slot.gate.breaker {
             ticket.pass = Some(breaker.admit(now).ok()?);
         }
-        ticket.quota = self.reserve_now(slot.gate.limiter.as_ref(), now)?;
-        ticket.share = self.reserve_now(slot.share.as_deref(), now)?;
+        let (cost, priority) = (self.op.cost, self.pipeline.priority);
+        if let Some(limiter) = &slot.gate.limiter {
+            ticket.quota = Some(limiter.reserve(now, cost, priority, Duration::ZERO).ok()?);
+        }
+        if let Some(share) = &slot.share {
+            ticket.share = Some(share.reserve(now, cost, priority, Duration::ZERO).ok()?);
+        }
         if let Some(concurrency) = &slot.gate.concurrency {
             ticket.permit = Some(concurrency.try_acquire()?);
         }
-        Some(self.count(ticket))
-    }
-
-    /// `Some(None)` when the stage is off, `None` when it would have to wait.
-    fn reserve_now(&self, limiter: Option<&'p Limiter>, now: u64) -> Option<Option<Place<'p>>> {
-        let Some(limiter) = limiter else { return Some(None) };
-        let reservation = limiter.reserve(now, self.op.cost, self.pipeline.priority, Duration::ZERO).ok()?;
-        Some(Some(self.place(limiter, reservation)))
-    }
-
-    fn place(&self, limiter: &'p Limiter, reservation: Reservation) -> Place<'p> {
-        Place { limiter, stages: self.stages, reservation: Some(reservation) }
+        Some(())
     }
 
     /// Stages 6 to 8 with waits, each as far as policy and deadline allow.
-    pub(crate) async fn admit(&mut self) -> Result<Ticket<'p>> {
-        let slot = self.slot;
+    pub(crate) async fn admit(&mut self, ticket: &mut Ticket<'p>) -> Result<()> {
         loop {
-            let mut ticket = self.ticket(self.now());
-            ticket.pass = self.pass_breaker().await?;
-            ticket.quota = self.pass_limiter(slot.gate.limiter.as_ref(), WaitReason::RateLimit).await?;
-            ticket.share = self.pass_limiter(slot.share.as_deref(), WaitReason::TenantShare).await?;
-            ticket.permit = self.queue().await?;
+            self.wait_for_stages(ticket).await?;
             let now = self.now();
             if self.stages.is_stopped() {
                 return Err(self.finish(switched_off()));
@@ -232,11 +158,26 @@ impl<'p> Flight<'p> {
                 let message = "the time of the call was over before an attempt could be sent";
                 return Err(self.refused(ErrorKind::Timeout, message, Duration::ZERO));
             }
-            if !self.is_overtaken(&ticket, now) {
-                self.set_times(&mut ticket, now);
-                return Ok(self.count(ticket));
+            if !self.is_overtaken(ticket, now) {
+                self.count(ticket, now);
+                return Ok(());
             }
+            ticket.abandon();
         }
+    }
+
+    async fn wait_for_stages(&mut self, ticket: &mut Ticket<'p>) -> Result<()> {
+        let slot = self.slot;
+        ticket.settled = false;
+        ticket.pass = self.pass_breaker().await?;
+        if let Some(limiter) = &slot.gate.limiter {
+            self.pass_limiter(limiter, &mut ticket.quota, WaitReason::RateLimit).await?;
+        }
+        if let Some(share) = &slot.share {
+            self.pass_limiter(share, &mut ticket.share, WaitReason::TenantShare).await?;
+        }
+        ticket.permit = self.queue().await?;
+        Ok(())
     }
 
     /// Whether a pause began or the breaker opened while this attempt waited at a later stage: it then gives up its
@@ -264,17 +205,18 @@ impl<'p> Flight<'p> {
         self.hedged = true;
         let (tenant, vendor) = (&self.slot.tenant_budget, &self.slot.vendor_budget);
         let (from_tenant, from_vendor) = RetryBudget::withdraw_both(tenant, vendor, Cost::Retry)?;
-        let Some(mut second) = self.admit_now() else {
+        let mut second = self.ticket();
+        if !self.admit_now(&mut second) {
             tenant.refund(from_tenant);
             vendor.refund(from_vendor);
             return None;
-        };
+        }
         self.withdrawn = Some((from_tenant, from_vendor));
         second.slow_since = first.started;
         self.slot.metrics.hedge();
         let after = Duration::from_nanos(now.saturating_sub(first.started));
-        self.timeline.push(self.since_start(now), Event::Hedged { after });
-        tracing::debug!(after_ms = after.as_millis() as u64, "hedged");
+        self.note(now, Event::Hedged { after });
+        tracing::debug!(parent: &self.span, after_ms = after.as_millis() as u64, "hedged");
         Some(second)
     }
 
@@ -288,36 +230,13 @@ impl<'p> Flight<'p> {
         (at < ticket.deadline).then_some(at)
     }
 
-    fn ticket(&self, now: u64) -> Ticket<'p> {
-        let mut ticket = Ticket {
-            span: tracing::Span::none(),
-            deadline: 0,
-            number: 0,
-            settled: false,
-            started: 0,
-            slow_since: 0,
-            slot: self.slot,
-            stages: self.stages,
-            pass: None,
-            quota: None,
-            share: None,
-            permit: None,
-        };
-        self.set_times(&mut ticket, now);
-        ticket
-    }
-
-    fn set_times(&self, ticket: &mut Ticket<'p>, now: u64) {
+    fn count(&mut self, ticket: &mut Ticket<'p>, now: u64) {
         let limit = nanos(self.pipeline.shared.policy.attempt_timeout);
-        (ticket.started, ticket.slow_since) = (now, now);
-        ticket.deadline = now.saturating_add(limit).min(self.deadline);
-    }
-
-    fn count(&mut self, mut ticket: Ticket<'p>) -> Ticket<'p> {
         self.sent += 1;
         ticket.number = self.sent;
-        ticket.span = telemetry::attempt_span(self.op, self.sent);
-        ticket
+        (ticket.started, ticket.slow_since) = (now, now);
+        ticket.deadline = now.saturating_add(limit).min(self.deadline);
+        ticket.span = telemetry::attempt_span(self.op, self.sent, &self.span);
     }
 
     async fn pass_breaker(&mut self) -> Result<Option<Pass>> {
@@ -344,18 +263,19 @@ impl<'p> Flight<'p> {
         }
     }
 
+    /// Puts a place into `place`, from where it goes back if the call is dropped while it waits for its turn.
     async fn pass_limiter(
         &mut self,
-        limiter: Option<&'p Limiter>,
+        limiter: &'p Limiter,
+        place: &mut Option<Reservation>,
         reason: WaitReason,
-    ) -> Result<Option<Place<'p>>> {
-        let Some(limiter) = limiter else { return Ok(None) };
+    ) -> Result<()> {
         loop {
             let now = self.now();
             match limiter.reserve(now, self.op.cost, self.pipeline.priority, self.longest_wait(now)) {
                 Ok(reservation) => {
-                    let place = self.place(limiter, reservation);
-                    return self.hold_place(place, reason).await.map(Some);
+                    let reservation = place.insert(reservation);
+                    return self.wait_for_turn(limiter, reservation, reason).await;
                 }
                 Err(refused) => {
                     // Only interactive callers queue; the others ask again when there may be room.
@@ -369,13 +289,16 @@ impl<'p> Flight<'p> {
         }
     }
 
-    /// Waits for the turn of a place: a pause that comes meanwhile moves it.
-    async fn hold_place(&mut self, mut place: Place<'p>, reason: WaitReason) -> Result<Place<'p>> {
-        let Place { limiter, reservation: Some(reservation), .. } = &mut place else { return Ok(place) };
-        let limiter = *limiter;
+    /// A pause that comes meanwhile moves the turn.
+    async fn wait_for_turn(
+        &mut self,
+        limiter: &'p Limiter,
+        reservation: &mut Reservation,
+        reason: WaitReason,
+    ) -> Result<()> {
         loop {
             let now = self.now();
-            let Some(wait) = limiter.admit(now, reservation) else { return Ok(place) };
+            let Some(wait) = limiter.admit(now, reservation) else { return Ok(()) };
             let paused = limiter.paused(now).is_some();
             if wait > self.longest_wait(now) {
                 let why = if paused { LimitReason::Pause } else { LimitReason::Window };
@@ -403,7 +326,7 @@ impl<'p> Flight<'p> {
         }
         let now = self.now();
         let until = self.instant(now.saturating_add(nanos(self.longest_wait(now))));
-        let tenant = self.pipeline.shared.tenant_key;
+        let tenant = self.pipeline.shared.owner.tenant;
         let outcome = tokio::time::timeout_at(until, concurrency.acquire(tenant)).await;
         self.note_wait(WaitReason::Queue, now);
         match outcome {
@@ -427,7 +350,7 @@ impl<'p> Flight<'p> {
 
     async fn sleep(&mut self, delay: Duration, reason: WaitReason) {
         let now = self.now();
-        tracing::debug!(reason = reason.as_str(), wait_ms = delay.as_millis() as u64, "waiting");
+        tracing::debug!(parent: &self.span, reason = reason.as_str(), wait_ms = delay.as_millis() as u64, "waiting");
         sleep_until(self.instant(now.saturating_add(nanos(delay)))).await;
         self.note_wait(reason, now);
     }
@@ -436,7 +359,7 @@ impl<'p> Flight<'p> {
         let took = Duration::from_nanos(self.now().saturating_sub(since));
         self.waited = true;
         self.slot.metrics.waited(reason, took);
-        self.timeline.push(self.since_start(since), Event::Waited { reason, took });
+        self.note(since, Event::Waited { reason, took });
     }
 
     pub(crate) async fn back_off(&mut self, delay: Duration) {
@@ -451,7 +374,7 @@ impl<'p> Flight<'p> {
     }
 
     /// Settles a successful attempt and with it the call.
-    pub(crate) fn succeeded(&mut self, mut ticket: Ticket<'p>) {
+    pub(crate) fn succeeded(&mut self, ticket: &mut Ticket<'p>) {
         let now = self.now();
         ticket.settle(Verdict::Success, Outcome::Accepted, now);
         let took = Duration::from_nanos(now.saturating_sub(ticket.started));
@@ -480,7 +403,7 @@ impl<'p> Flight<'p> {
     }
 
     /// Settles a failed attempt and decides what follows.
-    pub(crate) fn failed(&mut self, ticket: Ticket<'p>, error: Error) -> Next {
+    pub(crate) fn failed(&mut self, ticket: &mut Ticket<'p>, error: Error) -> Next {
         let now = self.now();
         let error = error.with_op(self.op);
         self.lost(ticket, &error);
@@ -491,25 +414,22 @@ impl<'p> Flight<'p> {
                 Next::Again(delay)
             }
             Err(why) => {
-                self.timeline.push(self.since_start(now), Event::NoRetry { why });
+                self.note(now, Event::NoRetry { why });
                 Next::GiveUp(self.finish(error))
             }
         }
     }
 
     /// Settles a failed attempt: every stage learns from it, also when another one of the call is still under way.
-    pub(crate) fn lost(&mut self, mut ticket: Ticket<'p>, error: &Error) {
+    pub(crate) fn lost(&mut self, ticket: &mut Ticket<'p>, error: &Error) {
         let now = self.now();
         let took = Duration::from_nanos(now.saturating_sub(ticket.started));
-        ticket.settle(self.verdict(&ticket, error), outcome(error), now);
+        ticket.settle(self.verdict(ticket, error), outcome(error), now);
         telemetry::attempt_failed(&ticket.span, error);
         self.slot.metrics.attempt(Some(error.kind()), took);
         self.heed_pause(error, now);
         let (kind, effect, status) = (error.kind(), error.effect(), error.status());
-        self.timeline.push(
-            self.since_start(now),
-            Event::Failed { attempt: ticket.number, kind, effect, status, took },
-        );
+        self.note(now, Event::Failed { attempt: ticket.number, kind, effect, status, took });
     }
 
     /// What the breaker learns: only the service's ill health counts, not what the caller did wrong, and not a
@@ -576,8 +496,8 @@ impl<'p> Flight<'p> {
         if std::mem::replace(done, true) || error.effect() != Effect::Rejected {
             return false;
         }
-        self.timeline.push(self.since_start(now), Event::Repeated(repeat));
-        tracing::debug!(?repeat, "one more attempt");
+        self.note(now, Event::Repeated(repeat));
+        tracing::debug!(parent: &self.span, ?repeat, "one more attempt");
         true
     }
 
@@ -613,7 +533,9 @@ impl<'p> Flight<'p> {
         if self.maybe_acted && !self.settles_earlier_attempts(&error) {
             error = error.with_effect(Effect::Unknown);
         }
-        let error = error.with_timeline(std::mem::take(&mut self.timeline));
+        if let Some(timeline) = self.timeline.take() {
+            error = error.with_timeline(timeline);
+        }
         self.slot.metrics.call(Some(error.kind()), took);
         telemetry::call_failed(&self.span, &error, took);
         error
@@ -632,6 +554,11 @@ impl<'p> Flight<'p> {
             }
             Safety::Idempotent | Safety::Once => error.effect() == Effect::Applied,
         }
+    }
+
+    fn note(&mut self, at: u64, event: Event) {
+        let since_start = self.since_start(at);
+        self.timeline.get_or_insert_default().push(since_start, event);
     }
 
     fn since_start(&self, now: u64) -> Duration {
@@ -669,6 +596,6 @@ fn wait_reason(refused: LimitReason, otherwise: WaitReason) -> WaitReason {
     if refused == LimitReason::Pause { WaitReason::VendorPause } else { otherwise }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

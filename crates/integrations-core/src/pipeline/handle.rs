@@ -11,6 +11,7 @@ const GROUP: usize = 16;
 /// A grow-only table that is read without a lock. The first slot lies inline: a handle that calls one operation
 /// reaches it without another cache miss.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Slots {
     first: OnceLock<Slot>,
     more: OnceLock<Box<Group>>,

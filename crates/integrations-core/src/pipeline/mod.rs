@@ -7,7 +7,7 @@
 //! A call that is dropped gives everything back: its permit, its place in the queue, its reservation of quota and
 //! its half-open probe.
 
-pub mod adaptive;
+mod adaptive;
 pub mod breaker;
 pub mod budget;
 pub mod concurrency;
@@ -19,10 +19,11 @@ mod policy;
 mod retry;
 mod stages;
 mod telemetry;
+mod ticket;
 mod timed;
 
 use std::future::Future;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,7 @@ use crate::op::Op;
 use crate::quota::Quota;
 
 use concurrency::TenantKey;
-use flight::{Flight, Next, Ticket};
+use flight::{Flight, Next, nanos};
 use handle::Slots;
 use limiter::{Priority, Told};
 pub use policy::{ConcurrencyPolicy, Policy, Wait};
@@ -45,6 +46,7 @@ use stages::Slot;
 pub use stages::Stages;
 pub(crate) use telemetry::answer_unusable;
 pub use telemetry::{Metrics, OpSnapshot};
+use ticket::Ticket;
 use timed::Race;
 pub(crate) use timed::Timed;
 
@@ -97,13 +99,21 @@ pub struct Pipeline {
     priority: Priority,
 }
 
+/// What every call reads, on two cache lines; the rest is behind a pointer.
+#[repr(C, align(64))]
 struct Shared {
     slots: Slots,
     stages: Arc<Stages>,
-    scope: Scope,
-    tenant_key: TenantKey,
     policy: Arc<Policy>,
+    owner: Box<Owner>,
 }
+
+struct Owner {
+    scope: Scope,
+    tenant: TenantKey,
+}
+
+const _: () = assert!(size_of::<Shared>() == 128);
 
 /// What an attempt is told.
 #[derive(Debug, Clone)]
@@ -155,6 +165,10 @@ impl Attempt<'_> {
     /// Teaches the rate limiter what the service said about its limits.
     pub fn learn(&self, told: &Quota) {
         let Handle { slot, stages } = self.slot;
+        if let (true, Some(delay)) = (told.global, told.retry_after) {
+            let until = stages.now().saturating_add(nanos(delay));
+            stages.pause_credential(self.call.scope, slot.op.provider, until);
+        }
         let Some(limiter) = &slot.gate.limiter else { return };
         for window in told.windows.iter().filter(|w| w.counts_calls_of(slot.op.bucket)) {
             let told = Told {
@@ -170,17 +184,26 @@ impl Attempt<'_> {
 
 impl std::fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pipeline").field("scope", &self.shared.scope).finish_non_exhaustive()
+        f.debug_struct("Pipeline").field("scope", &self.shared.owner.scope).finish_non_exhaustive()
     }
 }
 
 impl Pipeline {
     fn new(stages: Arc<Stages>, scope: Scope, policy: Arc<Policy>) -> Self {
-        let tenant_key = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default()
-            .hash_one(&scope.tenant)
-            .into();
-        let shared = Arc::new(Shared { slots: Slots::default(), stages, scope, tenant_key, policy });
+        let tenant = BuildHasherDefault::<DefaultHasher>::default().hash_one(&scope.tenant).into();
+        let owner = Box::new(Owner { scope, tenant });
+        let shared = Arc::new(Shared { slots: Slots::default(), stages, policy, owner });
         Self { shared, timeout: None, priority: Priority::Interactive }
+    }
+
+    /// Finds the keys of `op` now, so that the first call does not have to.
+    pub fn prepare(&self, op: &'static Op) {
+        self.slot(op);
+    }
+
+    fn slot(&self, op: &'static Op) -> &Slot {
+        let Shared { slots, stages, policy, owner } = &*self.shared;
+        slots.get(op, || stages.slot(op, &owner.scope, policy))
     }
 
     /// A handle whose calls end within `timeout` if the policy's total timeout is longer.
@@ -210,7 +233,7 @@ impl Pipeline {
 
     /// Whose calls go through this handle.
     pub fn scope(&self) -> &Scope {
-        &self.shared.scope
+        &self.shared.owner.scope
     }
 
     /// The policy of this handle.
@@ -232,100 +255,80 @@ impl Pipeline {
         &'p self,
         op: &'static Op,
         key: Option<IdempotencyKey>,
-        attempt: F,
+        mut attempt: F,
     ) -> Result<T>
     where
         F: FnMut(Attempt<'p>) -> Fut,
         Fut: Future<Output = Result<T>>,
     {
-        let span = telemetry::call_span(op, &self.shared.scope.tenant, &self.shared.scope.instance);
-        let flight = match Flight::begin(self, op, key, &span) {
-            Ok(flight) => flight,
-            Err(error) => return Err(error),
-        };
-        fly(flight, attempt).instrument(span).await
-    }
-}
-
-/// The retry loop. Generic and thin: everything that decides is in [`Flight`], compiled once.
-async fn fly<'p, T, F, Fut>(mut flight: Flight<'p>, mut attempt: F) -> Result<T>
-where
-    F: FnMut(Attempt<'p>) -> Fut,
-    Fut: Future<Output = Result<T>>,
-{
-    loop {
-        let ticket = match flight.admit_now() {
-            Some(ticket) => ticket,
-            None => Box::pin(flight.admit()).await?,
-        };
-        let span = ticket.span.clone();
-        let (ticket, result) = {
-            // Dropped with this block: an attempt that timed out must not live on while the call backs off.
-            let running = pin!(attempt(flight.attempt(&ticket)).instrument(span));
-            drive(&mut flight, ticket, running, &mut attempt).await
-        };
-        let error = match result {
-            Ok(value) => {
-                flight.succeeded(ticket);
-                return Ok(value);
+        let mut flight = Flight::begin(self, op, key)?;
+        loop {
+            let mut ticket = flight.ticket();
+            if !flight.admit_now(&mut ticket) {
+                Box::pin(flight.admit(&mut ticket)).await?;
             }
-            Err(error) => error,
-        };
-        match flight.failed(ticket, error) {
-            Next::GiveUp(error) => return Err(error),
-            Next::Again(delay) => Box::pin(flight.back_off(delay)).await,
+            let span = ticket.span.clone();
+            let result = {
+                // Dropped with this block: an attempt that timed out must not live on while the call backs off.
+                let running = pin!(attempt(flight.attempt(&ticket)).instrument(span));
+                drive(&mut flight, &mut ticket, running, &mut attempt).await
+            };
+            let error = match result {
+                Ok(value) => {
+                    flight.succeeded(&mut ticket);
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            match flight.failed(&mut ticket, error) {
+                Next::GiveUp(error) => return Err(error),
+                Next::Again(delay) => Box::pin(flight.back_off(delay)).await,
+            }
         }
     }
 }
 
-/// Runs one attempt to its end or its timeout, with a second one beside it if it is slow and may be hedged.
+/// Runs one attempt to its end or its timeout, with a second one beside it if it is slow and may be hedged. Generic
+/// and thin, as `run`: everything that decides is in [`Flight`], compiled once.
 async fn drive<'p, T, F, Fut, Run>(
     flight: &mut Flight<'p>,
-    ticket: Ticket<'p>,
+    ticket: &mut Ticket<'p>,
     mut running: Pin<&mut Run>,
     attempt: &mut F,
-) -> (Ticket<'p>, Result<T>)
+) -> Result<T>
 where
     F: FnMut(Attempt<'p>) -> Fut,
     Fut: Future<Output = Result<T>>,
     Run: Future<Output = Result<T>>,
 {
-    let until = flight.hedge_at(&ticket).unwrap_or(ticket.deadline);
+    let until = flight.hedge_at(ticket).unwrap_or(ticket.deadline);
     if let Some(result) = Timed::new(running.as_mut(), flight.instant(until)).await {
-        return (ticket, result);
+        return result;
     }
-    let Some(second) = flight.admit_hedge(&ticket) else {
+    let Some(second) = flight.admit_hedge(ticket) else {
         let rest = Timed::new(running, flight.instant(ticket.deadline)).await;
-        return settle_timeout(ticket, rest);
+        return rest.unwrap_or_else(|| Err(Flight::timed_out(ticket)));
     };
-    let span = second.span.clone();
-    let hedge = Box::pin(attempt(flight.attempt(&second)).instrument(span));
+    let hedge = Box::pin(attempt(flight.attempt(&second)).instrument(second.span.clone()));
+    let mut second = Box::new(second);
     let mut race = pin!(Race::new(running, hedge));
-    // The first attempt ends first. Whichever fails is settled at once, so that a pause it was told holds; the
-    // other one has its own time left.
-    let rest = match Timed::new(race.as_mut(), flight.instant(ticket.deadline)).await {
-        Some((result @ Ok(_), true)) => return (ticket, result),
-        Some((result @ Ok(_), false)) => return (second, result),
-        Some((Err(error), true)) => {
-            flight.lost(ticket, &error);
-            second
+    // The first attempt ends first. Whichever fails is settled at once, so that a pause it was told holds; the other
+    // one, whose ticket stays, has its own time left.
+    match Timed::new(race.as_mut(), flight.instant(ticket.deadline)).await {
+        Some((result @ Ok(_), true)) => return result,
+        Some((result @ Ok(_), false)) => {
+            std::mem::swap(ticket, &mut *second);
+            return result;
         }
-        Some((Err(error), false)) => {
-            flight.lost(second, &error);
-            ticket
-        }
-        None => {
+        Some((Err(error), false)) => flight.lost(&mut second, &error),
+        first => {
             race.as_mut().drop_first();
-            let error = Flight::timed_out(&ticket);
+            let error =
+                first.and_then(|(result, _)| result.err()).unwrap_or_else(|| Flight::timed_out(ticket));
             flight.lost(ticket, &error);
-            second
+            std::mem::swap(ticket, &mut *second);
         }
-    };
-    let last = Timed::new(race, flight.instant(rest.deadline)).await;
-    settle_timeout(rest, last.map(|(result, _)| result))
-}
-
-fn settle_timeout<T>(ticket: Ticket<'_>, result: Option<Result<T>>) -> (Ticket<'_>, Result<T>) {
-    let result = result.unwrap_or_else(|| Err(Flight::timed_out(&ticket)));
-    (ticket, result)
+    }
+    let last = Timed::new(race, flight.instant(ticket.deadline)).await;
+    last.map_or_else(|| Err(Flight::timed_out(ticket)), |(result, _)| result)
 }

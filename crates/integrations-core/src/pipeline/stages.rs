@@ -54,14 +54,17 @@ struct ShareKey {
     bucket: &'static str,
 }
 
-/// What all callers of one quota share. One allocation, so that a call with many keys misses the cache once.
+/// What all callers of one quota share, in one allocation. Permits and the window's state, which every call writes,
+/// share a cache line; the breaker, which a call that succeeds only reads, has its own.
+#[repr(C, align(64))]
 pub(crate) struct Gate {
-    pub(crate) breaker: Option<Breaker>,
-    pub(crate) limiter: Option<Limiter>,
     pub(crate) concurrency: Option<Concurrency>,
+    pub(crate) limiter: Option<Limiter>,
+    pub(crate) breaker: Option<Breaker>,
 }
 
 /// What one handle needs for one operation, found at its first call.
+#[repr(C)]
 pub(crate) struct Slot {
     pub(crate) op: &'static Op,
     pub(crate) gate: Arc<Gate>,
@@ -135,6 +138,20 @@ impl Stages {
         self.epoch + std::time::Duration::from_nanos(at)
     }
 
+    /// Pauses every bucket of one credential: the service said that its delay concerns them all. Rare, hence a walk
+    /// over the gates there are rather than one more thing for each call to read.
+    pub(crate) fn pause_credential(&self, scope: &Scope, provider: &'static str, until: u64) {
+        let now = self.now();
+        self.gates.for_each(|key, gate| {
+            let same = key.provider == provider
+                && key.instance == scope.instance
+                && key.credential == scope.credential;
+            if let (true, Some(limiter)) = (same, &gate.limiter) {
+                limiter.pause_until(now, until);
+            }
+        });
+    }
+
     pub(crate) fn slot(&self, op: &'static Op, scope: &Scope, policy: &Policy) -> Slot {
         let gate_key = GateKey {
             instance: scope.instance.clone(),
@@ -178,6 +195,22 @@ fn new_budget() -> RetryBudget {
 
 fn new_limiter(policy: &LimitPolicy) -> Limiter {
     Limiter::new(policy).expect("`Stages::pipeline` has validated the policy")
+}
+
+impl Slot {
+    /// Reads one word of everything a call is about to change. Each of the stages' read-modify-writes would wait for
+    /// its own line of memory; these plain loads wait for all lines at once. With 10^6 keys that halves a call's time.
+    #[inline]
+    pub(crate) fn touch(&self) {
+        let gate = &*self.gate;
+        std::hint::black_box((
+            gate.breaker.as_ref().map(Breaker::touch),
+            gate.limiter.as_ref().map(Limiter::touch),
+            gate.concurrency.as_ref().map(Concurrency::in_flight),
+            self.share.as_ref().map(|share| share.touch()),
+            self.tenant_budget.tokens(),
+        ));
+    }
 }
 
 impl Gate {
@@ -231,6 +264,11 @@ impl<K: Eq + Hash, V> Keyed<K, V> {
         new
     }
 
+    fn for_each(&self, mut visit: impl FnMut(&K, &V)) {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.map.iter().for_each(|(key, value)| visit(key, value));
+    }
+
     #[cfg(test)]
     fn len(&self) -> usize {
         self.0.lock().unwrap().map.len()
@@ -240,6 +278,13 @@ impl<K: Eq + Hash, V> Keyed<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_every_call_writes_lies_on_one_cache_line() {
+        assert_eq!(std::mem::offset_of!(Gate, concurrency), 0);
+        assert_eq!(std::mem::offset_of!(Gate, limiter), 32, "its first 32 bytes are what one window needs");
+        assert_eq!((std::mem::offset_of!(Gate, breaker), size_of::<Gate>()), (128, 192));
+    }
 
     #[test]
     fn idle_keys_are_forgotten_and_held_ones_are_not() {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Owner;
 use crate::error::{Error, ErrorKind};
 use crate::op::Op;
 use crate::timeline::WaitReason;
@@ -382,23 +383,24 @@ fn waits(text: &mut String, ops: &[OpSnapshot]) {
 }
 
 /// The span of one call: what the user asked.
-pub(crate) fn call_span(op: &'static Op, tenant: &str, instance: &str) -> tracing::Span {
+pub(crate) fn call_span(op: &'static Op, owner: &Owner) -> tracing::Span {
     tracing::info_span!(
         "integration.call",
         otel.name = %format_args!("{}.{}", op.provider, op.name),
         otel.kind = "internal",
         provider.id = op.provider,
         op.name = op.name,
-        tenant,
-        instance,
+        tenant = &*owner.scope.tenant,
+        instance = &*owner.scope.instance,
         attempts = tracing::field::Empty,
         error.type = tracing::field::Empty,
     )
 }
 
 /// The span of one attempt, by OpenTelemetry's names for HTTP clients.
-pub(crate) fn attempt_span(op: &'static Op, number: u32) -> tracing::Span {
+pub(crate) fn attempt_span(op: &'static Op, number: u32, call: &tracing::Span) -> tracing::Span {
     tracing::info_span!(
+        parent: call,
         "integration.attempt",
         otel.name = %format_args!("{} {}", if op.method.is_empty() { op.provider } else { op.method }, op.path),
         otel.kind = "client",
@@ -428,9 +430,9 @@ pub(crate) fn call_failed(span: &tracing::Span, error: &Error, took: Duration) {
     span.record("error.type", error.kind().as_str());
     let duration_ms = took.as_millis() as u64;
     let (effect, attempt) = (error.effect().as_str(), error.attempts());
-    let _entered = span.enter();
     if is_verdict(error.kind()) {
         tracing::debug!(
+            parent: span,
             provider.id = error.provider(),
             op.name = error.operation(),
             effect,
@@ -440,6 +442,7 @@ pub(crate) fn call_failed(span: &tracing::Span, error: &Error, took: Duration) {
         );
     } else {
         tracing::warn!(
+            parent: span,
             provider.id = error.provider(),
             op.name = error.operation(),
             effect,

@@ -135,6 +135,38 @@ async fn a_delay_with_503_means_that_the_service_refused() {
     );
 }
 
+/// Discord's way: a body field says that the delay concerns every bucket of the token.
+struct Global;
+
+impl Classify for Global {
+    fn classify(&self, _: &'static Op, _: &WireResponse) -> Option<Error> {
+        None
+    }
+
+    fn quota(&self, response: &WireResponse, received: Timestamp) -> integrations_core::quota::Quota {
+        use integrations_core::quota::{Flag, Place, RateRules};
+        const RULES: RateRules = RateRules::new().global(&[Flag::new(Place::Body("/global"), "true")]);
+        RULES.read(response.status, &response.headers, &response.body, received)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_global_delay_pauses_every_bucket_of_the_credential() {
+    static OTHER: Op = Op::new("demo", "other", Safety::Read).bucket("other");
+    for (body, paused) in [("{\"global\":true}", true), ("{\"global\":false}", false)] {
+        let transport = Scripted::new([
+            reply(200, &[], "1"),
+            reply(429, &[("retry-after", "30")], body),
+            reply(200, &[], "1"),
+        ]);
+        let caller = builder(transport).classify(Arc::new(Global)).build();
+        let other = || caller.exchange(&OTHER, None, Req::get(&base()).path(["other"]).build().unwrap());
+        other().await.unwrap();
+        assert_eq!(caller.call(&ReadThing).await.unwrap_err().kind(), ErrorKind::RateLimited);
+        assert_eq!(other().await.is_err(), paused, "{body}");
+    }
+}
+
 /// Errors in answers with status 200, as several vendors send them.
 struct OkFalse;
 

@@ -322,7 +322,11 @@ async fn dropped_calls_give_everything_back() {
     let four = (0..4).map(|_| {
         let pipeline = pipeline.clone();
         tokio::spawn(async move {
-            pipeline.run(&READ, None, |_| async { Ok(sleep(Duration::from_millis(100)).await) }).await
+            let run = |_: Attempt<'_>| async {
+                sleep(Duration::from_millis(100)).await;
+                Ok(())
+            };
+            pipeline.run(&READ, None, run).await
         })
     });
     let start = Instant::now();
@@ -354,7 +358,10 @@ async fn slow_reads_are_hedged_within_the_budget_and_writes_never() {
                 sent.fetch_add(1, SeqCst);
                 let stalled = fastrand::u32(..100) < 2;
                 let delay = if stalled { 5_000 } else { fastrand::u64(20..60) };
-                async move { Ok(sleep(Duration::from_millis(delay)).await) }
+                async move {
+                    sleep(Duration::from_millis(delay)).await;
+                    Ok(())
+                }
             };
             pipeline.run(op, None, run).await.unwrap();
             took.push(start.elapsed());

@@ -41,6 +41,9 @@ impl Service {
             tally.refused += u64::from(!verdict.accepted);
         }
         tokio::time::sleep(verdict.back).await;
+        if !verdict.accepted {
+            self.vendor.borrow_mut().told(self.start.elapsed());
+        }
         if verdict.accepted { Ok(()) } else { Err(TooMany(verdict.retry_after)) }
     }
 

@@ -39,7 +39,8 @@ pub(crate) struct Plan {
     /// Calls per second, one after the other, each for `period`.
     pub(crate) limits: Vec<f64>,
     pub(crate) period: Duration,
-    /// Whether a refusal starts a penalty, said in Retry-After, that doubles with every call made during it.
+    /// Whether a refusal starts a penalty, said in Retry-After, that doubles with every call made during it,
+    /// up to 64 s.
     pub(crate) penalties: bool,
 }
 
@@ -120,9 +121,16 @@ impl Vendor {
             return Verdict { accepted: true, retry_after: None, back: Duration::from_secs_f64(full) };
         }
         if self.plan.penalties {
-            self.penalty = Some(Penalty { until: now + 1.0, length: 1.0, known_at: now + quick });
+            self.penalty = Some(Penalty { until: now + 1.0, length: 1.0, known_at: f64::INFINITY });
         }
         self.refuse(now, quick)
+    }
+
+    /// A refusal has reached its caller: whoever calls from now on could know.
+    pub(crate) fn told(&mut self, now: Duration) {
+        if let Some(penalty) = &mut self.penalty {
+            penalty.known_at = penalty.known_at.min(now.as_secs_f64());
+        }
     }
 
     fn refuse(&self, now: f64, quick: f64) -> Verdict {
@@ -132,8 +140,8 @@ impl Vendor {
 
     fn penalised(&mut self, sent: f64, now: f64) -> bool {
         let Some(penalty) = self.penalty.as_mut().filter(|p| now < p.until) else { return false };
-        if sent >= penalty.known_at {
-            penalty.length *= 2.0;
+        if sent > penalty.known_at {
+            penalty.length = (2.0 * penalty.length).min(64.0);
             penalty.until = now + penalty.length;
             self.second_penalties += 1;
         }

@@ -54,7 +54,7 @@ impl Cold {
     /// Places remembered at most; a queue longer than this is already far beyond any sensible wait.
     const FREED: usize = 256;
     /// A reset further away than this is not believed: a month, the longest period that is sold.
-    const FAR: Duration = Duration::from_secs(31 * 24 * 3600);
+    const FAR: Duration = Duration::from_hours(31 * 24);
 
     /// The time in which slots are counted: it stands still during a pause, so that all who queue keep their
     /// order and their distance, and nobody's slot passes while nobody may send. Except that one burst refills

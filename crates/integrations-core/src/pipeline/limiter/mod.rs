@@ -151,13 +151,15 @@ struct Ask {
 }
 
 /// The rate limiter of one quota key. See the [module](self).
+#[repr(C)]
 pub struct Limiter {
+    // What a call with one window reads and writes comes first: `Gate` puts it on one cache line with the permits.
     tat: AtomicU64,
-    rates: [Rate; 2],
-    guarded: Mutex<Guarded>,
     mode: AtomicU8,
     learn: bool,
     adaptive: bool,
+    rates: [Rate; 2],
+    guarded: Mutex<Guarded>,
 }
 
 /// The slot of a call that went while nothing limited; it took nothing that could be given back.
@@ -325,6 +327,7 @@ impl Limiter {
     ///
     /// The units are free again at once. Of a queue, only the last place can be taken back without moving
     /// others; one from the middle goes to the next caller that would have to wait longer.
+    #[expect(clippy::needless_pass_by_value, reason = "a place that was given back must not be used again")]
     pub fn cancel(&self, now: u64, place: Reservation) {
         let mode = self.mode.load(Ordering::Acquire);
         if mode == OPEN || (mode == SINGLE && self.cancel_single(now, &place)) {
@@ -462,6 +465,12 @@ impl Limiter {
             return None;
         }
         Some(self.lock().cold.as_ref()?.adaptive.as_ref()?.rate())
+    }
+
+    /// Reads what the next call will need, so that it is on its way from memory. See `Slot::touch`.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        self.tat.load(Ordering::Relaxed) ^ self.rates[0].interval
     }
 
     /// Whether a new limiter would behave the same: full buckets, no pause, nothing learnt.

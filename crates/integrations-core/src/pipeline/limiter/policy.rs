@@ -22,7 +22,7 @@ pub struct RateWindow {
 
 impl RateWindow {
     /// The longest window: 366 days.
-    pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+    pub const LONGEST: Duration = Duration::from_hours(366 * 24);
     /// The fastest rate, in units per second. Above it, intervals in whole nanoseconds would be off by more
     /// than 0.1 %.
     pub const FASTEST: u64 = 1_000_000;
