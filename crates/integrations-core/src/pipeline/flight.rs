@@ -443,7 +443,8 @@ impl<'p> Flight<'p> {
             _ if error.is_about_credentials() => Verdict::Ignored,
             ErrorKind::Timeout if cut_short => Verdict::Ignored,
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Transport => Verdict::Failure,
-            _ if error.effect() == Effect::Rejected && !is_throttle(error) => Verdict::Success,
+            _ if is_throttle(error) => Verdict::Ignored,
+            _ if matches!(error.effect(), Effect::Rejected | Effect::Applied) => Verdict::Success,
             _ => Verdict::Ignored,
         }
     }

@@ -337,3 +337,31 @@ async fn the_largest_durations_are_no_limits_and_no_panics() {
     let e = pipeline.run(&READ, None, |_| std::future::ready(Err::<(), _>(told.clone()))).await.unwrap_err();
     assert_eq!(e.attempts(), 1, "{}", e.explain());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_acts_is_in_good_health_even_if_its_answer_is_of_no_use() {
+    let mut policy = Policy::default();
+    let breaker = integrations_core::pipeline::breaker::BreakerPolicy::default().min_calls(1);
+    policy.breaker = Some(Arc::new(breaker.open_for(ms(100))));
+    policy.wait = Wait::FailFast;
+    policy.retry.max_attempts = 1;
+    let pipeline = pipeline(policy);
+    let failures = [(ErrorKind::Unavailable, Effect::Unknown)];
+    let probes = [(ErrorKind::Decode, Effect::Applied); 3];
+    for (kind, effect) in failures.into_iter().chain(probes) {
+        let e = pipeline.run(&ONCE, None, |_| async { Err::<(), _>(error(kind, effect)) }).await.unwrap_err();
+        assert_eq!(e.kind(), kind);
+        sleep(ms(200)).await;
+    }
+    let calls: Vec<_> = (0..5)
+        .map(|_| {
+            let pipeline = pipeline.clone();
+            tokio::spawn(
+                async move { pipeline.run(&READ, None, |_| async { Ok(sleep(ms(10)).await) }).await },
+            )
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
