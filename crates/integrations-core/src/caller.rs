@@ -299,11 +299,8 @@ impl Caller {
         Ok((response, Sent { skew, received: self.shared.clock.now() }))
     }
 
-    /// What an answer teaches whatever it says: how far the clocks are apart, and what is left of the quota.
+    /// What an answer teaches whatever it says: what is left of the quota.
     fn learn(&self, attempt: &Attempt<'_>, response: &WireResponse, sent: &Sent) -> Quota {
-        if !response.headers.contains_key(AGE) {
-            self.shared.skew.observe(response.headers.get(DATE), sent.received);
-        }
         let told = self.shared.classify.quota(response, sent.received);
         attempt.learn(&told);
         told
@@ -324,6 +321,11 @@ impl Caller {
         };
         if error.kind() != ErrorKind::Unauthenticated {
             return Err(error);
+        }
+        // Only a refused signature is reason to doubt the clock: one wrong `Date` from a proxy on an answer that is
+        // good must not spoil the signatures that follow.
+        if !response.headers.contains_key(AGE) {
+            self.shared.skew.observe(response.headers.get(DATE), sent.received);
         }
         // Compared with the skew that this attempt was signed with: another call's answer may have told it first.
         let skew = self.shared.skew.get();

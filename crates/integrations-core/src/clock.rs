@@ -76,7 +76,7 @@ impl WallClock for Anchored {
     }
 }
 
-/// How far a service's clock is from ours, measured from `Date` headers.
+/// How far a service's clock is from ours, measured from the `Date` header of an answer that refused a signature.
 ///
 /// Signatures are made with [`Skew::adjust`]ed time; incoming webhooks are judged by our own clock alone.
 #[derive(Debug, Default)]

@@ -35,7 +35,7 @@ pub(crate) struct Flight<'p> {
     /// Attempts sent so far, hedges included.
     sent: u32,
     retries: u32,
-    /// What the last retry or hedge took from the tenant's budget and from the vendor's.
+    /// What the last retry took from the tenant's budget and from the vendor's.
     withdrawn: Option<(Withdrawal, Withdrawal)>,
     hedged: bool,
     refreshed: bool,
@@ -211,7 +211,7 @@ impl<'p> Flight<'p> {
             vendor.refund(from_vendor);
             return None;
         }
-        self.withdrawn = Some((from_tenant, from_vendor));
+        // Its tokens are spent even if the call succeeds: else hedges would double the load of a service that is slow.
         second.slow_since = first.started;
         self.slot.metrics.hedge();
         let after = Duration::from_nanos(now.saturating_sub(first.started));
