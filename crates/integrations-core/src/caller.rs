@@ -176,6 +176,9 @@ impl Caller {
         endpoint.response(response).map_err(|e| {
             let error = e.with_op(E::OP).with_attempts(attempts);
             answer_unusable(&error);
+            if error.kind() == ErrorKind::Decode {
+                self.pipeline.count_undecodable(E::OP);
+            }
             error
         })
     }

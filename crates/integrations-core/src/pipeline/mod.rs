@@ -206,6 +206,11 @@ impl Pipeline {
         slots.get(op, || stages.slot(op, &owner.scope, policy))
     }
 
+    /// Counts an answer that the service gave and nobody could read: decoding comes after the stages.
+    pub(crate) fn count_undecodable(&self, op: &'static Op) {
+        self.slot(op).metrics.undecodable();
+    }
+
     /// A handle whose calls end within `timeout` if the policy's total timeout is longer.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {

@@ -84,6 +84,7 @@ struct Shard {
     attempt_outcomes: [AtomicU64; OUTCOMES],
     retries: AtomicU64,
     hedges: AtomicU64,
+    undecodable: AtomicU64,
     waits: [AtomicU64; REASONS.len()],
     waited_ns: [AtomicU64; REASONS.len()],
 }
@@ -137,6 +138,10 @@ impl OpMetrics {
         self.shard().hedges.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn undecodable(&self) {
+        self.shard().undecodable.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn waited(&self, reason: WaitReason, for_: Duration) {
         let shard = self.shard();
         shard.waits[reason as usize].fetch_add(1, Ordering::Relaxed);
@@ -165,6 +170,7 @@ impl OpMetrics {
             attempt_seconds: histogram(&|s| &s.attempts).plus(&clean),
             retries: sum(&|s| &s.retries),
             hedges: sum(&|s| &s.hedges),
+            undecodable: sum(&|s| &s.undecodable),
             waits: std::array::from_fn(|i| (sum(&|s| &s.waits[i]), sum(&|s| &s.waited_ns[i]) as f64 / 1e9)),
         }
     }
@@ -203,6 +209,7 @@ pub struct OpSnapshot {
     attempt_seconds: Histogram,
     retries: u64,
     hedges: u64,
+    undecodable: u64,
     waits: [(u64, f64); REASONS.len()],
 }
 
@@ -241,6 +248,11 @@ impl OpSnapshot {
     /// Second attempts sent because the first was slow.
     pub fn hedges(&self) -> u64 {
         self.hedges
+    }
+
+    /// Calls whose answer was received (they count as successes above) but could not be understood.
+    pub fn undecodable(&self) -> u64 {
+        self.undecodable
     }
 
     /// How often calls waited for `reason`, and for how many seconds in all.
@@ -287,6 +299,9 @@ fn render(ops: &[OpSnapshot]) -> String {
     counter(&mut text, "integration_retries_total", "Retries granted.", ops, |op| op.retries);
     counter(&mut text, "integration_hedges_total", "Second attempts sent for slow first ones.", ops, |op| {
         op.hedges
+    });
+    counter(&mut text, "integration_undecodable_total", "Answers that could not be understood.", ops, |op| {
+        op.undecodable
     });
     waits(&mut text, ops);
     text

@@ -185,6 +185,16 @@ async fn an_error_with_status_200_is_an_error() {
     assert_eq!((e.kind(), e.code(), e.status()), (ErrorKind::Declined, Some("nope"), Some(200)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_read_is_counted() {
+    let caller = builder(Scripted::new([reply(200, &[], "seven")])).build();
+    assert_eq!(caller.call(&ReadThing).await.unwrap_err().kind(), ErrorKind::Decode);
+    let metrics = caller.pipeline().stages().metrics();
+    assert_eq!(metrics.snapshot()[0].undecodable(), 1);
+    let line = "integration_undecodable_total{provider=\"demo\",operation=\"read\"} 1";
+    assert!(metrics.prometheus().lines().any(|l| l == line));
+}
+
 struct Token {
     generation: AtomicU32,
     renewable: AtomicBool,
