@@ -1,4 +1,9 @@
-//! Golden tests: requests and answers as bytes, without network or runtime.
+//! Golden tests, requests and answers as bytes; and the client against the fake service, in virtual time.
+
+#[cfg(feature = "notes")]
+mod client;
+#[cfg(feature = "notes")]
+mod demo;
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "notes")]
