@@ -5,6 +5,8 @@
 //! - Its facts stand in `provider.toml` alone; what follows from them is generated.
 //! - The fake service shares no type with the provider: it is written from the facts.
 
+#[cfg(all(doctest, feature = "notes", feature = "http", feature = "cache", feature = "dynamic"))]
+mod book;
 mod fake;
 mod note;
 mod transport;

@@ -133,8 +133,8 @@ mod tests {
         create(fixture.root(), "example", "night-owl").unwrap();
         // Without the feature `http`: the whole HTTP stack would be built a second time.
         let features = ["--features", "night-owl,dynamic"];
-        let test = ["test", "--offline", "--quiet", "--test", "it", "night_owl"];
-        let mut command = process::cargo(&[&test[..], &features].concat());
+        let arguments = ["test", "--offline", "--quiet", "--test", "it", "night_owl"];
+        let mut command = process::cargo(&[&arguments[..], &features].concat());
         command
             .current_dir(fixture.root())
             .env("CARGO_TARGET_DIR", workspace::root().join("target/xtask-new"));

@@ -56,6 +56,8 @@ pub struct NotesBuilder {
     transport: Option<Arc<dyn Transport>>,
     pipeline: Option<Pipeline>,
     clock: Clock,
+    #[cfg(feature = "cache")]
+    cache: Option<integrations_core::cache::ReadCache>,
 }
 
 impl NotesBuilder {
@@ -97,6 +99,13 @@ impl NotesBuilder {
         self
     }
 
+    /// Keeps the notes that are read, for as long as the service's answers allow. Default: no cache.
+    #[cfg(feature = "cache")]
+    pub fn cache(mut self, cache: integrations_core::cache::ReadCache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
     /// The client. [`ErrorKind::Config`](integrations_core::ErrorKind::Config) if there is no token or no transport.
     pub fn build(self) -> Result<Notes> {
         let token = self.token.ok_or_else(|| {
@@ -113,8 +122,12 @@ impl NotesBuilder {
             .authorize(Arc::new(auth::Bearer::new(token)))
             .classify(Arc::new(Errors))
             .key_header(KEY_HEADER)
-            .clock(self.clock)
-            .build();
-        Ok(Notes { caller })
+            .clock(self.clock);
+        #[cfg(feature = "cache")]
+        let caller = match self.cache {
+            Some(cache) => caller.cache(cache),
+            None => caller,
+        };
+        Ok(Notes { caller: caller.build() })
     }
 }

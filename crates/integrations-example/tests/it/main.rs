@@ -1,5 +1,8 @@
 //! Golden tests, requests and answers as bytes; and the client against the fake service, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod book;
 #[cfg(feature = "notes")]
 mod client;
 #[cfg(feature = "notes")]
