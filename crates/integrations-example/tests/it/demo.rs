@@ -2,11 +2,11 @@
 
 #[allow(dead_code, reason = "its `main` runs the story and prints it")]
 #[path = "../../examples/demo.rs"]
-mod demo;
+mod program;
 
 #[tokio::test(start_paused = true)]
 async fn the_demo_tells_what_the_readme_promises() {
-    let story = demo::story().await.unwrap();
+    let story = program::story().await.unwrap();
     for told in [
         "read it back: \"Buy milk\"",
         "two calls, 3 requests, both fine",
