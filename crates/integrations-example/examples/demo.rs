@@ -33,7 +33,7 @@ pub(crate) async fn story() -> Result<String> {
     let mut text = String::new();
     for chapter in [
         world.a_call().await?,
-        world.a_throttled_call().await?,
+        Box::pin(world.a_throttled_call()).await?,
         world.a_lost_reply().await?,
         world.an_outage().await?,
         world.the_worst_error().await?,

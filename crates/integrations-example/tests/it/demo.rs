@@ -6,7 +6,7 @@ mod program;
 
 #[tokio::test(start_paused = true)]
 async fn the_demo_tells_what_the_readme_promises() {
-    let story = program::story().await.unwrap();
+    let story = Box::pin(program::story()).await.unwrap();
     for told in [
         "read it back: \"Buy milk\"",
         "two calls, 3 requests, both fine",
