@@ -13,6 +13,7 @@ mod transport;
 
 pub use fake::{FakeNotes, Fault};
 pub use note::{NewNote, Note, NoteId};
+pub use transport::default_transport;
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "notes")]

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use integrations_core::{Error, Result, Transport};
 
-/// One over reqwest, if this build has it.
-pub(crate) fn default_transport() -> Result<Arc<dyn Transport>> {
+/// A transport over reqwest; [`ErrorKind::Config`](integrations_core::ErrorKind::Config) if this build has none. Give it to
+/// several clients, and they share its connections.
+pub fn default_transport() -> Result<Arc<dyn Transport>> {
     let transport: Option<Arc<dyn Transport>> = None;
     #[cfg(feature = "http")]
     let transport = transport.or(Some(Arc::new(integrations_http::HttpTransport::builder().build()?)));
