@@ -3,10 +3,17 @@
 //! Invariants:
 //! - A provider is pure mapping: it builds requests and reads answers, and does no I/O.
 //! - Its facts stand in `provider.toml` alone; what follows from them is generated.
+//! - The fake service shares no type with the provider: it is written from the facts.
 
+#[cfg(all(doctest, feature = "notes", feature = "http", feature = "cache", feature = "dynamic"))]
+mod book;
+mod fake;
 mod note;
+mod transport;
 
+pub use fake::{FakeNotes, Fault};
 pub use note::{NewNote, Note, NoteId};
+pub use transport::default_transport;
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "notes")]

@@ -9,6 +9,7 @@ use crate::{Outcome, codegen, process, workspace};
 const FILES: &[(&str, &str)] = &[
     ("src/@module@/provider.toml", include_str!("provider.toml.txt")),
     ("src/@module@/mod.rs", include_str!("mod.rs.txt")),
+    ("src/@module@/auth.rs", include_str!("auth.rs.txt")),
     ("src/@module@/ops.rs", include_str!("ops.rs.txt")),
     ("src/@module@/wire.rs", include_str!("wire.rs.txt")),
     ("src/@module@/driver.rs", include_str!("driver.rs.txt")),
@@ -68,7 +69,7 @@ fn write(path: &Path, text: &str) -> Outcome {
 }
 
 /// What stands for each placeholder.
-struct Names([(&'static str, String); 6]);
+struct Names([(&'static str, String); 7]);
 
 impl Names {
     fn new(category: &str, id: &str) -> Self {
@@ -77,6 +78,7 @@ impl Names {
             ("@id@", id.to_owned()),
             ("@ENV@", module.to_uppercase()),
             ("@module@", module),
+            ("@Type@", title(id).replace(' ', "")),
             ("@name@", title(id)),
             ("@category@", category.to_owned()),
             ("@crate@", format!("integrations_{}", category.replace('-', "_"))),
@@ -129,14 +131,16 @@ mod tests {
     fn a_new_provider_compiles_and_its_tests_pass_at_once() {
         let fixture = copy_of_the_example();
         create(fixture.root(), "example", "night-owl").unwrap();
-        let mut command =
-            process::cargo(&["test", "--offline", "--quiet", "--all-features", "--test", "it", "night_owl"]);
+        // Without the feature `http`: the whole HTTP stack would be built a second time.
+        let features = ["--features", "night-owl,dynamic"];
+        let arguments = ["test", "--offline", "--quiet", "--test", "it", "night_owl"];
+        let mut command = process::cargo(&[&arguments[..], &features].concat());
         command
             .current_dir(fixture.root())
             .env("CARGO_TARGET_DIR", workspace::root().join("target/xtask-new"));
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && text.contains("2 passed"), "{text}");
+        assert!(output.status.success() && text.contains("3 passed"), "{text}");
         let again = create(fixture.root(), "example", "night-owl").unwrap_err();
         assert!(again.ends_with("exists already"), "{again}");
     }
@@ -159,6 +163,9 @@ mod tests {
     #[test]
     fn names_are_spelled_for_each_place() {
         let names = Names::new("music", "night-owl");
-        assert_eq!(names.filled("@id@ @module@ @name@ @ENV@"), "night-owl night_owl Night Owl NIGHT_OWL");
+        assert_eq!(
+            names.filled("@id@ @module@ @name@ @Type@ @ENV@"),
+            "night-owl night_owl Night Owl NightOwl NIGHT_OWL"
+        );
     }
 }

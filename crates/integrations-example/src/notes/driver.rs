@@ -1,9 +1,51 @@
-//! From the service's types to the category's.
+//! The category's operations on this service, and the service's types as the category's.
 
-use integrations_core::{Result, WireResponse};
+use integrations_core::page::{self, Page, PageReq, Pages};
+use integrations_core::{Endpoint, IdempotencyKey, Result, WireResponse};
 
-use super::wire;
-use crate::{Note, NoteId};
+use super::ops::{CreateNote, DeleteNote, GetNote, ListNotes};
+use super::{Notes, wire};
+use crate::{NewNote, Note, NoteId};
+
+/// Vendor page "List notes": a larger page is refused.
+const LARGEST_PAGE: u32 = 100;
+
+impl Notes {
+    /// One note.
+    pub async fn get(&self, id: impl Into<NoteId>) -> Result<Note> {
+        self.caller.call(&GetNote { id: id.into() }).await
+    }
+
+    /// One page of all notes, oldest first. A limit above 100 counts as 100.
+    pub async fn list(&self, page: impl Into<PageReq>) -> Result<Page<Note>> {
+        let page = page.into();
+        let scope = page::Scope::new(ListNotes::OP, &())?;
+        let limit = page.limit.map(|limit| limit.clamp(1, LARGEST_PAGE));
+        let cursor = scope.position(page.cursor.as_ref())?;
+        let answer = self.caller.call(&ListNotes { limit, cursor }).await?;
+        Ok(Page::new(answer.notes, answer.next_cursor.map(|cursor| scope.cursor(cursor))))
+    }
+
+    /// All notes from `start` on, page by page.
+    pub fn pages(&self, start: impl Into<PageReq>) -> Pages<'_, Note> {
+        page::pages(start, |request| self.list(request))
+    }
+
+    /// Makes a note. Retries of this call make no second one.
+    pub async fn create(&self, note: NewNote) -> Result<Note> {
+        self.caller.call(&CreateNote { note }).await
+    }
+
+    /// Makes the note of one intent: the same key within a day gives the same note, from another process too.
+    pub async fn create_keyed(&self, note: NewNote, key: IdempotencyKey) -> Result<Note> {
+        self.caller.call_keyed(&CreateNote { note }, key).await
+    }
+
+    /// Deletes a note; [`ErrorKind::NotFound`](integrations_core::ErrorKind::NotFound) if it is gone already.
+    pub async fn delete(&self, id: impl Into<NoteId>) -> Result<()> {
+        self.caller.call(&DeleteNote { id: id.into() }).await
+    }
+}
 
 impl wire::Note {
     /// A note without an id or a date cannot be used; one without text is empty.

@@ -1,9 +1,6 @@
 //! The service's error envelope, `{"error":{"code":"…","message":"…"}}`, as an [`Error`].
 
-use std::time::Duration;
-
-use http::StatusCode;
-use integrations_core::{Effect, Error, ErrorKind, Op, WireResponse};
+use integrations_core::{Classify, Effect, Error, ErrorKind, Op, WireResponse, status_error};
 
 use super::wire;
 
@@ -17,42 +14,23 @@ const CODES: &[(&str, ErrorKind, Effect)] = &[
     ("too_fast", ErrorKind::RateLimited, Effect::Rejected),
 ];
 
-/// What an answer says went wrong; `None` for a success.
-pub fn classify(op: &'static Op, response: &WireResponse) -> Option<Error> {
-    if response.status.is_success() {
-        return None;
-    }
-    let problem = response.json::<wire::Envelope>().ok().map(|envelope| envelope.error);
-    let code = problem.as_ref().and_then(|problem| problem.code.as_deref());
-    let known = CODES.iter().find(|(name, ..)| Some(*name) == code);
-    let (kind, effect) =
-        known.map_or_else(|| by_status(response.status), |(_, kind, effect)| (*kind, *effect));
-    let message = problem.as_ref().and_then(|problem| problem.message.as_deref());
-    let mut error = Error::new(kind, effect, message.unwrap_or("the service refused the call"))
-        .with_op(op)
-        .with_status(response.status.as_u16());
-    if let Some(code) = code {
-        error = error.with_code(code);
-    }
-    if let Some(id) = response.header("x-request-id") {
-        error = error.with_request_id(id);
-    }
-    if let Some(seconds) = response.header("retry-after").and_then(|text| text.parse().ok()) {
-        error = error.with_retry_after(Duration::from_secs(seconds));
-    }
-    Some(error)
-}
+/// How the service says that something went wrong. An answer without its envelope is judged by the status.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Errors;
 
-fn by_status(status: StatusCode) -> (ErrorKind, Effect) {
-    match status {
-        StatusCode::UNAUTHORIZED => (ErrorKind::Unauthenticated, Effect::Rejected),
-        StatusCode::FORBIDDEN => (ErrorKind::PermissionDenied, Effect::Rejected),
-        StatusCode::NOT_FOUND => (ErrorKind::NotFound, Effect::Rejected),
-        StatusCode::TOO_MANY_REQUESTS => (ErrorKind::RateLimited, Effect::Rejected),
-        // 503 is sent before the call is looked at; the other 5xx may follow it.
-        StatusCode::SERVICE_UNAVAILABLE => (ErrorKind::Unavailable, Effect::Rejected),
-        status if status.is_server_error() => (ErrorKind::Unavailable, Effect::Unknown),
-        status if status.is_client_error() => (ErrorKind::InvalidRequest, Effect::Rejected),
-        _ => (ErrorKind::Unexpected, Effect::Unknown),
+impl Classify for Errors {
+    fn classify(&self, _: &'static Op, response: &WireResponse) -> Option<Error> {
+        if response.status.is_success() {
+            return None;
+        }
+        let problem = response.json::<wire::Envelope>().ok()?.error;
+        let code = problem.code?;
+        let by_status = status_error(response.status);
+        let (kind, effect) = CODES
+            .iter()
+            .find(|(name, ..)| *name == code)
+            .map_or((by_status.kind(), by_status.effect()), |(_, kind, effect)| (*kind, *effect));
+        let message = problem.message.unwrap_or_else(|| by_status.message().to_owned());
+        Some(Error::new(kind, effect, message).with_code(code))
     }
 }

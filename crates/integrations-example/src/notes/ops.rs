@@ -1,14 +1,22 @@
 //! The remote calls: one struct each, with pure functions for the request and the answer.
 
-use http::header::HeaderName;
 use http::{StatusCode, Uri};
-use integrations_core::{Op, Req, Result, WireRequest, WireResponse};
+#[cfg(feature = "dynamic")]
+use integrations_core::dynamic::OpEntry;
+use integrations_core::{Endpoint, Op, Req, Result, WireRequest, WireResponse};
 use serde::{Deserialize, Serialize};
 
 use super::{spec, wire};
 use crate::{NewNote, Note, NoteId};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Every call with its types erased.
+#[cfg(feature = "dynamic")]
+pub static OPS: &[OpEntry] = &[
+    OpEntry::of::<GetNote>(),
+    OpEntry::of::<ListNotes>(),
+    OpEntry::of::<CreateNote>(),
+    OpEntry::of::<DeleteNote>(),
+];
 
 /// `GET /notes/{id}`: vendor page [Get a note](https://notes.example/docs/get-note).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,18 +25,16 @@ pub struct GetNote {
     pub id: NoteId,
 }
 
-impl GetNote {
-    /// The facts of this call.
-    pub const OP: &'static Op = &spec::GET_NOTE;
+impl Endpoint for GetNote {
+    type Output = Note;
+    const OP: &'static Op = &spec::GET_NOTE;
 
-    /// The request.
-    pub fn request(&self, base: &Uri) -> Result<WireRequest> {
+    fn request(&self, base: &Uri) -> Result<WireRequest> {
         Req::get(base).path(["notes", self.id.as_str()]).build()
     }
 
-    /// The note.
-    pub fn response(&self, response: &WireResponse) -> Result<Note> {
-        response.json::<wire::Note>()?.into_domain(response)
+    fn response(&self, response: WireResponse) -> Result<Note> {
+        response.json::<wire::Note>()?.into_domain(&response)
     }
 }
 
@@ -36,17 +42,26 @@ impl GetNote {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ListNotes {
     /// At most this many notes, 1 to 100; the vendor's default is 20.
-    pub limit: Option<u8>,
-    /// Where the last page ended.
+    pub limit: Option<u32>,
+    /// The vendor's own cursor: where the last page ended.
     pub cursor: Option<String>,
 }
 
-impl ListNotes {
-    /// The facts of this call.
-    pub const OP: &'static Op = &spec::LIST_NOTES;
+/// One page as the service gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NotesPage {
+    /// The notes, oldest first.
+    pub notes: Vec<Note>,
+    /// The vendor's own cursor of the next page; `None` on the last.
+    pub next_cursor: Option<String>,
+}
 
-    /// The request.
-    pub fn request(&self, base: &Uri) -> Result<WireRequest> {
+impl Endpoint for ListNotes {
+    type Output = NotesPage;
+    const OP: &'static Op = &spec::LIST_NOTES;
+
+    fn request(&self, base: &Uri) -> Result<WireRequest> {
         Req::get(base)
             .path(["notes"])
             .query("limit", self.limit)
@@ -54,40 +69,32 @@ impl ListNotes {
             .build()
     }
 
-    /// The notes of one page, and where it ended unless it was the last.
-    pub fn response(&self, response: &WireResponse) -> Result<(Vec<Note>, Option<String>)> {
+    fn response(&self, response: WireResponse) -> Result<NotesPage> {
         let page: wire::Notes = response.json()?;
-        let notes = page.notes.into_iter().map(|note| note.into_domain(response)).collect::<Result<_>>()?;
+        let notes = page.notes.into_iter().map(|note| note.into_domain(&response)).collect::<Result<_>>()?;
         // An empty cursor means the same as none: https://notes.example/docs/list-notes, "The last page".
-        Ok((notes, page.next_cursor.filter(|cursor| !cursor.is_empty())))
+        Ok(NotesPage { notes, next_cursor: page.next_cursor.filter(|cursor| !cursor.is_empty()) })
     }
 }
 
-/// `POST /notes`: vendor page [Create a note](https://notes.example/docs/create-note).
+/// `POST /notes`: vendor page [Create a note](https://notes.example/docs/create-note). The idempotency key is the
+/// caller's: it travels in a header that is the same for all keyed calls.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CreateNote {
     /// What the note holds.
     pub note: NewNote,
-    /// The same for every attempt of one call.
-    pub idempotency_key: String, // tidy: not a secret, the vendor compares it and nothing more
 }
 
-impl CreateNote {
-    /// The facts of this call.
-    pub const OP: &'static Op = &spec::CREATE_NOTE;
+impl Endpoint for CreateNote {
+    type Output = Note;
+    const OP: &'static Op = &spec::CREATE_NOTE;
 
-    /// The request.
-    pub fn request(&self, base: &Uri) -> Result<WireRequest> {
-        Req::post(base)
-            .path(["notes"])
-            .header(IDEMPOTENCY_KEY, Some(&self.idempotency_key))
-            .json(&self.note)
-            .build()
+    fn request(&self, base: &Uri) -> Result<WireRequest> {
+        Req::post(base).path(["notes"]).json(&self.note).build()
     }
 
-    /// The note as the service keeps it.
-    pub fn response(&self, response: &WireResponse) -> Result<Note> {
-        response.json::<wire::Note>()?.into_domain(response)
+    fn response(&self, response: WireResponse) -> Result<Note> {
+        response.json::<wire::Note>()?.into_domain(&response)
     }
 }
 
@@ -98,17 +105,15 @@ pub struct DeleteNote {
     pub id: NoteId,
 }
 
-impl DeleteNote {
-    /// The facts of this call.
-    pub const OP: &'static Op = &spec::DELETE_NOTE;
+impl Endpoint for DeleteNote {
+    type Output = ();
+    const OP: &'static Op = &spec::DELETE_NOTE;
 
-    /// The request.
-    pub fn request(&self, base: &Uri) -> Result<WireRequest> {
+    fn request(&self, base: &Uri) -> Result<WireRequest> {
         Req::delete(base).path(["notes", self.id.as_str()]).build()
     }
 
-    /// Nothing: the service answers 204 without a body.
-    pub fn response(&self, response: &WireResponse) -> Result<()> {
+    fn response(&self, response: WireResponse) -> Result<()> {
         if response.status == StatusCode::NO_CONTENT {
             return Ok(());
         }

@@ -1,4 +1,12 @@
-//! Golden tests: requests and answers as bytes, without network or runtime.
+//! Golden tests, requests and answers as bytes; and the client against the fake service, in virtual time.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod book;
+#[cfg(feature = "notes")]
+mod client;
+#[cfg(feature = "notes")]
+mod demo;
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "notes")]
