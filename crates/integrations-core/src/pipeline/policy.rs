@@ -1,5 +1,6 @@
 //! What the stages do, as data.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,8 +75,11 @@ pub struct Policy {
     pub retry: RetryPolicy,
     /// Holding calls back from a service that fails.
     pub breaker: Option<Arc<BreakerPolicy>>,
-    /// The vendor's rate limit, shared by all callers of the same credential and bucket.
+    /// The vendor's rate limit, shared by all callers of the same credential and bucket. Each bucket has windows of
+    /// its own.
     pub limit: Option<LimitPolicy>,
+    /// Buckets ([`Op::bucket`](crate::Op::bucket)) whose limit differs from [`Policy::limit`], by name.
+    pub bucket_limits: BTreeMap<String, LimitPolicy>,
     /// This tenant's share of the vendor's rate limit.
     pub tenant_limit: Option<LimitPolicy>,
     /// Calls in flight.
@@ -106,7 +110,14 @@ impl Policy {
         if !self.retry.multiplier.is_finite() || self.retry.multiplier < 1.0 {
             return Err(Error::config("`retry.multiplier` must be a number of at least 1"));
         }
-        [&self.limit, &self.tenant_limit].into_iter().flatten().try_for_each(LimitPolicy::validate)
+        let limits = [&self.limit, &self.tenant_limit].into_iter().flatten();
+        limits.chain(self.bucket_limits.values()).try_for_each(LimitPolicy::validate)
+    }
+}
+
+impl Policy {
+    pub(crate) fn limit_of(&self, bucket: &str) -> Option<&LimitPolicy> {
+        self.bucket_limits.get(bucket).or(self.limit.as_ref())
     }
 }
 
@@ -121,6 +132,7 @@ impl Default for Policy {
             retry: RetryPolicy::default(),
             breaker: Some(Arc::default()),
             limit: Some(LimitPolicy::default()),
+            bucket_limits: BTreeMap::new(),
             tenant_limit: None,
             concurrency: Some(ConcurrencyPolicy::default()),
             hedge: None,

@@ -164,7 +164,12 @@ impl Stages {
         let now = self.now();
         Slot {
             op,
-            gate: self.gates.get(gate_key, self.max_keys, || Gate::new(policy), |gate| gate.is_idle(now)),
+            gate: self.gates.get(
+                gate_key,
+                self.max_keys,
+                || Gate::new(policy, op.bucket),
+                |gate| gate.is_idle(now),
+            ),
             share: policy.tenant_limit.as_ref().map(|limit| {
                 self.shares.get(share_key, self.max_keys, || new_limiter(limit), |share| share.is_idle(now))
             }),
@@ -214,10 +219,10 @@ impl Slot {
 }
 
 impl Gate {
-    fn new(policy: &Policy) -> Self {
+    fn new(policy: &Policy, bucket: &str) -> Self {
         Self {
             breaker: policy.breaker.clone().map(Breaker::new),
-            limiter: policy.limit.as_ref().map(new_limiter),
+            limiter: policy.limit_of(bucket).map(new_limiter),
             concurrency: policy.concurrency.map(|c| Concurrency::new(c.max_in_flight, c.max_queue)),
         }
     }

@@ -1,10 +1,11 @@
 //! The stages together: what is repeated, who waits, what is given back.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use integrations_core::pipeline::limiter::LimitPolicy;
+use integrations_core::pipeline::limiter::{LimitPolicy, RateWindow};
 use integrations_core::pipeline::{Attempt, Pipeline, Policy, Scope, Stages, Wait};
 use integrations_core::{Effect, Error, ErrorKind, IdempotencyKey, Op, Repeat, Result, Safety};
 use tokio::time::{Instant, sleep};
@@ -194,6 +195,23 @@ async fn who_waits_is_a_policy() {
             assert_eq!((e.kind(), e.effect(), sent), (ErrorKind::RateLimited, Effect::NotSent, 0));
             assert!(e.retry_after().unwrap() <= told + Duration::from_millis(50), "{:?}", e.retry_after());
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_can_have_a_limit_of_its_own() {
+    static SLOW: Op = Op::new("demo", "slow", Safety::Read).bucket("slow");
+    let window = |n| RateWindow::new(NonZeroU64::new(n).unwrap(), Duration::from_secs(60));
+    let mut policy = Policy::default();
+    policy.wait = Wait::FailFast;
+    policy.limit = Some(LimitPolicy::default().window(window(100)));
+    policy.bucket_limits.insert("slow".into(), LimitPolicy::default().window(window(2)));
+    let pipeline = pipeline(policy);
+    for (op, allowed) in [(&SLOW, 2), (&READ, 100)] {
+        for _ in 0..allowed {
+            scripted(&pipeline, op, vec![]).await.0.unwrap();
+        }
+        assert_eq!(scripted(&pipeline, op, vec![]).await.0.unwrap_err().kind(), ErrorKind::RateLimited);
     }
 }
 
