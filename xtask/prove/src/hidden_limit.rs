@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::sim::load::{Figures, Load, Service, TooMany, run};
 use crate::sim::vendor::{Plan, Shape};
 
-/// The controller's constants were chosen on the first twenty; the others show that they suit more than those.
+/// Two sets, so that a constant of the controller that suits only the seeds it was chosen on shows.
 const SEEDS: [std::ops::Range<u64>; 2] = [0..20, 1_000..1_020];
 const LIMITS: [f64; 4] = [20.0, 40.0, 80.0, 160.0];
 const PERIODS: usize = 10;
@@ -41,32 +41,34 @@ struct Case {
     why_not: Option<&'static str>,
 }
 
-/// The floors are the worst seed's goodput as measured, given in the comments, less about 0.02.
+/// The floors are the worst seed's goodput as measured, given in the comments, less about 0.02; where callers are made
+/// to pause, 0.03, since there a single pause more or less moves a seed by that much.
 const CASES: [Case; 6] = [
-    // 0.962
-    Case { vendor: "token_bucket", penalties: false, floor: 0.94, why_not: None },
-    // 0.883
-    Case { vendor: "fixed_window", penalties: false, floor: 0.86, why_not: Some(COUNTS) },
-    // 0.893
-    Case { vendor: "sliding_window", penalties: false, floor: 0.87, why_not: Some(COUNTS) },
-    // 0.641
-    Case { vendor: "token_bucket", penalties: true, floor: 0.62, why_not: Some(PAUSES) },
-    // 0.605
-    Case { vendor: "fixed_window", penalties: true, floor: 0.58, why_not: Some(PAUSES) },
-    // 0.735
+    // 0.964
+    Case { vendor: "token_bucket", penalties: false, floor: AIM_GOODPUT, why_not: None },
+    // 0.900
+    Case { vendor: "fixed_window", penalties: false, floor: 0.88, why_not: Some(COUNTS) },
+    // 0.899
+    Case { vendor: "sliding_window", penalties: false, floor: 0.88, why_not: Some(COUNTS) },
+    // 0.686
+    Case { vendor: "token_bucket", penalties: true, floor: 0.65, why_not: Some(PAUSES) },
+    // 0.749
+    Case { vendor: "fixed_window", penalties: true, floor: 0.72, why_not: Some(PAUSES) },
+    // 0.745
     Case { vendor: "sliding_window", penalties: true, floor: 0.71, why_not: Some(PAUSES) },
 ];
 
 const COUNTS: &str = "A vendor that counts per second forgets what was left unused, and shows only when the second is \
     full, by refusals, that a rate was too high: what a probe overdraws is refused for the rest of that second, and \
     what is held back afterwards is lost.";
-const PAUSES: &str = "Each refusal stops all callers for a second, so a limit that rose is looked for less often than \
-    one that costs a refused call to find: until then the calls between the old limit and the new one are lost.";
+const PAUSES: &str = "Each refusal, so each probe that finds the limit unchanged, stops all callers for a second. Probes \
+    are therefore rare, and after the limit rose the calls above the old one are lost until the next probe.";
 
-/// The control counts as worse when so large a share of its calls is refused by a silent vendor ...
+/// The control counts as worse when so large a share of its calls is refused by a silent vendor (measured: 0.39 at
+/// least) ...
 const CONTROL_REFUSED: f64 = 0.25;
-/// ... and so little of the work gets done where calling during a penalty lengthens it.
-const CONTROL_GOODPUT: f64 = 0.2;
+/// ... and so little of the work gets done where calling during a penalty lengthens it (measured: 0.009 at most).
+const CONTROL_GOODPUT: f64 = 0.1;
 
 /// Runs the proof and prints one JSON line.
 pub(crate) fn prove() -> ExitCode {
@@ -76,11 +78,15 @@ pub(crate) fn prove() -> ExitCode {
         "proof": "hidden-limit",
         "pass": pass,
         "injected": injected(),
-        "ours": halves(&trials, |t| t.ours),
+        "ours": {
+            "silent": half(&trials, false, |t| t.ours),
+            "retry_after": half(&trials, true, |t| t.ours),
+        },
         "control": {
             "what": "exponential backoff with full jitter, each call for itself",
-            "remark": "Its goodput at a silent vendor is high because it hammers: about every second call is refused.",
-            "figures": halves(&trials, |t| t.control),
+            "remark": "Its goodput at a silent vendor is high because it hammers: nearly every second call is refused.",
+            "silent": half(&trials, false, |t| t.control),
+            "retry_after": half(&trials, true, |t| t.control),
         },
         "aims": {
             "goodput_at_least": AIM_GOODPUT,
@@ -230,12 +236,9 @@ fn injected() -> Value {
     })
 }
 
-fn halves(trials: &[Trial], side: impl Fn(&Trial) -> Figures) -> Value {
-    let half = |penalties| {
-        let figures = trials.iter().filter(|t| t.plan.penalties == penalties).map(&side);
-        summary(&figures.collect::<Vec<_>>())
-    };
-    json!({ "silent": half(false), "retry_after": half(true) })
+fn half(trials: &[Trial], penalties: bool, side: impl Fn(&Trial) -> Figures) -> Value {
+    let figures = trials.iter().filter(|t| t.plan.penalties == penalties).map(side);
+    summary(&figures.collect::<Vec<_>>())
 }
 
 /// Mean and worst over the seeds.
