@@ -48,7 +48,13 @@ const MARGIN: f64 = 0.005;
 /// Refusals that one accepted call pays for.
 const EARN: f64 = 0.012;
 /// After a pause that the service asked for, so many times its length passes until the next probe.
-const PAUSE_WEIGHT: f64 = 10.0;
+const PAUSE_WEIGHT: f64 = 12.0;
+/// The same, if the refused probe had found room: the limit may lie higher still.
+const RISEN_WEIGHT: f64 = 5.0;
+/// How much of a pause does not count when the limit is measured: a bucket fills up meanwhile, a window begins anew.
+const PAUSE_SHARE: f64 = 0.8;
+/// A rate held without a refusal for so many seconds is not above the limit, whatever a probe then measures.
+const PROOF: f64 = 5.0;
 /// Refusals granted at the start, beyond those until a first rate is held: that rate may be far too low.
 const ADVANCE: f64 = 5.0;
 /// Refusals that can be saved up.
@@ -103,6 +109,10 @@ pub(crate) struct Adaptive {
     cut_at: u64,
     /// Since when the rate has been held.
     rested_at: u64,
+    /// Whether the rate from which the last probe began had been held for [`PROOF`].
+    proven: bool,
+    /// The rate comes from the very first refusals alone, so that it may be far too low.
+    rough: bool,
     refused_in_row: u32,
     /// Seconds for which the service went on refusing after a first refusal: long where it counts per window.
     blocked: f64,
@@ -187,6 +197,8 @@ impl Adaptive {
             credit: ADVANCE,
             cut_at: 0,
             rested_at: now,
+            proven: false,
+            rough: false,
             refused_in_row: 0,
             blocked: 0.0,
             anchor: Anchor { at: now, sent: 0.0, refused: 0.0 },
@@ -201,6 +213,8 @@ impl Adaptive {
     /// Nothing falls due before `until`.
     pub(crate) fn freeze(&mut self, now: u64, until: u64) {
         self.advance(now);
+        let longer = until.saturating_sub(now.max(self.frozen_until));
+        self.anchor.at = self.anchor.at.saturating_add((PAUSE_SHARE * longer as f64) as u64);
         self.frozen_until = self.frozen_until.max(until);
         self.held_until = self.held_until.max(until);
     }
@@ -293,11 +307,14 @@ impl Adaptive {
                 }
             }
             Phase::Hold => {
-                let rested = since(now, self.rested_at) >= MEMORY + 5.0 * self.blocked;
+                let rested = since(now, self.rested_at);
+                let enough = rested >= MEMORY + 5.0 * self.blocked;
                 let returning = self.target > 1.1 * self.rate;
-                if rested && self.round.waited && (returning || self.credit >= 1.0) {
+                if enough && self.round.waited && (returning || self.credit >= 1.0) {
                     self.phase = Phase::Probe;
-                    self.step = if returning { RETURN_STEP } else { FIRST_STEP };
+                    self.proven = rested >= PROOF;
+                    let rough = std::mem::take(&mut self.rough);
+                    self.step = if returning || rough { RETURN_STEP } else { FIRST_STEP };
                     self.set_rate(now, self.rate * self.step);
                 }
             }
@@ -347,17 +364,24 @@ impl Adaptive {
         self.set_rate(now, rate);
         let before = self.phase;
         self.phase = Phase::Seek;
-        self.cut_at = now;
+        // What left in this very moment left before: nothing may leave for a while now.
+        self.cut_at = now + 1;
         self.rested_at = now;
         self.hold_off(now);
         if let Some(delay) = retry_after {
-            self.target = self.rate;
-            self.credit = if before == Phase::Seek {
-                1.0
-            } else {
-                -(PAUSE_WEIGHT * delay.as_secs_f64() * self.rate * EARN)
-            };
+            self.pay_for_pause(before, delay);
         }
+    }
+
+    fn pay_for_pause(&mut self, before: Phase, delay: Duration) {
+        self.target = self.rate;
+        if before == Phase::Seek {
+            self.rough = self.safe >= FIRST_RATE;
+            self.credit = 1.0;
+            return;
+        }
+        let weight = if self.rate > 1.05 * self.safe { RISEN_WEIGHT } else { PAUSE_WEIGHT };
+        self.credit = 1.0 - weight * delay.as_secs_f64() * self.rate * EARN;
     }
 
     /// The rate to go on with.
@@ -376,11 +400,12 @@ impl Adaptive {
             Phase::Probe if recent <= FAR * self.safe => {
                 // What went through on average is not more than the limit, what went through last not less.
                 let least = measured.unwrap_or(self.safe);
-                let most = recent.clamp(least, 1.04 * least);
+                let most = recent.clamp(least, 1.08 * least);
                 let between = 0.25 * least + 0.75 * most;
                 // Well above the held rate on average: the limit rose, or the service had saved up.
                 let risen = if recent > 1.15 * self.safe { 0.6 * self.safe + 0.4 * recent } else { 0.0 };
-                self.target = between.clamp(0.96 * self.safe, 1.03 * self.safe).max(risen);
+                let (low, high) = if self.proven { (1.0, 1.01) } else { (0.97, 1.03) };
+                self.target = between.clamp(low * self.safe, high * self.safe).max(risen);
                 self.target
             }
             Phase::Probe => {
@@ -514,8 +539,25 @@ mod tests {
         adaptive.depart(0, &mut ticket, 1);
         adaptive.on_throttled(10 * MS, 0, &ticket, 1, None);
         let (rate, held) = (adaptive.rate(), adaptive.held_until);
-        adaptive.on_throttled(12 * MS, 5 * MS, &ticket, 1, None);
-        assert_eq!((adaptive.rate().to_bits(), adaptive.held_until), (rate.to_bits(), held));
+        // Also of one that left in the same instant.
+        for sent in [5 * MS, 10 * MS] {
+            adaptive.on_throttled(12 * MS, sent, &ticket, 1, None);
+            assert_eq!((adaptive.rate().to_bits(), adaptive.held_until), (rate.to_bits(), held));
+        }
+    }
+
+    #[test]
+    fn a_pause_without_end_ends_nothing_but_the_calls() {
+        let mut adaptive = Adaptive::new(0);
+        let mut ticket = adaptive.reserve(0, 1);
+        adaptive.depart(0, &mut ticket, 1);
+        adaptive.on_throttled(10 * MS, 0, &ticket, 1, Some(Duration::MAX));
+        for _ in 0..2 {
+            adaptive.freeze(10 * MS, u64::MAX);
+        }
+        assert!(adaptive.quote(20 * MS, 1, Priority::Interactive) >= u64::MAX - 20 * MS);
+        adaptive.on_throttled(30 * MS, 15 * MS, &ticket, 1, None);
+        assert!(adaptive.rate().is_finite() && adaptive.rate() >= SLOWEST);
     }
 
     #[test]

@@ -46,11 +46,6 @@ impl Service {
         }
         if verdict.accepted { Ok(()) } else { Err(TooMany(verdict.retry_after)) }
     }
-
-    /// Time since the start.
-    pub(crate) fn now(&self) -> Duration {
-        self.start.elapsed()
-    }
 }
 
 /// How much work there is.
@@ -74,21 +69,25 @@ pub(crate) struct Figures {
     pub(crate) calls: u64,
 }
 
-/// Runs workers against a vendor until its plan ends. `work` makes one logical call, with its retries.
-pub(crate) fn run<W>(plan: &Plan, load: Load, seed: u64, work: W) -> Figures
+/// Runs workers against a vendor until its plan ends. `work`, made within the runtime whose virtual time it is to see,
+/// makes one logical call, with its retries.
+pub(crate) fn run<W>(plan: &Plan, load: Load, seed: u64, work: impl FnOnce() -> W) -> Figures
 where
     W: AsyncFn(&Service, usize) + 'static,
 {
+    // What draws without a generator of its own, such as the jitter of retries, repeats itself too.
+    fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime without I/O needs nothing that can fail");
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, drive(plan.clone(), load, seed, Rc::new(work)))
+    local.block_on(&runtime, drive(plan.clone(), load, seed, work))
 }
 
-async fn drive<W>(plan: Plan, load: Load, seed: u64, work: Rc<W>) -> Figures
+async fn drive<W>(plan: Plan, load: Load, seed: u64, work: impl FnOnce() -> W) -> Figures
 where
     W: AsyncFn(&Service, usize) + 'static,
 {
+    let work = Rc::new(work());
     let (length, capacity) = (plan.length(), plan.capacity());
     let service = Rc::new(Service {
         vendor: RefCell::new(Vendor::new(plan, seed)),
