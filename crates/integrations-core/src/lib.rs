@@ -14,6 +14,7 @@ mod error;
 mod idempotency;
 mod op;
 mod timeline;
+mod trail;
 mod transport;
 mod wire;
 

@@ -201,18 +201,17 @@ impl WireResponse {
         Self { op, status, headers, body: body.into(), attempts: 0 }
     }
 
-    /// Decodes the body as JSON. The error names the place in the document and never shows the body; for a
+    /// Decodes the body as JSON. The error names the place in the document by the fields of `T`, with `*` for any
+    /// other key, and never shows the body; for a
     /// call that changes something its effect is [`Effect::Applied`], because the service has answered 2xx.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let mut reader = serde_json::Deserializer::from_slice(&self.body);
-        serde_path_to_error::deserialize(&mut reader).map_err(|e| {
-            let path = e.path().to_string();
-            let e = e.into_inner();
+        crate::trail::deserialize(&mut reader).map_err(|(e, path)| {
             let what = match e.classify() {
                 serde_json::error::Category::Data => "has another shape than expected",
                 _ => "is not JSON",
             };
-            let place = if path == "." { String::new() } else { format!(" at `{path}`") };
+            let place = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
             let message = format!("the answer {what}{place} (line {}, column {})", e.line(), e.column());
             self.undecodable(message)
         })
