@@ -9,6 +9,7 @@
 mod body;
 mod caller;
 mod clock;
+mod echo;
 mod endpoint;
 mod error;
 mod idempotency;

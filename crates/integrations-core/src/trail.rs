@@ -438,6 +438,7 @@ mod tests {
             #[expect(dead_code, reason = "only its shape matters")]
             second: u8,
         }
+        #[expect(clippy::unnecessary_wraps, reason = "serde asks for this signature")]
         fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
             Ok(<Vec<u8>>::deserialize(deserializer).ok().and_then(|list| list.first().copied()))
         }

@@ -401,7 +401,8 @@ async fn a_fifth_of_the_attempts_hanging_does_not_starve_the_others() {
                 if fastrand::u8(..5) == 0 {
                     std::future::pending::<()>().await;
                 }
-                Ok(sleep(Duration::from_millis(50)).await)
+                sleep(Duration::from_millis(50)).await;
+                Ok(())
             };
             pipeline.run(&READ, None, answer).await.is_ok()
         })
