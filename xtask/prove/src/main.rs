@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod hidden_limit;
 mod report;
+mod secrets;
 mod sim;
 mod storm;
 
@@ -15,7 +16,7 @@ struct Proof {
     run: fn(bool) -> ExitCode,
 }
 
-const PROOFS: [Proof; 2] = [
+const PROOFS: [Proof; 3] = [
     Proof {
         name: "hidden-limit",
         shows: "callers find a rate limit that nobody tells them, and that changes",
@@ -25,6 +26,11 @@ const PROOFS: [Proof; 2] = [
         name: "storm",
         shows: "an outage costs at most a tenth more traffic, and two seconds after it calls succeed again",
         run: |json| storm::prove().print(json),
+    },
+    Proof {
+        name: "secrets",
+        shows: "no credential reaches a log, an error, a metric or a panic, whatever goes wrong",
+        run: |json| secrets::prove().print(json),
     },
 ];
 
