@@ -44,7 +44,7 @@ pub(crate) async fn all(lab: &mut Lab) {
     proxies(lab).await;
     stages(lab).await;
     credentials(lab).await;
-    caches(lab).await;
+    Box::pin(caches(lab)).await;
     streams(lab).await;
     uploads(lab).await;
     settings(lab);
