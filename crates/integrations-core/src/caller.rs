@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::body::{Body, BodyStream};
 use crate::clock::{Clock, Skew};
+use crate::echo::Secrets;
 use crate::endpoint::{Authorize, ByStatus, Classify, Endpoint, judge};
 use crate::error::{Effect, Error, ErrorKind, Repeat, Result};
 use crate::idempotency::IdempotencyKey;
@@ -297,9 +298,10 @@ impl Caller {
                 .unwrap_or_else(|| Err(late()))
                 .map_err(|e| e.for_want_of_credentials(Effect::NotSent))?;
         }
+        let secrets = Secrets::of(&request);
         let exchange = Exchange::new(op, attempt.number, attempt.time_left());
         let response = self.shared.transport.send(request, exchange).await.map_err(|e| e.into_error(op))?;
-        Ok((response, Sent { skew, received: self.shared.clock.now() }))
+        Ok((response, Sent { skew, received: self.shared.clock.now(), secrets }))
     }
 
     /// What an answer teaches whatever it says: what is left of the quota.
@@ -322,6 +324,7 @@ impl Caller {
         let Some(error) = judge(&*self.shared.classify, op, &response, &told) else {
             return Ok(response);
         };
+        let error = sent.secrets.redact(error);
         if error.kind() != ErrorKind::Unauthenticated {
             return Err(error);
         }
@@ -351,10 +354,11 @@ impl Caller {
     }
 }
 
-/// What was so when an attempt was signed and when the headers of its answer arrived.
+/// What was so when an attempt was signed and when the headers of its answer arrived, and what must not come back.
 struct Sent {
     skew: SignedDuration,
     received: Timestamp,
+    secrets: Secrets,
 }
 
 /// A request that is opened anew for each attempt.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::op::Op;
+use crate::trail;
 use crate::wire::{WireRequest, WireResponse};
 
 /// One endpoint with its types erased: arguments and answer are JSON. There is no second set of types; the table
@@ -69,8 +70,9 @@ impl OpEntry {
 }
 
 fn endpoint<E: Endpoint + DeserializeOwned>(fields: &Value) -> Result<E> {
-    serde_path_to_error::deserialize(fields).map_err(|e| {
-        let message = format!("bad argument at `{}`: {}", e.path(), without_value(&e.inner().to_string()));
+    trail::deserialize(fields).map_err(|(e, place): (serde_json::Error, _)| {
+        let at = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
+        let message = format!("bad argument{at}: {}", without_value(&e.to_string()));
         Error::invalid_request(message).with_op(E::OP)
     })
 }

@@ -317,6 +317,22 @@ impl Error {
         self
     }
 
+    /// Rewrites the texts for people; `None` keeps one.
+    pub(crate) fn map_prose(mut self, rewrite: impl Fn(&str) -> Option<String>) -> Self {
+        if let Some(message) = rewrite(&self.0.message) {
+            self.0.message = message;
+        }
+        self.0.hint = self.0.hint.map(|text| rewrite(&text).unwrap_or(text));
+        self
+    }
+
+    /// Rewrites the service's code and request id; `None` keeps one.
+    pub(crate) fn map_ids(mut self, rewrite: impl Fn(&str) -> Option<String>) -> Self {
+        self.0.code = self.0.code.map(|text| rewrite(&text).unwrap_or(text));
+        self.0.request_id = self.0.request_id.map(|text| rewrite(&text).unwrap_or(text));
+        self
+    }
+
     pub(crate) fn repeat(&self) -> Option<Repeat> {
         self.0.repeat
     }

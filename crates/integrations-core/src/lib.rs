@@ -9,11 +9,13 @@
 mod body;
 mod caller;
 mod clock;
+mod echo;
 mod endpoint;
 mod error;
 mod idempotency;
 mod op;
 mod timeline;
+mod trail;
 mod transport;
 mod wire;
 

@@ -39,11 +39,9 @@ pub struct Req {
 }
 
 impl std::fmt::Debug for Req {
-    /// Method and path; never query, user information, headers or body.
+    /// Method and kind of body. Not even the path, because some vendors' tokens travel there.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let address = self.uri.split_once("://").map_or("", |(_, rest)| rest);
-        let address = address.split('?').next().unwrap_or_default();
-        write!(f, "Req({} /{})", self.method, address.split_once('/').map_or("", |(_, path)| path))
+        write!(f, "Req({}, {:?})", self.method, self.body)
     }
 }
 
@@ -201,18 +199,17 @@ impl WireResponse {
         Self { op, status, headers, body: body.into(), attempts: 0 }
     }
 
-    /// Decodes the body as JSON. The error names the place in the document and never shows the body; for a
+    /// Decodes the body as JSON. The error names the place in the document by the fields of `T`, with `*` for any
+    /// other key, and never shows the body; for a
     /// call that changes something its effect is [`Effect::Applied`], because the service has answered 2xx.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let mut reader = serde_json::Deserializer::from_slice(&self.body);
-        serde_path_to_error::deserialize(&mut reader).map_err(|e| {
-            let path = e.path().to_string();
-            let e = e.into_inner();
+        crate::trail::deserialize(&mut reader).map_err(|(e, path)| {
             let what = match e.classify() {
                 serde_json::error::Category::Data => "has another shape than expected",
                 _ => "is not JSON",
             };
-            let place = if path == "." { String::new() } else { format!(" at `{path}`") };
+            let place = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
             let message = format!("the answer {what}{place} (line {}, column {})", e.line(), e.column());
             self.undecodable(message)
         })
@@ -285,11 +282,11 @@ mod tests {
     }
 
     #[test]
-    fn debug_forms_show_no_query_user_header_or_body() {
+    fn debug_forms_show_no_address_header_or_body() {
         let base: Uri = "https://hunter2:hunter2@api.example.com/v1".parse().unwrap();
-        let request = Req::post(&base).path(["x"]).query("k", Some("hunter2"));
+        let request = Req::post(&base).path(["bot-hunter2"]).query("k", Some("hunter2"));
         let request = request.header(http::header::ACCEPT, Some("hunter2")).body("hunter2");
-        assert_eq!(format!("{request:?}"), "Req(POST /v1/x)");
+        assert_eq!(format!("{request:?}"), "Req(POST, Bytes(7 bytes))");
         let payload = crate::transport::Payload::from(Bytes::from_static(b"hunter2"));
         assert_eq!(format!("{payload:?}"), "Whole(7 bytes)");
     }

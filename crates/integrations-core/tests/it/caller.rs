@@ -353,6 +353,36 @@ async fn answers_have_a_size_limit_and_an_idle_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_the_service_quotes_is_not_in_the_error() {
+    struct Quoting;
+    impl Classify for Quoting {
+        fn classify(&self, _: &'static Op, response: &WireResponse) -> Option<Error> {
+            let text = response.text().unwrap_or_default();
+            Some(Error::new(ErrorKind::Unauthenticated, Effect::Rejected, text).with_code(text))
+        }
+    }
+    let quoting: fn() -> Reply = || {
+        Box::new(|request| {
+            let sent = request.headers()["x-api-key"].clone();
+            let body = Payload::Whole(Bytes::copy_from_slice(sent.as_bytes()));
+            Ok(Response::builder().status(401).header("x-request-id", sent).body(body).unwrap())
+        })
+    };
+    let caller = builder(Scripted::new([quoting()])).classify(Arc::new(Quoting)).build();
+    let request = || {
+        Req::get(&base())
+            .header(http::HeaderName::from_static("x-api-key"), Some("key-hunter2"))
+            .build()
+            .unwrap()
+    };
+    let whole = caller.exchange(&READ, None, request()).await.unwrap_err();
+    let stream = caller.stream(&READ, None, request()).await.unwrap_err();
+    for e in [whole, stream] {
+        assert_eq!((e.message(), e.code(), e.request_id()), ("***", Some("***"), Some("***")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_outlives_the_attempt_timeout_but_not_a_gap() {
     let caller = builder(Scripted::new([stalling()])).build();
     let request = Req::get(&base()).path(["things", "1"]).build().unwrap();

@@ -406,3 +406,29 @@ async fn the_kill_switch_ends_calls_before_anything_is_sent() {
     stages.resume();
     scripted(&pipeline, &READ, vec![]).await.0.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fifth_of_the_attempts_hanging_does_not_starve_the_others() {
+    fastrand::seed(11);
+    let pipeline = pipeline(Policy::default());
+    let calls = (0..4_000).map(|number| {
+        let pipeline = pipeline.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(5) * number).await;
+            let answer = |_: Attempt<'_>| async {
+                if fastrand::u8(..5) == 0 {
+                    std::future::pending::<()>().await;
+                }
+                sleep(Duration::from_millis(50)).await;
+                Ok(())
+            };
+            pipeline.run(&READ, None, answer).await.is_ok()
+        })
+    });
+    let mut succeeded = 0;
+    // The others keep the load up while these are tried again.
+    for call in calls.collect::<Vec<_>>().into_iter().take(2_000) {
+        succeeded += u32::from(call.await.unwrap());
+    }
+    assert!(succeeded >= 1_900, "{succeeded} of 2000 calls at 200 per second");
+}
