@@ -4,7 +4,7 @@
 #![allow(clippy::unit_arg, reason = "`Ok(sleep(..).await)` says what a scripted attempt does")]
 
 mod caller;
+mod caller_edges;
 mod chaos;
+mod edges;
 mod pipeline;
-mod review;
-mod review_caller;
