@@ -10,14 +10,13 @@
 //! no penalty is earned twice, and the control does clearly worse. The aims are more than that for some vendors; where
 //! one is missed, the output says so and why.
 
-use std::io::Write as _;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use integrations_core::pipeline::{Attempt, Policy, Scope, Stages};
 use integrations_core::{Effect, Error, ErrorKind, Op, Safety};
 use serde_json::{Value, json};
 
+use crate::report::{Report, rounded};
 use crate::sim::load::{Figures, Load, Service, TooMany, run};
 use crate::sim::vendor::{Plan, Shape};
 
@@ -70,35 +69,69 @@ const CONTROL_REFUSED: f64 = 0.25;
 /// ... and so little of the work gets done where calling during a penalty lengthens it (measured: 0.009 at most).
 const CONTROL_GOODPUT: f64 = 0.1;
 
-/// Runs the proof and prints one JSON line.
-pub(crate) fn prove() -> ExitCode {
+/// Runs the proof.
+pub(crate) fn prove() -> Report {
     let trials: Vec<Trial> = SEEDS.into_iter().flatten().flat_map(Trial::both).collect();
-    let pass = trials.iter().all(Trial::passes);
-    let line = json!({
-        "proof": "hidden-limit",
-        "pass": pass,
-        "injected": injected(),
-        "ours": {
+    let verdicts = CASES.each_ref().map(|case| case.verdict(&trials));
+    Report {
+        proof: "hidden-limit",
+        pass: trials.iter().all(Trial::passes),
+        story: story(&trials, &verdicts),
+        injected: injected(),
+        ours: json!({
             "silent": half(&trials, false, |t| t.ours),
             "retry_after": half(&trials, true, |t| t.ours),
-        },
-        "control": {
+            "failed_seeds": trials.iter().filter(|t| !t.passes()).map(Trial::row).collect::<Vec<_>>(),
+            "aims": {
+                "goodput_at_least": AIM_GOODPUT,
+                "refused_below": AIM_REFUSED,
+                "fairness_at_least": AIM_FAIRNESS,
+                "second_penalties": 0,
+                "vendors": verdicts,
+            },
+        }),
+        control: json!({
             "what": "exponential backoff with full jitter, each call for itself",
             "remark": "Its goodput at a silent vendor is high because it hammers: nearly every second call is refused.",
             "silent": half(&trials, false, |t| t.control),
             "retry_after": half(&trials, true, |t| t.control),
-        },
-        "aims": {
-            "goodput_at_least": AIM_GOODPUT,
-            "refused_below": AIM_REFUSED,
-            "fairness_at_least": AIM_FAIRNESS,
-            "second_penalties": 0,
-            "vendors": CASES.each_ref().map(|case| case.verdict(&trials)),
-        },
-        "by_seed": trials.iter().map(Trial::row).collect::<Vec<_>>(),
+        }),
+    }
+}
+
+fn story(trials: &[Trial], verdicts: &[Value]) -> Vec<String> {
+    let line = |who: &str, penalties: bool, side: fn(&Trial) -> Figures| {
+        let vendor =
+            if penalties { "a delay that doubles for whoever calls during it" } else { "no headers" };
+        let of = half(trials, penalties, side);
+        format!(
+            "{who}, {vendor}: goodput {} of the limit (worst seed {}), refused {} (worst {}), fairness {}, second penalties {}",
+            of["goodput_mean"],
+            of["goodput_worst"],
+            of["refused_mean"],
+            of["refused_worst"],
+            of["fairness_worst"],
+            of["second_penalties"],
+        )
+    };
+    let missed = verdicts.iter().filter(|verdict| verdict["reached"] == false).map(|verdict| {
+        let retry_after = if verdict["retry_after"] == true { ", with delays" } else { "" };
+        format!("aim missed at {}{retry_after}: {}", verdict["vendor"], verdict["why_not"])
     });
-    let printed = writeln!(std::io::stdout(), "{line}").is_ok();
-    if pass && printed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let mut story = vec![
+        format!(
+            "injected: a limit out of {LIMITS:?} per second, drawn anew every 30 s for {} s; {} workers; {} seeds",
+            30 * PERIODS,
+            LOAD.workers,
+            trials.len() / 2,
+        ),
+        line("ours", false, |t| t.ours),
+        line("ours", true, |t| t.ours),
+        line("naive backoff", false, |t| t.control),
+        line("naive backoff", true, |t| t.control),
+    ];
+    story.extend(missed);
+    story
 }
 
 struct Trial {
@@ -141,10 +174,10 @@ impl Trial {
             "vendor": self.plan.shape.name(),
             "retry_after": self.plan.penalties,
             "pass": self.passes(),
-            "goodput": round(self.ours.goodput),
-            "refused": round(self.ours.refused),
-            "control_goodput": round(self.control.goodput),
-            "control_refused": round(self.control.refused),
+            "goodput": rounded(self.ours.goodput),
+            "refused": rounded(self.ours.refused),
+            "control_goodput": rounded(self.control.goodput),
+            "control_refused": rounded(self.control.refused),
         })
     }
 }
@@ -248,18 +281,14 @@ fn summary(figures: &[Figures]) -> Value {
     let mean = |f: fn(&Figures) -> f64| figures.iter().map(f).sum::<f64>() / figures.len() as f64;
     json!({
         "seeds": figures.len(),
-        "goodput_worst": round(least(|f| f.goodput)),
-        "goodput_mean": round(mean(|f| f.goodput)),
-        "refused_worst": round(most(|f| f.refused)),
-        "refused_mean": round(mean(|f| f.refused)),
-        "fairness_worst": round(least(|f| f.fairness)),
+        "goodput_worst": rounded(least(|f| f.goodput)),
+        "goodput_mean": rounded(mean(|f| f.goodput)),
+        "refused_worst": rounded(most(|f| f.refused)),
+        "refused_mean": rounded(mean(|f| f.refused)),
+        "fairness_worst": rounded(least(|f| f.fairness)),
         "second_penalties": figures.iter().map(|f| f.second_penalties).sum::<u64>(),
         "calls": figures.iter().map(|f| f.calls).sum::<u64>(),
     })
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1e4).round() / 1e4
 }
 
 #[cfg(test)]

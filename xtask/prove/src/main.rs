@@ -20,7 +20,7 @@ const PROOFS: [Proof; 3] = [
     Proof {
         name: "hidden-limit",
         shows: "callers find a rate limit that nobody tells them, and that changes",
-        run: |_| hidden_limit::prove(),
+        run: |json| hidden_limit::prove().print(json),
     },
     Proof {
         name: "storm",
