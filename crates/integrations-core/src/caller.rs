@@ -194,7 +194,8 @@ impl Caller {
     ) -> Result<WireResponse> {
         #[cfg(feature = "cache")]
         if let Some(cache) = self.shared.cache.as_ref().filter(|_| op.cache && op.safety == Safety::Read) {
-            return cache.exchange(self, op, request).await;
+            // Boxed, so that calls without the cache do not carry its states.
+            return Box::pin(cache.exchange(self, op, request)).await;
         }
         self.send(op, key, request).await
     }

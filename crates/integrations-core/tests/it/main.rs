@@ -8,3 +8,4 @@ mod caller_edges;
 mod chaos;
 mod edges;
 mod pipeline;
+mod sizes;
