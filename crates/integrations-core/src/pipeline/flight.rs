@@ -137,7 +137,7 @@ impl<'p> Flight<'p> {
         if let Some(limiter) = &slot.gate.limiter {
             ticket.quota = Some(limiter.reserve(now, cost, priority, Duration::ZERO).ok()?);
         }
-        if let Some(share) = &slot.share {
+        if let Some(share) = &slot.tenancy.share {
             ticket.share = Some(share.reserve(now, cost, priority, Duration::ZERO).ok()?);
         }
         if let Some(concurrency) = &slot.gate.concurrency {
@@ -173,7 +173,7 @@ impl<'p> Flight<'p> {
         if let Some(limiter) = &slot.gate.limiter {
             self.pass_limiter(limiter, &mut ticket.quota, WaitReason::RateLimit).await?;
         }
-        if let Some(share) = &slot.share {
+        if let Some(share) = &slot.tenancy.share {
             self.pass_limiter(share, &mut ticket.share, WaitReason::TenantShare).await?;
         }
         ticket.permit = self.queue().await?;
@@ -184,7 +184,7 @@ impl<'p> Flight<'p> {
     /// places and asks again, so that a queue does not empty itself into a service that wants to be left alone.
     fn is_overtaken(&self, ticket: &Ticket<'p>, now: u64) -> bool {
         let gate = &self.slot.gate;
-        let mut limiters = gate.limiter.iter().chain(self.slot.share.as_deref());
+        let mut limiters = gate.limiter.iter().chain(&self.slot.tenancy.share);
         let (Some(breaker), Some(pass)) = (&gate.breaker, &ticket.pass) else {
             return limiters.any(|limiter| limiter.paused(now).is_some());
         };
@@ -203,7 +203,7 @@ impl<'p> Flight<'p> {
             return None;
         }
         self.hedged = true;
-        let (tenant, vendor) = (&self.slot.tenant_budget, &self.slot.vendor_budget);
+        let (tenant, vendor) = (&self.slot.tenancy.budget, &self.slot.vendor_budget);
         let (from_tenant, from_vendor) = RetryBudget::withdraw_both(tenant, vendor, Cost::Retry)?;
         let mut second = self.ticket();
         if !self.admit_now(&mut second) {
@@ -381,7 +381,7 @@ impl<'p> Flight<'p> {
         if let Some(latency) = &self.slot.latency {
             latency.observe(Duration::from_nanos(now.saturating_sub(ticket.slow_since)));
         }
-        let (tenant, vendor) = (&self.slot.tenant_budget, &self.slot.vendor_budget);
+        let (tenant, vendor) = (&self.slot.tenancy.budget, &self.slot.vendor_budget);
         match self.withdrawn.take() {
             Some((from_tenant, from_vendor)) => {
                 tenant.refund(from_tenant);
@@ -504,7 +504,7 @@ impl<'p> Flight<'p> {
 
     /// Takes tokens from both budgets, or from none.
     fn withdraw(&mut self, cost: Cost) -> bool {
-        let taken = RetryBudget::withdraw_both(&self.slot.tenant_budget, &self.slot.vendor_budget, cost);
+        let taken = RetryBudget::withdraw_both(&self.slot.tenancy.budget, &self.slot.vendor_budget, cost);
         let allowed = taken.is_some();
         self.withdrawn = taken.or(self.withdrawn.take());
         allowed

@@ -84,7 +84,7 @@ pub struct Policy {
     pub limit: Option<LimitPolicy>,
     /// Buckets ([`Op::bucket`](crate::Op::bucket)) whose limit differs from [`Policy::limit`], by name.
     pub bucket_limits: BTreeMap<String, LimitPolicy>,
-    /// This tenant's share of the vendor's rate limit.
+    /// This tenant's share of the vendor's rate limits: all its calls of the instance, whatever their bucket.
     pub tenant_limit: Option<LimitPolicy>,
     /// Calls in flight.
     pub concurrency: Option<ConcurrencyPolicy>,

@@ -1,5 +1,5 @@
-//! The state that calls share, by key: gates by (instance, credential, bucket), budgets by (tenant, instance) and
-//! by vendor, shares by (tenant, instance, bucket). A key is looked up once, when a handle first uses it.
+//! The state that calls share, by key: gates by (instance, credential, bucket), what a tenant has by (tenant,
+//! instance), budgets by vendor. A key is looked up once, when a handle first uses it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -24,8 +24,7 @@ pub struct Stages {
     epoch: Instant,
     max_keys: usize,
     gates: Keyed<GateKey, Gate>,
-    shares: Keyed<ShareKey, Limiter>,
-    tenant_budgets: Keyed<(Arc<str>, Arc<str>), RetryBudget>,
+    tenancies: Keyed<(Arc<str>, Arc<str>), Tenancy>,
     vendor_budgets: Keyed<&'static str, RetryBudget>,
     /// By instance and operation: the tenants of one instance learn from each other.
     latencies: Keyed<(Arc<str>, &'static str, &'static str), HedgeDelay>,
@@ -47,13 +46,6 @@ struct GateKey {
     bucket: &'static str,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct ShareKey {
-    tenant: Arc<str>,
-    instance: Arc<str>,
-    bucket: &'static str,
-}
-
 /// What all callers of one quota share, in one allocation. Permits and the window's state, which every call writes,
 /// share a cache line; the breaker, which a call that succeeds only reads, has its own.
 #[repr(C, align(64))]
@@ -63,13 +55,20 @@ pub(crate) struct Gate {
     pub(crate) breaker: Option<Breaker>,
 }
 
+/// What one tenant has at one instance, whatever the bucket; what every call reads and writes of it on one cache line.
+#[repr(C, align(64))]
+pub(crate) struct Tenancy {
+    pub(crate) budget: RetryBudget,
+    /// The tenant's part of the vendor's limit.
+    pub(crate) share: Option<Limiter>,
+}
+
 /// What one handle needs for one operation, found at its first call.
 #[repr(C)]
 pub(crate) struct Slot {
     pub(crate) op: &'static Op,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) share: Option<Arc<Limiter>>,
-    pub(crate) tenant_budget: Arc<RetryBudget>,
+    pub(crate) tenancy: Arc<Tenancy>,
     pub(crate) vendor_budget: Arc<RetryBudget>,
     pub(crate) metrics: Arc<OpMetrics>,
     pub(crate) latency: Option<Arc<HedgeDelay>>,
@@ -90,8 +89,7 @@ impl Stages {
             epoch: Instant::now(),
             max_keys,
             gates: Keyed::default(),
-            shares: Keyed::default(),
-            tenant_budgets: Keyed::default(),
+            tenancies: Keyed::default(),
             vendor_budgets: Keyed::default(),
             latencies: Keyed::default(),
             metrics: Metrics::default(),
@@ -159,8 +157,6 @@ impl Stages {
             provider: op.provider,
             bucket: op.bucket,
         };
-        let share_key =
-            ShareKey { tenant: scope.tenant.clone(), instance: scope.instance.clone(), bucket: op.bucket };
         let now = self.now();
         Slot {
             op,
@@ -170,14 +166,13 @@ impl Stages {
                 || Gate::new(policy, op.bucket),
                 |gate| gate.is_idle(now),
             ),
-            share: policy.tenant_limit.as_ref().map(|limit| {
-                self.shares.get(share_key, self.max_keys, || new_limiter(limit), |share| share.is_idle(now))
-            }),
-            tenant_budget: self.tenant_budgets.get(
+            tenancy: self.tenancies.get(
                 (scope.tenant.clone(), scope.instance.clone()),
                 self.max_keys,
-                new_budget,
-                RetryBudget::is_full,
+                || Tenancy { budget: new_budget(), share: policy.tenant_limit.as_ref().map(new_limiter) },
+                |tenancy| {
+                    tenancy.budget.is_full() && tenancy.share.as_ref().is_none_or(|share| share.is_idle(now))
+                },
             ),
             vendor_budget: self.vendor_budgets.get(
                 op.provider,
@@ -212,8 +207,8 @@ impl Slot {
             gate.breaker.as_ref().map(Breaker::touch),
             gate.limiter.as_ref().map(Limiter::touch),
             gate.concurrency.as_ref().map(Concurrency::in_flight),
-            self.share.as_ref().map(|share| share.touch()),
-            self.tenant_budget.tokens(),
+            self.tenancy.share.as_ref().map(Limiter::touch),
+            self.tenancy.budget.tokens(),
         ));
     }
 }

@@ -87,7 +87,7 @@ impl<'p> Ticket<'p> {
     fn places(&mut self) -> impl Iterator<Item = (&'p Limiter, Reservation)> + use<'p> {
         let slot = self.slot;
         let quota = slot.gate.limiter.as_ref().zip(self.quota.take());
-        let share = slot.share.as_deref().zip(self.share.take());
+        let share = slot.tenancy.share.as_ref().zip(self.share.take());
         quota.into_iter().chain(share)
     }
 }
