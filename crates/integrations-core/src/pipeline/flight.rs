@@ -69,7 +69,7 @@ impl<'p> Flight<'p> {
             key,
             span: telemetry::call_span(op, &shared.owner),
             started,
-            deadline: started.saturating_add(nanos(pipeline.time_limit())),
+            deadline: started.saturating_add(pipeline.time_limit),
             sent: 0,
             retries: 0,
             withdrawn: None,

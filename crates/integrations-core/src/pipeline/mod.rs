@@ -95,7 +95,8 @@ impl Scope {
 #[derive(Clone)]
 pub struct Pipeline {
     shared: Arc<Shared>,
-    timeout: Option<Duration>,
+    /// In nanoseconds: the policy's total timeout, or this handle's own.
+    time_limit: u64,
     priority: Priority,
 }
 
@@ -191,9 +192,10 @@ impl std::fmt::Debug for Pipeline {
 impl Pipeline {
     fn new(stages: Arc<Stages>, scope: Scope, policy: Arc<Policy>) -> Self {
         let tenant = BuildHasherDefault::<DefaultHasher>::default().hash_one(&scope.tenant).into();
+        let time_limit = nanos(policy.total_timeout);
         let owner = Box::new(Owner { scope, tenant });
         let shared = Arc::new(Shared { slots: Slots::default(), stages, policy, owner });
-        Self { shared, timeout: None, priority: Priority::Interactive }
+        Self { shared, time_limit, priority: Priority::Interactive }
     }
 
     /// Finds the keys of `op` now, so that the first call does not have to.
@@ -214,7 +216,7 @@ impl Pipeline {
     /// A handle whose calls end within `timeout` if the policy's total timeout is longer.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.time_limit = nanos(timeout.min(self.shared.policy.total_timeout));
         self
     }
 
@@ -227,8 +229,7 @@ impl Pipeline {
 
     /// The whole time that a call may take: the policy's total timeout, or the handle's own if that is shorter.
     pub fn time_limit(&self) -> Duration {
-        let total = self.shared.policy.total_timeout;
-        self.timeout.map_or(total, |timeout| timeout.min(total))
+        Duration::from_nanos(self.time_limit)
     }
 
     /// The priority of this handle's calls at the rate limiter.
