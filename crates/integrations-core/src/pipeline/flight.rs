@@ -17,6 +17,9 @@ use crate::idempotency::IdempotencyKey;
 use crate::op::{Op, Safety};
 use crate::timeline::{Event, Timeline, WaitReason};
 
+/// A call that does not queue asks its limiter again this much later than it was told, or up to twice that.
+const ASK_AGAIN: Duration = Duration::from_millis(2);
+
 /// What follows a failed attempt.
 pub(crate) enum Next {
     GiveUp(Error),
@@ -283,7 +286,9 @@ impl<'p> Flight<'p> {
                     if queues || refused.retry_in > self.longest_wait(now) {
                         return Err(self.held_back(refused.reason, refused.retry_in));
                     }
-                    self.sleep(refused.retry_in, wait_reason(refused.reason, reason)).await;
+                    // Several that were told the same do not ask again in the same instant.
+                    let delay = refused.retry_in + ASK_AGAIN.mul_f64(1.0 + fastrand::f64());
+                    self.sleep(delay, wait_reason(refused.reason, reason)).await;
                 }
             }
         }

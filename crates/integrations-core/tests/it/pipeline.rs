@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use integrations_core::pipeline::limiter::{LimitPolicy, RateWindow};
+use integrations_core::pipeline::limiter::{LimitPolicy, Priority, RateWindow};
 use integrations_core::pipeline::{Attempt, Pipeline, Policy, Scope, Stages, Wait};
 use integrations_core::{Effect, Error, ErrorKind, IdempotencyKey, Op, Repeat, Result, Safety};
 use tokio::time::{Instant, sleep};
@@ -213,6 +213,23 @@ async fn a_bucket_can_have_a_limit_of_its_own() {
         }
         assert_eq!(scripted(&pipeline, op, vec![]).await.0.unwrap_err().kind(), ErrorKind::RateLimited);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn batch_work_waits_until_there_is_headroom_for_others() {
+    let window = RateWindow::new(NonZeroU64::new(10).unwrap(), Duration::from_secs(1));
+    let mut policy = Policy::default();
+    policy.limit = Some(LimitPolicy::default().window(window));
+    let interactive = pipeline(policy);
+    let batch = interactive.clone().with_priority(Priority::Batch);
+    let start = Instant::now();
+    for _ in 0..10 {
+        scripted(&interactive, &READ, vec![]).await.0.unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_millis(2), "a burst goes at once");
+    scripted(&batch, &READ, vec![]).await.0.unwrap();
+    let waited = start.elapsed();
+    assert!((400..=800).contains(&waited.as_millis()), "half of the burst is kept for others: {waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
