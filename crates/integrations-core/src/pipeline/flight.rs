@@ -288,6 +288,7 @@ impl<'p> Flight<'p> {
                     }
                     // Several that were told the same do not ask again in the same instant.
                     let delay = refused.retry_in + ASK_AGAIN.mul_f64(1.0 + fastrand::f64());
+                    let delay = delay.min(self.longest_wait(now));
                     self.sleep(delay, wait_reason(refused.reason, reason)).await;
                 }
             }
