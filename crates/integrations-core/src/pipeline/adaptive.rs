@@ -41,8 +41,9 @@ enum Phase {
 
 /// The rate before anything is known: high, because the first refusals say more than a guess.
 const FIRST_RATE: f64 = 1_000.0;
-/// No limit is slower than one unit in this many seconds.
-const SLOWEST: f64 = 1.0 / 3_600.0;
+/// No limit is guessed to be slower than one unit in 1.7 s: a caller that makes one call after the other is then never
+/// turned away by a guess under the default wait of 2 s. A slower limit shows by its refusals, which are held off.
+const SLOWEST: f64 = 0.6;
 /// Kept below the estimate.
 const MARGIN: f64 = 0.005;
 /// Refusals that one accepted call pays for.

@@ -228,8 +228,9 @@ fn assert_counters(stages: &Stages, service: &Service, spawned: u64, ended: u64)
 #[tokio::test(start_paused = true)]
 async fn whatever_happens() {
     let mut good = 0;
-    for seed in 0..40 {
+    // 87: a rate guessed from a few refusals at little traffic turned callers away for an hour.
+    for seed in (0..40).chain([87]) {
         good += chaos(seed).await;
     }
-    assert!(good > 40 * 150, "only {good} of 16,000 calls succeeded");
+    assert!(good > 41 * 150, "only {good} of 16,400 calls succeeded");
 }
