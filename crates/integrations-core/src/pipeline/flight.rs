@@ -187,16 +187,14 @@ impl<'p> Flight<'p> {
     /// places and asks again, so that a queue does not empty itself into a service that wants to be left alone.
     fn is_overtaken(&self, ticket: &Ticket<'p>, now: u64) -> bool {
         let gate = &self.slot.gate;
-        let mut limiters = gate.limiter.iter().chain(&self.slot.tenancy.share);
-        let (Some(breaker), Some(pass)) = (&gate.breaker, &ticket.pass) else {
-            return limiters.any(|limiter| limiter.paused(now).is_some());
-        };
+        let paused = gate.limiter.as_ref().is_some_and(|limiter| limiter.paused(now).is_some());
+        let (Some(breaker), Some(pass)) = (&gate.breaker, &ticket.pass) else { return paused };
         let blocked = match breaker.state(now) {
             State::Open | State::ForcedOpen => true,
             State::HalfOpen => !pass.is_probe(),
             State::Closed | State::Disabled => false,
         };
-        blocked || limiters.any(|limiter| limiter.paused(now).is_some())
+        blocked || paused
     }
 
     /// A second attempt beside a slow first one: only if every stage lets it through at once.

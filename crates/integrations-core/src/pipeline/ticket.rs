@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::breaker::{Pass, Verdict};
 use super::concurrency::Permit;
-use super::limiter::{Limiter, Outcome, Reservation};
+use super::limiter::{Outcome, Reservation};
 use super::stages::{Slot, Stages};
 use crate::error::ErrorKind;
 use crate::op::Op;
@@ -56,8 +56,13 @@ impl<'p> Ticket<'p> {
 
     pub(super) fn settle(&mut self, verdict: Verdict, outcome: Outcome, now: u64) {
         self.settled = true;
-        for (limiter, place) in self.places() {
+        let slot = self.slot;
+        if let (Some(limiter), Some(place)) = (&slot.gate.limiter, self.quota.take()) {
             limiter.settle(now, &place, outcome);
+        }
+        // What the vendor refuses says nothing about the tenant's share, which is ours and spans all buckets.
+        if let (Some(share), Some(place)) = (&slot.tenancy.share, self.share.take()) {
+            share.settle(now, &place, Outcome::Accepted);
         }
         self.permit = None;
         let took = Duration::from_nanos(now.saturating_sub(self.started));
@@ -73,9 +78,7 @@ impl<'p> Ticket<'p> {
     pub(super) fn abandon(&mut self) {
         let now = self.stages.now();
         if self.number == 0 {
-            for (limiter, place) in self.places() {
-                limiter.cancel(now, place);
-            }
+            self.give_back(now);
         } else {
             let took = Duration::from_nanos(now.saturating_sub(self.started));
             self.slot.metrics.attempt(Some(ErrorKind::Cancelled), took);
@@ -83,11 +86,13 @@ impl<'p> Ticket<'p> {
         self.settle(Verdict::Ignored, Outcome::Lost, now);
     }
 
-    /// Takes out the places at the rate limiters.
-    fn places(&mut self) -> impl Iterator<Item = (&'p Limiter, Reservation)> + use<'p> {
+    /// The places at the rate limiters of an attempt that was never sent.
+    fn give_back(&mut self, now: u64) {
         let slot = self.slot;
         let quota = slot.gate.limiter.as_ref().zip(self.quota.take());
         let share = slot.tenancy.share.as_ref().zip(self.share.take());
-        quota.into_iter().chain(share)
+        for (limiter, place) in quota.into_iter().chain(share) {
+            limiter.cancel(now, place);
+        }
     }
 }

@@ -216,6 +216,19 @@ async fn a_bucket_can_have_a_limit_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_in_one_bucket_does_not_hold_back_the_tenants_other_buckets() {
+    static OTHER: Op = Op::new("demo", "other", Safety::Read).bucket("other");
+    let window = RateWindow::new(NonZeroU64::new(1_000).unwrap(), Duration::from_secs(1));
+    let mut policy = Policy::default();
+    policy.tenant_limit = Some(LimitPolicy::default().window(window));
+    let pipeline = pipeline(policy);
+    let refused = scripted(&pipeline, &READ, vec![throttled(Duration::from_secs(3_600))]).await.0;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::RateLimited);
+    assert_eq!(scripted(&pipeline, &READ, vec![]).await.1, 0, "the bucket itself is paused");
+    scripted(&pipeline, &OTHER, vec![]).await.0.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn batch_work_waits_until_there_is_headroom_for_others() {
     let window = RateWindow::new(NonZeroU64::new(10).unwrap(), Duration::from_secs(1));
     let mut policy = Policy::default();
