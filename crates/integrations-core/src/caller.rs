@@ -21,7 +21,7 @@ use crate::idempotency::IdempotencyKey;
 use crate::op::Op;
 #[cfg(feature = "cache")]
 use crate::op::Safety;
-use crate::pipeline::{Attempt, Pipeline, Timed, answer_unusable};
+use crate::pipeline::{Attempt, Pipeline, Timed, answer_unusable, answered};
 use crate::quota::Quota;
 use crate::transport::{Exchange, Payload, Transport, TransportError};
 use crate::wire::{WireRequest, WireResponse};
@@ -302,6 +302,7 @@ impl Caller {
         let secrets = Secrets::of(&request);
         let exchange = Exchange::new(op, attempt.number, attempt.time_left());
         let response = self.shared.transport.send(request, exchange).await.map_err(|e| e.into_error(op))?;
+        answered(response.status());
         Ok((response, Sent { skew, received: self.shared.clock.now(), secrets }))
     }
 

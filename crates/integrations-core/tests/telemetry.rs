@@ -11,7 +11,7 @@ use integrations_core::{
     TransportError, WireRequest, WireResponse,
 };
 use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id};
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -43,6 +43,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
         let parent = context.span(id).and_then(|s| s.parent().map(|p| p.name())).unwrap_or("-");
         let line = format!("span {} in {parent}{}", attributes.metadata().name(), fields.0);
         self.write(line);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let mut fields = Fields(String::new());
+        values.record(&mut fields);
+        let span = context.span(id).map_or("-", |s| s.name());
+        self.write(format!("record on {span}{}", fields.0));
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
@@ -121,6 +128,10 @@ async fn an_answer_that_cannot_be_read_is_logged_once_and_tells_its_attempts() {
     let e = Caller::builder(base, Arc::new(Nonsense), pipeline).build().call(&Unread).await.unwrap_err();
     assert_eq!((e.kind(), e.attempts()), (ErrorKind::Decode, 1));
     let lines = recorder.0.lock().unwrap().clone();
+    assert!(
+        lines.iter().any(|l| l == "record on integration.attempt http.response.status_code=200"),
+        "{lines:#?}"
+    );
     let logged: Vec<_> = lines.iter().filter(|line| line.starts_with("WARN")).collect();
     assert!(logged.len() == 1 && logged[0].contains("op.name=\"read\""), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("hunter2")));

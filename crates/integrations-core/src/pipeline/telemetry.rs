@@ -428,6 +428,11 @@ pub(crate) fn attempt_span(op: &'static Op, number: u32, call: &tracing::Span) -
     )
 }
 
+/// Notes the status on the span of the attempt that is under way.
+pub(crate) fn answered(status: http::StatusCode) {
+    tracing::Span::current().record("http.response.status_code", status.as_u16());
+}
+
 /// Notes a failed attempt on its span.
 pub(crate) fn attempt_failed(span: &tracing::Span, error: &Error) {
     if let Some(status) = error.status() {
@@ -443,51 +448,27 @@ pub(crate) fn attempt_failed(span: &tracing::Span, error: &Error) {
 pub(crate) fn call_failed(span: &tracing::Span, error: &Error, took: Duration) {
     span.record("attempts", error.attempts());
     span.record("error.type", error.kind().as_str());
-    let duration_ms = took.as_millis() as u64;
-    let (effect, attempt) = (error.effect().as_str(), error.attempts());
-    if is_verdict(error.kind()) {
-        tracing::debug!(
-            parent: span,
-            provider.id = error.provider(),
-            op.name = error.operation(),
-            effect,
-            attempt,
-            duration_ms,
-            "call refused: {error}"
-        );
-    } else {
-        tracing::warn!(
-            parent: span,
-            provider.id = error.provider(),
-            op.name = error.operation(),
-            effect,
-            attempt,
-            duration_ms,
-            "call failed: {error}"
-        );
-    }
+    log(span, "call", error, Some(took.as_millis() as u64));
 }
 
 /// Logs an answer that its endpoint could not read: the call has ended well by then, so that nobody else does.
 pub(crate) fn answer_unusable(error: &Error) {
+    log(&tracing::Span::current(), "answer", error, None);
+}
+
+fn log(span: &tracing::Span, what: &str, error: &Error, duration_ms: Option<u64>) {
+    let (provider, operation) = (error.provider(), error.operation());
     let (effect, attempt) = (error.effect().as_str(), error.attempts());
-    if is_verdict(error.kind()) {
-        tracing::debug!(
-            provider.id = error.provider(),
-            op.name = error.operation(),
-            effect,
-            attempt,
-            "answer refused: {error}"
-        );
-    } else {
-        tracing::warn!(
-            provider.id = error.provider(),
-            op.name = error.operation(),
-            effect,
-            attempt,
-            "answer unusable: {error}"
-        );
+    // A level is part of an event's static data, hence two of them.
+    macro_rules! event {
+        ($level:ident, $verb:literal) => {
+            tracing::$level!(
+                parent: span, provider.id = provider, op.name = operation, effect, attempt, duration_ms,
+                "{what} {}: {error}", $verb
+            )
+        };
     }
+    if is_verdict(error.kind()) { event!(debug, "refused") } else { event!(warn, "failed") }
 }
 
 fn is_verdict(kind: ErrorKind) -> bool {
