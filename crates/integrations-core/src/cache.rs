@@ -1,7 +1,7 @@
 //! The read cache: HTTP freshness (RFC 9111), coalescing of equal calls, stale answers while the service is down.
 //!
 //! It sits around the pipeline, because only there an answer is bytes: a hit takes no quota. It is opt-in per
-//! operation ([`Op::cached`]), and its key holds tenant, instance, credential and the whole request, so that no
+//! operation ([`Op::cached`]), and its key holds tenant, instance, credential, connection and the whole request, so that no
 //! answer crosses from one user to another.
 
 use std::collections::HashMap;
@@ -56,7 +56,8 @@ impl CacheKey {
             key.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
             key.extend_from_slice(bytes);
         };
-        for text in [&*scope.tenant, &*scope.instance, &*scope.credential, op.provider, op.name] {
+        let whose = [&*scope.tenant, &*scope.instance, &*scope.credential, &*scope.connection];
+        for text in whose.into_iter().chain([op.provider, op.name]) {
             part(text.as_bytes());
         }
         part(head.method.as_str().as_bytes());

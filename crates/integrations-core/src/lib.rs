@@ -21,16 +21,31 @@ mod wire;
 
 #[cfg(feature = "cache")]
 pub mod cache;
+#[cfg(feature = "hub")]
+pub mod config;
 #[cfg(feature = "dynamic")]
 pub mod dynamic;
+#[cfg(feature = "hub")]
+pub mod hub;
+#[cfg(feature = "inbox")]
+pub mod inbox;
 pub mod money;
 mod open_enum;
+#[cfg(feature = "inbox")]
+pub mod outbox;
 pub mod page;
 pub mod pipeline;
 pub mod provider;
 pub mod quota;
+#[cfg(feature = "hub")]
+pub mod registry;
 pub mod secret;
+pub mod setup;
+#[cfg(feature = "sqlite")]
+pub mod store;
 pub mod tls;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 pub use body::{Body, BodyStream, BoxError, ReplayBody};
 pub use caller::{Caller, CallerBuilder, StreamResponse};

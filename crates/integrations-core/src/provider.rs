@@ -170,12 +170,21 @@ pub struct Host {
     pub environment: &'static str,
     /// The base address, with the path that all operations share and without a trailing slash.
     pub url: &'static str,
+    /// Whether calls there are real.
+    pub mode: Mode,
 }
 
 impl Host {
-    /// A host of one environment.
+    /// A host where calls are real.
     pub const fn new(environment: &'static str, url: &'static str) -> Self {
-        Self { environment, url }
+        Self { environment, url, mode: Mode::Live }
+    }
+
+    /// Says that this is the vendor's test mode or sandbox.
+    #[must_use]
+    pub const fn test(mut self) -> Self {
+        self.mode = Mode::Test;
+        self
     }
 }
 
@@ -214,27 +223,111 @@ impl ApiVersion {
     }
 }
 
-/// An environment variable that the provider's `from_env` reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether an address or a credential moves real money and reaches real people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct EnvVar {
-    /// Its name, e.g. `SPOTIFY_CLIENT_ID`.
-    pub name: &'static str,
-    /// What it holds and where to get it.
-    pub about: &'static str,
-    /// Whether `from_env` fails without it.
-    pub required: bool,
-    /// Whether its value must be kept out of logs and files.
-    pub secret: bool,
+pub enum Mode {
+    /// It does.
+    Live,
+    /// It is the vendor's test mode or sandbox.
+    Test,
 }
 
-impl EnvVar {
-    /// A required, public variable.
-    pub const fn new(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, required: true, secret: false }
+/// What kind of value a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SettingKind {
+    /// Text that may be shown.
+    Text,
+    /// Text that must be kept out of logs and files.
+    Secret,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Flag,
+    /// Seconds, or text such as `500ms`.
+    Duration,
+    /// An absolute address.
+    Url,
+    /// Several texts.
+    List,
+}
+
+impl SettingKind {
+    /// The kind as written in `provider.toml`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Secret => "secret",
+            Self::Integer => "integer",
+            Self::Flag => "flag",
+            Self::Duration => "duration",
+            Self::Url => "url",
+            Self::List => "list",
+        }
+    }
+}
+
+/// How a value of a setting begins, and what that tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shape {
+    /// The value's first characters, e.g. `sk_live_`.
+    pub prefix: &'static str,
+    /// The mode it belongs to, when the prefix tells.
+    pub mode: Option<Mode>,
+}
+
+impl Shape {
+    /// A prefix that tells nothing of the mode.
+    pub const fn new(prefix: &'static str) -> Self {
+        Self { prefix, mode: None }
     }
 
-    /// `from_env` works without it.
+    /// A prefix of live credentials.
+    pub const fn live(prefix: &'static str) -> Self {
+        Self { prefix, mode: Some(Mode::Live) }
+    }
+
+    /// A prefix of test credentials.
+    pub const fn test(prefix: &'static str) -> Self {
+        Self { prefix, mode: Some(Mode::Test) }
+    }
+}
+
+/// What an instance of the provider is configured with: a key of the configuration, and the variable that `from_env`
+/// reads instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Setting {
+    /// The key in a configuration and the parameter in a DSN, e.g. `client_id`.
+    pub name: &'static str,
+    /// The variable, e.g. `SPOTIFY_CLIENT_ID`, when there is a usual one.
+    pub env: Option<&'static str>,
+    /// What it holds and where to get it.
+    pub about: &'static str,
+    /// What it takes.
+    pub kind: SettingKind,
+    /// Whether there is no client without it.
+    pub required: bool,
+    /// How values begin; empty when the vendor does not say. A value that begins otherwise is refused.
+    pub shapes: &'static [Shape],
+}
+
+impl Setting {
+    /// A required text without a variable.
+    pub const fn new(name: &'static str, about: &'static str) -> Self {
+        Self { name, env: None, about, kind: SettingKind::Text, required: true, shapes: &[] }
+    }
+
+    /// Sets the variable.
+    #[must_use]
+    pub const fn env(mut self, name: &'static str) -> Self {
+        self.env = Some(name);
+        self
+    }
+
+    /// There is a client without it.
     #[must_use]
     pub const fn optional(mut self) -> Self {
         self.required = false;
@@ -243,9 +336,27 @@ impl EnvVar {
 
     /// Its value is a secret.
     #[must_use]
-    pub const fn secret(mut self) -> Self {
-        self.secret = true;
+    pub const fn secret(self) -> Self {
+        self.kind(SettingKind::Secret)
+    }
+
+    /// Sets what it takes.
+    #[must_use]
+    pub const fn kind(mut self, kind: SettingKind) -> Self {
+        self.kind = kind;
         self
+    }
+
+    /// Sets how values begin.
+    #[must_use]
+    pub const fn shapes(mut self, shapes: &'static [Shape]) -> Self {
+        self.shapes = shapes;
+        self
+    }
+
+    /// Whether its value must be kept out of logs and files.
+    pub const fn is_secret(&self) -> bool {
+        matches!(self.kind, SettingKind::Secret)
     }
 }
 
@@ -441,14 +552,16 @@ pub struct ProviderSpec {
     pub auth: AuthKind,
     /// The parameters of [`AuthKind::OAuth2`].
     pub oauth: Option<OAuth>,
-    /// The variables that `from_env` reads.
-    pub env: &'static [EnvVar],
+    /// What an instance is configured with.
+    pub settings: &'static [Setting],
     /// The vendor's quotas.
     pub buckets: &'static [Bucket],
     /// How lists are cut.
     pub pagination: Pagination,
     /// How webhooks are verified.
     pub webhook: WebhookScheme,
+    /// Whether the vendor counts quota by the user's connection; else by the application.
+    pub quota_per_connection: bool,
     /// What the provider can do, in the words of its category.
     pub caps: &'static [&'static str],
     /// Where it departs from its category's promises.
@@ -474,10 +587,11 @@ impl ProviderSpec {
             api: None,
             auth: AuthKind::None,
             oauth: None,
-            env: &[],
+            settings: &[],
             buckets: &[],
             pagination: Pagination::None,
             webhook: WebhookScheme::None,
+            quota_per_connection: false,
             caps: &[],
             quirks: &[],
             ops: &[],
@@ -521,10 +635,10 @@ impl ProviderSpec {
         self
     }
 
-    /// Sets the variables that `from_env` reads.
+    /// Sets what an instance is configured with.
     #[must_use]
-    pub const fn env(mut self, env: &'static [EnvVar]) -> Self {
-        self.env = env;
+    pub const fn settings(mut self, settings: &'static [Setting]) -> Self {
+        self.settings = settings;
         self
     }
 
@@ -546,6 +660,13 @@ impl ProviderSpec {
     #[must_use]
     pub const fn webhook(mut self, webhook: WebhookScheme) -> Self {
         self.webhook = webhook;
+        self
+    }
+
+    /// Says that the vendor counts quota by the user's connection.
+    #[must_use]
+    pub const fn quota_per_connection(mut self) -> Self {
+        self.quota_per_connection = true;
         self
     }
 
@@ -594,6 +715,11 @@ impl ProviderSpec {
         self.ops.iter().find(|row| row.op.name == name)
     }
 
+    /// The setting of this name.
+    pub fn setting(&self, name: &str) -> Option<&'static Setting> {
+        self.settings.iter().find(|setting| setting.name == name)
+    }
+
     /// The quota of this name.
     pub fn bucket(&self, name: &str) -> Option<&'static Bucket> {
         self.buckets.iter().find(|bucket| bucket.name == name)
@@ -620,7 +746,10 @@ mod tests {
         .api(ApiVersion::new("v3", "https://example.com/changes").released(2024, 2, 29).sunset(2027, 1, 31))
         .auth(AuthKind::OAuth2)
         .oauth(OAuth::new("https://example.com/token").without_pkce().scope_separator(','))
-        .env(&[EnvVar::new("POST_TOKEN", "the token").secret(), EnvVar::new("POST_REGION", "eu").optional()])
+        .settings(&[
+            Setting::new("token", "the token").env("POST_TOKEN").secret().shapes(&[Shape::live("pt_")]),
+            Setting::new("region", "eu or us").optional(),
+        ])
         .buckets(&[Bucket::new("mail", 10, 60, "messages", "https://example.com/limits").headers("ietf")])
         .caps(&["send"])
         .ops(&[OpRow::new(&SEND, "Send", "https://example.com/send")
@@ -642,8 +771,8 @@ mod tests {
         let api = SPEC.api.unwrap();
         assert_eq!(api.released.map(|d| d.to_string()).as_deref(), Some("2024-02-29"));
         assert_eq!(api.sunset.map(|d| d.to_string()).as_deref(), Some("2027-01-31"));
-        let flags: Vec<_> = SPEC.env.iter().map(|v| (v.required, v.secret)).collect();
-        assert_eq!(flags, [(true, true), (false, false)]);
+        let flags: Vec<_> = SPEC.settings.iter().map(|s| (s.env, s.required, s.is_secret())).collect();
+        assert_eq!(flags, [(Some("POST_TOKEN"), true, true), (None, false, false)]);
         let oauth = SPEC.oauth.unwrap();
         assert_eq!((oauth.pkce, oauth.scope_separator), (false, ','));
     }

@@ -50,7 +50,7 @@ use ticket::Ticket;
 use timed::Race;
 pub(crate) use timed::Timed;
 
-/// Whose call it is. All three are part of keys, none of them is a metric label.
+/// Whose call it is. All of it is part of keys, none of it is a metric label.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Scope {
@@ -61,18 +61,27 @@ pub struct Scope {
     /// Whose vendor quota is used: the application's own credential (`""`) or one connection's. Tenants that share
     /// a credential share its gate; tenants with credentials of their own cannot trip each other's breaker.
     pub credential: Arc<str>,
+    /// The end user whose connection it is; `""` for the application itself. What is kept of answers is kept by it.
+    pub connection: Arc<str>,
 }
 
 impl Scope {
     /// A scope with the application's own credential.
     pub fn new(tenant: impl Into<Arc<str>>, instance: impl Into<Arc<str>>) -> Self {
-        Self { tenant: tenant.into(), instance: instance.into(), credential: "".into() }
+        Self { tenant: tenant.into(), instance: instance.into(), credential: "".into(), connection: "".into() }
     }
 
     /// The same with another credential.
     #[must_use]
     pub fn with_credential(mut self, credential: impl Into<Arc<str>>) -> Self {
         self.credential = credential.into();
+        self
+    }
+
+    /// The same for the connection of an end user.
+    #[must_use]
+    pub fn with_connection(mut self, connection: impl Into<Arc<str>>) -> Self {
+        self.connection = connection.into();
         self
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::breaker::BreakerPolicy;
+use super::budget::BudgetPolicy;
 use super::hedge::HedgePolicy;
 use super::limiter::LimitPolicy;
 use super::retry::RetryPolicy;
@@ -64,7 +65,7 @@ impl Default for ConcurrencyPolicy {
 }
 
 /// How the stages of one integration behave. `None` switches a stage off; the order never changes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
     /// The whole call, waits and retries included.
@@ -86,6 +87,11 @@ pub struct Policy {
     pub bucket_limits: BTreeMap<String, LimitPolicy>,
     /// This tenant's share of the vendor's rate limits: all its calls of the instance, whatever their bucket.
     pub tenant_limit: Option<LimitPolicy>,
+    /// The part of the vendor's limits that this tenant gets while others wait too, above 0 and below 1; `None` for an
+    /// equal part of what such tenants leave. While nobody else waits, every tenant may use everything.
+    pub tenant_share: Option<f64>,
+    /// The tokens that retries and hedges of one tenant cost.
+    pub budget: BudgetPolicy,
     /// Calls in flight.
     pub concurrency: Option<ConcurrencyPolicy>,
     /// A second attempt for slow reads. Off by default: it spends vendor quota.
@@ -138,6 +144,8 @@ impl Default for Policy {
             limit: Some(LimitPolicy::default()),
             bucket_limits: BTreeMap::new(),
             tenant_limit: None,
+            tenant_share: None,
+            budget: BudgetPolicy::default(),
             concurrency: Some(ConcurrencyPolicy::default()),
             hedge: None,
         }

@@ -169,7 +169,7 @@ impl Stages {
             tenancy: self.tenancies.get(
                 (scope.tenant.clone(), scope.instance.clone()),
                 self.max_keys,
-                || Tenancy { budget: new_budget(), share: policy.tenant_limit.as_ref().map(new_limiter) },
+                || Tenancy { budget: RetryBudget::new(policy.budget), share: policy.tenant_limit.as_ref().map(new_limiter) },
                 |tenancy| {
                     tenancy.budget.is_full() && tenancy.share.as_ref().is_none_or(|share| share.is_idle(now))
                 },
@@ -177,7 +177,7 @@ impl Stages {
             vendor_budget: self.vendor_budgets.get(
                 op.provider,
                 self.max_keys,
-                new_budget,
+                || RetryBudget::new(BudgetPolicy::default()),
                 RetryBudget::is_full,
             ),
             metrics: self.metrics.of(op),
@@ -187,10 +187,6 @@ impl Stages {
             }),
         }
     }
-}
-
-fn new_budget() -> RetryBudget {
-    RetryBudget::new(BudgetPolicy::default())
 }
 
 fn new_limiter(policy: &LimitPolicy) -> Limiter {

@@ -1,0 +1,1 @@
+//! Many instances, tenants and connections at run time.

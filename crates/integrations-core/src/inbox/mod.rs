@@ -1,0 +1,1 @@
+//! Events that others send: stored before they are acknowledged, applied once and in order.

@@ -1,0 +1,1 @@
+//! Events that we send to others' endpoints: signed, retried, and never to an address inside our own network.

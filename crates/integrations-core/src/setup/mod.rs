@@ -1,0 +1,194 @@
+//! What a client of one provider is made from: settings, address, transport, pipeline, clock, cache.
+//!
+//! A provider's builder and the hub fill the same [`Setup`]; the provider reads it once.
+
+mod settings;
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Uri;
+
+use crate::caller::{Caller, CallerBuilder};
+use crate::clock::Clock;
+use crate::endpoint::Authorize;
+use crate::error::{Error, Result};
+use crate::pipeline::{Pipeline, Policy, Scope, Stages};
+use crate::provider::{ProviderSpec, Setting};
+use crate::secret::{SecretRef, SecretString};
+use crate::transport::Transport;
+
+pub use settings::{Settings, Value};
+
+/// What a client of one provider is made from. Cheap to clone.
+#[derive(Clone)]
+#[must_use]
+pub struct Setup {
+    spec: &'static ProviderSpec,
+    settings: Arc<Settings>,
+    base: Option<Uri>,
+    transport: Option<Arc<dyn Transport>>,
+    pipeline: Option<Pipeline>,
+    authorize: Option<Arc<dyn Authorize>>,
+    clock: Clock,
+    #[cfg(feature = "cache")]
+    cache: Option<crate::cache::ReadCache>,
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup")
+            .field("provider", &self.spec.id)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Setup {
+    /// Nothing but the provider's defaults.
+    pub fn new(spec: &'static ProviderSpec) -> Self {
+        Self {
+            spec,
+            settings: Arc::default(),
+            base: None,
+            transport: None,
+            pipeline: None,
+            authorize: None,
+            clock: Clock::system(),
+            #[cfg(feature = "cache")]
+            cache: None,
+        }
+    }
+
+    /// Sets one setting.
+    pub fn set(mut self, name: &str, value: impl Into<Value>) -> Self {
+        Arc::make_mut(&mut self.settings).set(name, value);
+        self
+    }
+
+    /// Replaces all settings.
+    pub fn settings(mut self, settings: impl Into<Arc<Settings>>) -> Self {
+        self.settings = settings.into();
+        self
+    }
+
+    /// Takes the provider's variables from `lookup`, as `&|name| std::env::var(name).ok()` does.
+    /// [`ErrorKind::Config`](crate::ErrorKind) for a required one that is missing, and for one that cannot be read.
+    pub fn vars(mut self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        for setting in self.spec.settings {
+            let Some(name) = setting.env else { continue };
+            if !setting.required && lookup(name).is_none() {
+                continue;
+            }
+            let text = SecretRef::Env(name.to_owned()).resolve(lookup)?;
+            let value = Value::parse(setting.kind, text.expose())
+                .map_err(|e| Error::config(format!("the variable `{name}`: {}", e.message())))?;
+            self = self.set(setting.name, value);
+        }
+        Ok(self)
+    }
+
+    /// Sets the address of the service. Default: the provider's first host.
+    pub fn base(mut self, base: Uri) -> Self {
+        self.base = Some(base);
+        self
+    }
+
+    /// Sets what carries the calls.
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Sets the pipeline of the calls. Default: one of the client's own, with the default policy.
+    pub fn pipeline(mut self, pipeline: Pipeline) -> Self {
+        self.pipeline = Some(pipeline);
+        self
+    }
+
+    /// Sets who proves each call, in place of the credentials in the settings: the token of an end user's connection.
+    pub fn authorize(mut self, authorize: Arc<dyn Authorize>) -> Self {
+        self.authorize = Some(authorize);
+        self
+    }
+
+    /// Sets the clock. Default: the system's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Keeps the answers that are read, for as long as they allow. Default: no cache.
+    #[cfg(feature = "cache")]
+    pub fn cache(mut self, cache: crate::cache::ReadCache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// The provider.
+    pub fn spec(&self) -> &'static ProviderSpec {
+        self.spec
+    }
+
+    /// All settings.
+    pub fn all(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A text that there must be. [`ErrorKind::Config`](crate::ErrorKind) that says where it comes from.
+    pub fn text(&self, name: &str) -> Result<&str> {
+        self.settings.text(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// A secret that there must be. [`ErrorKind::Config`](crate::ErrorKind) that says where it comes from.
+    pub fn secret(&self, name: &str) -> Result<&SecretString> {
+        self.settings.secret(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// Who proves each call, when that is not in the settings.
+    pub fn authorizer(&self) -> Option<&Arc<dyn Authorize>> {
+        self.authorize.as_ref()
+    }
+
+    /// The clock.
+    pub fn wall_clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// A caller with everything that is the same for all providers. `fallback` makes the transport when none was set.
+    pub fn caller(&self, fallback: impl FnOnce() -> Result<Arc<dyn Transport>>) -> Result<CallerBuilder> {
+        let base = match (&self.base, self.spec.hosts.first()) {
+            (Some(base), _) => base.clone(),
+            (None, Some(host)) => Uri::from_static(host.url),
+            (None, None) => {
+                return Err(Error::config(format!("`{}` has no address", self.spec.id))
+                    .with_hint("set the address of the service: this provider has no default"));
+            }
+        };
+        let transport = self.transport.clone().map_or_else(fallback, Ok)?;
+        let own = || Stages::new().pipeline(Scope::new("", self.spec.id), Policy::default());
+        let pipeline = self.pipeline.clone().map_or_else(own, Ok)?;
+        let caller = Caller::builder(base, transport, pipeline).clock(self.clock.clone());
+        let caller = match &self.authorize {
+            Some(authorize) => caller.authorize(authorize.clone()),
+            None => caller,
+        };
+        #[cfg(feature = "cache")]
+        let caller = match &self.cache {
+            Some(cache) => caller.cache(cache.clone()),
+            None => caller,
+        };
+        Ok(caller)
+    }
+
+    fn missing(&self, name: &str) -> Error {
+        let error = Error::config(format!("`{}` needs the setting `{name}`", self.spec.id));
+        match self.spec.setting(name) {
+            Some(Setting { env: Some(env), about, .. }) => {
+                error.with_hint(format!("set `{name}`, or the variable `{env}`: {about}"))
+            }
+            Some(Setting { about, .. }) => error.with_hint(format!("set `{name}`: {about}")),
+            None => error,
+        }
+    }
+}
