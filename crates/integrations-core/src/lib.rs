@@ -23,6 +23,7 @@ mod wire;
 pub mod cache;
 #[cfg(feature = "hub")]
 pub mod config;
+pub mod driver;
 #[cfg(feature = "dynamic")]
 pub mod dynamic;
 #[cfg(feature = "hub")]

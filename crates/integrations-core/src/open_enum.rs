@@ -117,12 +117,13 @@ macro_rules! open_enum {
     };
 }
 
-/// What the code made by [`open_enum!`] refers to.
+/// What the code made by this crate's macros refers to.
 #[doc(hidden)]
 pub mod private {
     use std::fmt;
     use std::marker::PhantomData;
 
+    pub use http::Uri;
     pub use serde;
     use serde::de::{Deserializer, Error, Visitor};
 

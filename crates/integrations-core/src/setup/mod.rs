@@ -1,7 +1,9 @@
 //! What a client of one provider is made from: settings, address, transport, pipeline, clock, cache.
 //!
-//! A provider's builder and the hub fill the same [`Setup`]; the provider reads it once.
+//! A provider's builder, which [`client_builder!`](crate::client_builder) declares, and the hub fill the same [`Setup`];
+//! the provider reads it once.
 
+mod builder;
 mod settings;
 
 use std::fmt;
