@@ -11,6 +11,24 @@ pub(crate) fn root() -> PathBuf {
     package.parent().unwrap_or(package).to_path_buf()
 }
 
+/// Crates that hold no providers; every other `integrations-*` crate but the kits is a category.
+const NO_CATEGORIES: &[&str] = &[
+    "integrations-cli",
+    "integrations-core",
+    "integrations-gateway",
+    "integrations-http",
+    "integrations-oauth",
+    "integrations-sandbox",
+    "integrations-testkit",
+];
+
+/// Whether `name` is that of a category crate such as `integrations-music`.
+pub(crate) fn is_category(name: &str) -> bool {
+    name.starts_with("integrations-")
+        && !name.starts_with("integrations-kit-")
+        && !NO_CATEGORIES.contains(&name)
+}
+
 /// Reads a text file; a failure names it.
 pub(crate) fn read(path: &Path) -> Outcome<String> {
     fs::read_to_string(path).map_err(|e| format!("{}: cannot be read: {e}", path.display()))

@@ -1,4 +1,4 @@
-//! A category with one invented provider: read it to learn where things are in every other.
+//! A category, [`Notebook`], with one invented provider: read it to learn where things are in every other.
 //!
 //! Invariants:
 //! - A provider is pure mapping: it builds requests and reads answers, and does no I/O.
@@ -7,12 +7,16 @@
 
 #[cfg(all(doctest, feature = "notes", feature = "http", feature = "cache", feature = "dynamic"))]
 mod book;
+mod driver;
 mod fake;
 mod note;
+mod notebook;
 mod transport;
 
+pub use driver::{NotesCap, NotesDriver, WritingDriver};
 pub use fake::{FakeNotes, Fault};
 pub use note::{NewNote, Note, NoteId};
+pub use notebook::{Notebook, Writing};
 pub use transport::default_transport;
 
 // codegen:begin (written by `cargo xtask codegen`)
@@ -24,4 +28,17 @@ pub static PROVIDERS: &[&integrations_core::provider::ProviderSpec] = &[
     #[cfg(feature = "notes")]
     &notes::spec::SPEC,
 ];
+
+/// All providers of this category, also those that this build has not.
+#[cfg(feature = "hub")]
+pub static KNOWN: &[integrations_core::registry::Known] =
+    &[integrations_core::registry::Known::new("notes", "example", "notes")];
+
+/// Adds the providers of this category that this build has, and makes all of them known.
+#[cfg(feature = "hub")]
+pub fn register(registry: &mut integrations_core::registry::Registry) {
+    registry.know(KNOWN);
+    #[cfg(feature = "notes")]
+    notes::register(registry);
+}
 // codegen:end

@@ -2,7 +2,8 @@
 //! One interface per kind of outside service, with one resilience pipeline below.
 //!
 //! This crate is features and re-exports: one feature per provider, one per category, `http` (on by default) for the
-//! transport over reqwest, and `full` for every category with its light providers. [`providers`] lists what a build has.
+//! transport over reqwest, and `full` for every category with its light providers. [`providers`] lists what a build has;
+//! with the feature `hub`, `registry` opens it.
 //!
 //! Invariants:
 //! - It has no code of its own; every item lives in the crate that it is re-exported from.
@@ -18,4 +19,16 @@ static CATEGORIES: &[&[&provider::ProviderSpec]] = &[];
 /// The providers that this build has.
 pub fn providers() -> impl Iterator<Item = &'static provider::ProviderSpec> {
     CATEGORIES.iter().copied().flatten().copied()
+}
+
+/// Every provider that a build could have.
+#[cfg(feature = "hub")]
+static KNOWN: &[registry::Known] = &[];
+
+/// The providers that this build has, ready to be opened; the others are known by the feature that is missing.
+#[cfg(feature = "hub")]
+pub fn registry() -> registry::Registry {
+    let mut registry = registry::Registry::new();
+    registry.know(KNOWN);
+    registry
 }

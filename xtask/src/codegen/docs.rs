@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-use super::facts::{Facts, Op, Provider};
+use super::facts::{Facts, Op, Provider, Setting, SettingKind};
 use super::{Catalog, Category, Files, GENERATED, blocks, inside};
 use crate::{Outcome, workspace};
 
@@ -98,13 +98,12 @@ fn env_example(providers: &[&Provider]) -> String {
         "# {GENERATED}\n# Copy to `.env` and fill in what you use. A value never belongs into this file.\n"
     );
     let mut seen = BTreeSet::new();
-    for provider in providers.iter().filter(|provider| !provider.facts.env.is_empty()) {
+    for provider in providers.iter().filter(|provider| variables(&provider.facts).next().is_some()) {
         text.push_str(&["\n# ", provider.facts.name.as_ref(), "\n"].concat());
-        for variable in &provider.facts.env {
-            let name = variable.name.as_ref();
-            let mut notes = vec![variable.about.as_ref().as_str()];
-            notes.extend(variable.secret.then_some("secret"));
-            notes.extend(variable.optional.then_some("optional"));
+        for (name, setting) in variables(&provider.facts) {
+            let mut notes = vec![setting.about.as_ref().as_str()];
+            notes.extend((setting.kind != SettingKind::Text).then(|| setting.kind.text()));
+            notes.extend((!setting.required).then_some("optional"));
             text.push_str(&["# ", &notes.join("; "), "\n"].concat());
             // Providers of one vendor share variables; a name that stands twice would be set twice.
             let line =
@@ -113,6 +112,11 @@ fn env_example(providers: &[&Provider]) -> String {
         }
     }
     text
+}
+
+/// The settings that have a variable, by its name.
+fn variables(facts: &Facts) -> impl Iterator<Item = (&str, &Setting)> {
+    facts.settings.iter().filter_map(|setting| Some((setting.env.as_ref()?.as_ref().as_str(), setting)))
 }
 
 /// The page's head is generated; below it stands what was written by hand, at first the provider's own `docs.md`.
@@ -131,13 +135,10 @@ fn page(root: &Path, provider: &Provider, path: &Path) -> Outcome<String> {
 fn page_head(facts: &Facts) -> String {
     let mut text =
         format!("\n# {}\n\n{}\n\n{}", facts.name.as_ref(), facts.summary.as_ref(), fact_table(facts));
-    if !facts.env.is_empty() {
-        let mut table = Table::new(&["variable", "what it is", "needed", "secret"]);
-        for v in &facts.env {
-            let name = format!("`{}`", v.name.as_ref());
-            table.row([name, v.about.as_ref().clone(), yes_no(!v.optional), yes_no(v.secret)]);
-        }
-        text.push_str(&["\n## Variables\n\n", &table.text].concat());
+    if !facts.settings.is_empty() {
+        let mut table = Table::new(&["setting", "variable", "what it is", "kind", "needed", "begins with"]);
+        facts.settings.iter().for_each(|setting| table.row(setting_cells(setting)));
+        text.push_str(&["\n## Settings\n\n", &table.text].concat());
     }
     if !facts.buckets.is_empty() {
         let mut table = Table::new(&["quota", "limit", "told by"]);
@@ -173,12 +174,16 @@ fn fact_table(facts: &Facts) -> String {
     row("category", facts.category.as_ref().clone());
     row("status", facts.status.text().to_owned());
     for host in &facts.hosts {
-        row(&format!("host, {}", host.environment.as_ref()), format!("`{}`", host.url.as_ref()));
+        let note = if host.test { " (test)" } else { "" };
+        row(&format!("host, {}", host.environment.as_ref()), format!("`{}`{note}", host.url.as_ref()));
     }
     if let Some(api) = &facts.api {
         row("API version", format!("[{}]({})", api.pin.as_ref(), api.source.as_ref()));
     }
     row("authentication", facts.auth.kind.as_ref().text().to_owned());
+    if facts.quota_per_connection {
+        row("quota is counted", "by the user's connection".to_owned());
+    }
     row("pages", facts.pagination.text().to_owned());
     row("webhooks", facts.webhook.text().to_owned());
     row("terms", format!("<{}>", facts.terms.as_ref()));
@@ -186,6 +191,19 @@ fn fact_table(facts: &Facts) -> String {
         row("attribution", attribution.as_ref().clone());
     }
     table.text
+}
+
+fn setting_cells(setting: &Setting) -> [String; 6] {
+    let code = |text: &str| format!("`{text}`");
+    let shapes: Vec<String> = setting.shapes.iter().map(|shape| code(&shape.as_ref().prefix)).collect();
+    [
+        code(setting.name.as_ref()),
+        setting.env.as_ref().map_or_else(|| "–".to_owned(), |env| code(env.as_ref())),
+        setting.about.as_ref().clone(),
+        setting.kind.text().to_owned(),
+        if setting.required { "yes" } else { "no" }.to_owned(),
+        if shapes.is_empty() { "–".to_owned() } else { shapes.join(", ") },
+    ]
 }
 
 fn op_cells(op: &Op) -> [String; 6] {
@@ -245,10 +263,6 @@ fn words(words: &[super::facts::Word]) -> impl Iterator<Item = &str> {
     words.iter().map(|word| word.as_ref().as_str())
 }
 
-fn yes_no(is: bool) -> String {
-    if is { "yes" } else { "no" }.to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Fixture, NOTES};
@@ -295,7 +309,14 @@ mod tests {
         let fixture = fixture();
         let path = "docs/src/providers/notes.md";
         write(fixture.root(), &plan(fixture.root()).unwrap()).unwrap();
-        assert!(fixture.read(path).contains("| `get_note` | `GET /notes/{id}` | read | read | api |"));
+        for row in [
+            "| `get_note` | `GET /notes/{id}` | read | read | api |",
+            "| `token` | `NOTES_TOKEN` | a personal token | secret | yes | `nt_live_`, `nt_` |",
+            "| `region` | – | where notes are kept | text | no | – |",
+            "| host, sandbox | `https://sandbox.notes.example/v1` (test) |",
+        ] {
+            assert!(fixture.read(path).contains(row), "{row}\n{}", fixture.read(path));
+        }
         assert!(
             fixture
                 .read(path)

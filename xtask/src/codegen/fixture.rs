@@ -27,13 +27,26 @@ sunset = 2027-06-30
 environment = "production"
 url = "https://api.notes.example/v1"
 
+[[host]]
+environment = "sandbox"
+url = "https://sandbox.notes.example/v1"
+test = true
+
 [auth]
 kind = "bearer"
 
-[[env]]
-name = "NOTES_TOKEN"
+[[setting]]
+name = "token"
+env = "NOTES_TOKEN"
 about = "a personal token"
-secret = true
+kind = "secret"
+shapes = [{ prefix = "nt_live_", mode = "live" }, "nt_"]
+
+[[setting]]
+name = "region"
+about = "where notes are kept"
+kind = "text"
+required = false
 
 [[bucket]]
 name = "api"
@@ -82,7 +95,7 @@ impl Fixture {
         for (category, module, facts) in providers {
             let package = format!("crates/integrations-{category}");
             let manifest = format!(
-                "[package]\nname = \"integrations-{category}\"\n\n[features]\nhttp = []\n{}",
+                "[package]\nname = \"integrations-{category}\"\n\n[features]\nhttp = []\nhub = []\n{}",
                 blocks::empty("#")
             );
             fixture.write(&format!("{package}/Cargo.toml"), &manifest);

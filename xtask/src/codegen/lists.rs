@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::facts::Provider;
 use super::{Category, Files, blocks, inside};
-use crate::{Outcome, workspace};
+use crate::{Outcome, process, workspace};
 
 /// Fills the blocks of one category crate.
 pub(super) fn render(root: &Path, category: &Category, files: &mut Files) -> Outcome {
     let providers = &category.providers;
     fill(root, &category.folder.join("Cargo.toml"), &features(providers), files)?;
-    fill(root, &category.folder.join("src/lib.rs"), &modules(providers), files)?;
+    fill(root, &category.folder.join("src/lib.rs"), &process::rustfmt(&modules(providers))?, files)?;
     let tests = category.folder.join("tests/it");
     if tests.join("main.rs").is_file() {
         fill(root, &tests.join("main.rs"), &test_modules(providers, &tests), files)?;
@@ -41,9 +41,38 @@ fn modules(providers: &[Provider]) -> String {
     let specs = if specs.is_empty() { specs } else { format!("\n{specs}") };
     let kind = "&[&integrations_core::provider::ProviderSpec]";
     let gap = if modules.is_empty() { "" } else { "\n" };
+    let registration = registration(providers);
     format!(
-        "{modules}{gap}/// The providers of this category that this build has.\npub static PROVIDERS: {kind} = &[{specs}];"
+        "{modules}{gap}/// The providers of this category that this build has.\npub static PROVIDERS: {kind} = &[{specs}];\n\n{registration}"
     )
+}
+
+/// What a registry is told: every provider by name, and how those of this build are opened.
+fn registration(providers: &[Provider]) -> String {
+    let known: String = providers.iter().map(|provider| format!("    {},\n", known(provider))).collect();
+    let known = if known.is_empty() { known } else { format!("\n{known}") };
+    let add = |p: &Provider| {
+        format!("    #[cfg(feature = \"{}\")]\n    {}::register(registry);\n", p.id(), p.module())
+    };
+    let adds: String = providers.iter().map(add).collect();
+    let path = "integrations_core::registry";
+    format!(
+        "/// All providers of this category, also those that this build has not.
+#[cfg(feature = \"hub\")]
+pub static KNOWN: &[{path}::Known] = &[{known}];
+
+/// Adds the providers of this category that this build has, and makes all of them known.
+#[cfg(feature = \"hub\")]
+pub fn register(registry: &mut {path}::Registry) {{
+    registry.know(KNOWN);
+{adds}}}"
+    )
+}
+
+/// A provider as a registry knows it: its feature is the umbrella's, which is its id.
+pub(super) fn known(provider: &Provider) -> String {
+    let (id, category) = (provider.id(), provider.category());
+    format!("integrations_core::registry::Known::new({id:?}, {category:?}, {id:?})")
 }
 
 /// A provider's tests are found by their folder; one without tests has no line.
@@ -57,7 +86,6 @@ fn test_modules(providers: &[Provider], tests: &Path) -> String {
 mod tests {
     use super::super::{fixture, plan, write};
     use super::*;
-    use crate::process;
     use fixture::{Fixture, NOTES};
 
     #[test]
@@ -76,17 +104,22 @@ mod tests {
         let library = fixture.read(&format!("{package}/src/lib.rs"));
         assert!(library.contains("#[cfg(feature = \"long-notes\")]\npub mod long_notes;\n"), "{library}");
         assert!(library.contains("&notes::spec::SPEC,"), "{library}");
+        for line in [
+            "    integrations_core::registry::Known::new(\"long-notes\", \"example\", \"long-notes\"),\n",
+            "    #[cfg(feature = \"long-notes\")]\n    long_notes::register(registry);\n",
+        ] {
+            assert!(library.contains(line), "{line}\n{library}");
+        }
+        assert_eq!(library.matches("#[cfg(feature = \"hub\")]").count(), 2, "{library}");
         let tests = fixture.read(&format!("{package}/tests/it/main.rs"));
         assert!(tests.contains("mod notes;") && !tests.contains("mod long_notes;"), "{tests}");
     }
 
     #[test]
-    fn the_lists_are_formatted() {
-        let fixture = Fixture::new(&[("example", "notes", NOTES)]);
-        let catalog = super::super::Catalog::load(fixture.root()).unwrap();
-        for providers in [&[][..], &catalog.categories[0].providers] {
-            let text = modules(providers);
-            assert_eq!(process::rustfmt(&text).unwrap().trim_end(), text);
+    fn a_category_without_providers_has_empty_lists() {
+        let text = process::rustfmt(&modules(&[])).unwrap();
+        for line in ["ProviderSpec] = &[];\n", "Known] = &[];\n", "    registry.know(KNOWN);\n}\n"] {
+            assert!(text.contains(line), "{line}\n{text}");
         }
     }
 }

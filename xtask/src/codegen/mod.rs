@@ -5,6 +5,7 @@ mod docs;
 mod facts;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod judge;
 mod lists;
 mod spec;
 mod umbrella;
@@ -17,7 +18,7 @@ use serde::Deserialize;
 
 use crate::{Outcome, workspace};
 use facts::Provider;
-pub(crate) use facts::is_kebab as is_id;
+pub(crate) use judge::is_kebab as is_id;
 
 const MEND: &str = "cargo xtask codegen";
 
@@ -46,9 +47,12 @@ pub(crate) fn generate(root: &Path) -> Outcome {
     write(root, &plan(root)?)
 }
 
-/// Whether a crate is a category: its library has a block for the modules of providers.
+/// Whether a crate is a category that is generated: its library has a block for the modules of providers.
 pub(crate) fn takes_providers(package: &Path) -> bool {
-    workspace::read(&package.join("src/lib.rs")).is_ok_and(|text| blocks::has_block(&text))
+    let name = package.file_name().unwrap_or_default().to_string_lossy();
+    // Fakes have such a block too, for modules of their own.
+    workspace::is_category(&name)
+        && workspace::read(&package.join("src/lib.rs")).is_ok_and(|text| blocks::has_block(&text))
 }
 
 /// Fails with the names of the files that are not what `provider.toml` says.
@@ -108,7 +112,7 @@ struct Category {
     name: String,
     folder: PathBuf,
     is_published: bool,
-    has_http: bool,
+    features: Vec<String>,
     providers: Vec<Provider>,
 }
 
@@ -147,6 +151,12 @@ impl Catalog {
         let mut problems = Vec::new();
         let mut crates: BTreeMap<PathBuf, Vec<Provider>> = category_crates(root)?;
         for folder in workspace::provider_folders(root)? {
+            let package = folder.ancestors().nth(2).and_then(Path::file_name).unwrap_or_default();
+            if !workspace::is_category(&package.to_string_lossy()) {
+                let place = workspace::relative(root, &folder);
+                problems.push(format!("{place}/provider.toml: this crate is no category"));
+                continue;
+            }
             match Provider::load(root, &folder) {
                 Ok(provider) => crates.entry(provider.package().to_path_buf()).or_default().push(provider),
                 Err(message) => problems.push(message),
@@ -176,7 +186,7 @@ impl Catalog {
     /// Ids are features of one umbrella crate, hence unique and different from its other features.
     fn clashes(&self) -> Vec<String> {
         let mut owners: BTreeMap<&str, String> = BTreeMap::new();
-        for reserved in umbrella::RESERVED {
+        for reserved in umbrella::reserved() {
             owners.insert(reserved, "a feature of the umbrella crate".to_owned());
         }
         for category in &self.categories {
@@ -213,8 +223,12 @@ impl Category {
             Some(toml::Value::Array(registries)) => !registries.is_empty(),
             _ => true,
         };
-        let has_http = manifest.features.contains_key("http");
-        Ok(Self { name, folder, is_published, has_http, providers })
+        let features = manifest.features.into_keys().collect();
+        Ok(Self { name, folder, is_published, features, providers })
+    }
+
+    fn has_feature(&self, name: &str) -> bool {
+        self.features.iter().any(|feature| feature == name)
     }
 
     fn package(&self) -> String {
@@ -292,6 +306,19 @@ mod tests {
         let error = plan(fixture.root()).map(|_| ()).unwrap_err();
         assert!(error.contains("already a provider of `example`"), "{error}");
         assert!(error.contains("already a feature of the umbrella crate"), "{error}");
+    }
+
+    #[test]
+    fn what_serves_tests_is_no_category() {
+        let fixture = Fixture::new(&[("example", "notes", NOTES), ("sandbox", "notes", NOTES)]);
+        let error = plan(fixture.root()).map(|_| ()).unwrap_err();
+        assert!(
+            error.ends_with("integrations-sandbox/src/notes/provider.toml: this crate is no category"),
+            "{error}"
+        );
+        fs::remove_file(fixture.root().join("crates/integrations-sandbox/src/notes/provider.toml")).unwrap();
+        let catalog = Catalog::load(fixture.root()).unwrap();
+        assert_eq!(catalog.categories.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["example"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::value::Datetime;
 
 use super::GENERATED;
-use super::facts::{Api, Facts, OAuth, Op, Provider, Word};
+use super::facts::{Api, Facts, Host, Mode, OAuth, Op, Provider, Setting, SettingKind, Shape, Word};
 use crate::{Outcome, process};
 
 /// The formatted source.
@@ -26,13 +26,15 @@ fn imports(body: &str) -> String {
         "ApiVersion",
         "AuthKind",
         "Bucket",
-        "EnvVar",
         "Host",
         "OAuth",
         "OpRow",
         "Pagination",
         "ProviderSpec",
         "Quirk",
+        "Setting",
+        "SettingKind",
+        "Shape",
         "Status",
         "WebhookScheme",
     ];
@@ -87,19 +89,11 @@ fn spec_static(facts: &Facts) -> String {
         facts.status.path()
     ));
     chain.call("summary", &[literal(&facts.summary)]);
-    chain.list("hosts", &each(&facts.hosts, |h| constructor("Host", &[&h.environment, &h.url])));
+    chain.list("hosts", &each(&facts.hosts, host));
     chain.call_some("api", facts.api.as_ref().map(api));
     chain.call("auth", &[facts.auth.kind.as_ref().path()]);
     chain.call_some("oauth", facts.auth.oauth.as_ref().map(oauth));
-    chain.list(
-        "env",
-        &each(&facts.env, |v| {
-            let mut chain = Chain::new(constructor("EnvVar", &[&v.name, &v.about]));
-            chain.flag("optional", v.optional);
-            chain.flag("secret", v.secret);
-            chain.text
-        }),
-    );
+    chain.list("settings", &each(&facts.settings, setting));
     chain.list(
         "buckets",
         &each(&facts.buckets, |b| {
@@ -112,12 +106,41 @@ fn spec_static(facts: &Facts) -> String {
     );
     chain.call("pagination", &[facts.pagination.path()]);
     chain.call("webhook", &[facts.webhook.path()]);
+    chain.flag("quota_per_connection", facts.quota_per_connection);
     chain.list("caps", &each(&facts.caps, literal));
     chain.list("quirks", &each(&facts.quirks, |q| constructor("Quirk", &[&q.id, &q.about, &q.source])));
     chain.list("ops", &each(&facts.ops, op_row));
     chain.call("terms", &[literal(&facts.terms)]);
     chain.call_some("attribution", facts.attribution.as_ref().map(literal));
     format!("pub static SPEC: ProviderSpec = {};\n", chain.text)
+}
+
+fn host(host: &Host) -> String {
+    let mut chain = Chain::new(constructor("Host", &[&host.environment, &host.url]));
+    chain.flag("test", host.test);
+    chain.text
+}
+
+fn setting(setting: &Setting) -> String {
+    let mut chain = Chain::new(constructor("Setting", &[&setting.name, &setting.about]));
+    chain.call_some("env", setting.env.as_ref().map(literal));
+    match setting.kind {
+        SettingKind::Text => {}
+        SettingKind::Secret => chain.call("secret", &[]),
+        kind => chain.call("kind", &[kind.path()]),
+    }
+    chain.flag("optional", !setting.required);
+    chain.list("shapes", &each(&setting.shapes, |spanned| shape(spanned.as_ref())));
+    chain.text
+}
+
+fn shape(shape: &Shape) -> String {
+    let constructor = match shape.mode {
+        None => "new",
+        Some(Mode::Live) => "live",
+        Some(Mode::Test) => "test",
+    };
+    format!("Shape::{constructor}({:?})", shape.prefix)
 }
 
 fn api(api: &Api) -> String {
@@ -244,13 +267,31 @@ mod tests {
             ".key_lifetime(Duration::from_hours(24))",
             ".released(2025, 1, 15)",
             ".sunset(2027, 6, 30)",
-            "EnvVar::new(\"NOTES_TOKEN\", \"a personal token\").secret()",
+            "Host::new(\"sandbox\", \"https://sandbox.notes.example/v1\").test()",
+            "Setting::new(\"token\", \"a personal token\")",
+            ".env(\"NOTES_TOKEN\")",
+            ".secret()",
+            ".shapes(&[Shape::live(\"nt_live_\"), Shape::new(\"nt_\")])",
+            "Setting::new(\"region\", \"where notes are kept\").optional()",
             "Bucket::new(\"api\", 60, 60, \"requests\", \"https://notes.example/docs/limits\")",
             ".undescribed(\"the description covers reads only\")",
             ".attribution(\"Show \\\"Notes\\\" beside a note.\")",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_seldom_said_is_generated_only_where_it_is_said() {
+        let plain = rendered(NOTES);
+        assert!(!plain.contains("SettingKind") && !plain.contains("quota_per_connection"), "{plain}");
+        let text = rendered(
+            &NOTES
+                .replace("kind = \"text\"", "kind = \"duration\"")
+                .replace("webhook = \"none\"", "webhook = \"none\"\nquota_per_connection = true"),
+        );
+        assert!(text.contains(".kind(SettingKind::Duration).optional()"), "{text}");
+        assert!(text.contains("    .quota_per_connection()\n"), "{text}");
     }
 
     #[test]

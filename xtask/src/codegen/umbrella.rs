@@ -3,11 +3,49 @@
 use std::path::Path;
 
 use super::facts::Provider;
-use super::{Catalog, Category, Files, GENERATED};
+use super::{Catalog, Category, Files, GENERATED, lists};
 use crate::{Outcome, process};
 
 /// Features of the umbrella that are neither a category nor a provider.
-pub(super) const RESERVED: &[&str] = &["default", "full", "http"];
+pub(super) fn reserved() -> impl Iterator<Item = &'static str> {
+    ["default", "full", "http"].into_iter().chain(FORWARDED.iter().map(|feature| feature.name))
+}
+
+/// A feature that the umbrella hands on to core, and to the categories that have it.
+struct Forwarded {
+    name: &'static str,
+    about: &'static str,
+    /// Features of the umbrella that it switches on besides.
+    needs: &'static [&'static str],
+}
+
+const FORWARDED: &[Forwarded] = &[
+    Forwarded { name: "cache", about: "Read cache: answers are kept for as long as they allow.", needs: &[] },
+    Forwarded { name: "dynamic", about: "Every operation with its types erased.", needs: &[] },
+    Forwarded { name: "hub", about: "Registry and hub: many configured instances at run time.", needs: &[] },
+    Forwarded {
+        name: "config",
+        about: "Configuration from YAML, TOML, variables and DSN strings.",
+        needs: &["hub"],
+    },
+    Forwarded { name: "webhook", about: "Verification of incoming webhooks.", needs: &[] },
+    Forwarded {
+        name: "webhook-jwt",
+        about: "Webhooks signed as JWT under published keys.",
+        needs: &["webhook"],
+    },
+    Forwarded {
+        name: "webhook-x509",
+        about: "Webhooks signed by RSA under a certificate chain.",
+        needs: &["webhook"],
+    },
+    Forwarded {
+        name: "inbox",
+        about: "What was received is applied once; what is sent to others arrives.",
+        needs: &["webhook"],
+    },
+    Forwarded { name: "sqlite", about: "Stores in one SQLite file.", needs: &["inbox"] },
+];
 
 /// Manifest and source of the umbrella crate.
 pub(super) fn render(catalog: &Catalog, files: &mut Files) -> Outcome {
@@ -20,8 +58,11 @@ pub(super) fn render(catalog: &Catalog, files: &mut Files) -> Outcome {
 
 fn manifest(categories: &[&Category], version: &str) -> String {
     let names: Vec<String> = categories.iter().map(|category| category.name.clone()).collect();
-    let http = categories.iter().filter(|c| c.has_http).map(|c| format!("{}?/http", c.package()));
-    let http: Vec<String> = std::iter::once("dep:integrations-http".to_owned()).chain(http).collect();
+    let http = std::iter::once("dep:integrations-http".to_owned()).chain(handed_on("http", categories));
+    let http: Vec<String> = http.collect();
+    let forwarded: String = FORWARDED.iter().map(|feature| forwarded_feature(feature, categories)).collect();
+    let documented: Vec<String> =
+        std::iter::once("full").chain(FORWARDED.iter().map(|f| f.name)).map(str::to_owned).collect();
     let features: String = categories.iter().map(|category| category_features(category)).collect();
     let dependencies: String = categories.iter().map(|category| dependency(category, version)).collect();
     format!(
@@ -39,13 +80,13 @@ categories.workspace = true
 keywords.workspace = true
 
 [package.metadata.docs.rs]
-features = [\"full\"]
+features = {}
 
 [features]
 default = [\"http\"]
 # The transport over reqwest.
 http = {}
-# Every category with its light providers.
+{forwarded}# Every category with its light providers.
 full = {}
 {features}
 [dependencies]
@@ -55,9 +96,23 @@ integrations-http = {{ workspace = true, optional = true }}
 [lints]
 workspace = true
 ",
+        array(&documented),
         array(&http),
         array(&names)
     )
+}
+
+fn forwarded_feature(feature: &Forwarded, categories: &[&Category]) -> String {
+    let Forwarded { name, about, needs } = feature;
+    let needs = needs.iter().map(|need| (*need).to_owned());
+    let core = std::iter::once(format!("integrations-core/{name}"));
+    let all: Vec<String> = needs.chain(core).chain(handed_on(name, categories)).collect();
+    format!("# {about}\n{name} = {}\n", array(&all))
+}
+
+/// A feature of the same name in each chosen category that has it.
+fn handed_on<'a>(name: &'a str, categories: &'a [&Category]) -> impl Iterator<Item = String> {
+    categories.iter().filter(move |c| c.has_feature(name)).map(move |c| format!("{}?/{name}", c.package()))
 }
 
 fn category_features(category: &Category) -> String {
@@ -83,12 +138,18 @@ fn library(categories: &[&Category]) -> String {
     let modules: String = categories.iter().map(|category| re_export(category)).collect();
     let list = |category: &&Category| format!("{}\n{}::PROVIDERS", condition(category), category.name);
     let lists = categories.iter().map(list).collect::<Vec<_>>().join(",\n");
+    let known = |provider| lists::known(provider).replacen("integrations_core::", "", 1);
+    let providers = categories.iter().flat_map(|category| &category.providers);
+    let known = providers.map(known).collect::<Vec<_>>().join(",\n");
+    let registers = categories.iter().filter(|category| category.has_feature("hub"));
+    let registers: String = registers.map(|category| register(category)).collect();
     format!(
         "// {GENERATED}
 //! One interface per kind of outside service, with one resilience pipeline below.
 //!
 //! This crate is features and re-exports: one feature per provider, one per category, `http` (on by default) for the
-//! transport over reqwest, and `full` for every category with its light providers. [`providers`] lists what a build has.
+//! transport over reqwest, and `full` for every category with its light providers. [`providers`] lists what a build has;
+//! with the feature `hub`, `registry` opens it.
 //!
 //! Invariants:
 //! - It has no code of its own; every item lives in the crate that it is re-exported from.
@@ -106,8 +167,24 @@ static CATEGORIES: &[&[&provider::ProviderSpec]] = &[{lists}];
 pub fn providers() -> impl Iterator<Item = &'static provider::ProviderSpec> {{
     CATEGORIES.iter().copied().flatten().copied()
 }}
+
+/// Every provider that a build could have.
+#[cfg(feature = \"hub\")]
+static KNOWN: &[registry::Known] = &[{known}];
+
+/// The providers that this build has, ready to be opened; the others are known by the feature that is missing.
+#[cfg(feature = \"hub\")]
+pub fn registry() -> registry::Registry {{
+    let mut registry = registry::Registry::new();
+    registry.know(KNOWN);
+    {registers}registry
+}}
 "
     )
+}
+
+fn register(category: &Category) -> String {
+    format!("{}\n{}::register(&mut registry);\n", condition(category), category.name)
 }
 
 fn re_export(category: &Category) -> String {
@@ -152,12 +229,20 @@ mod tests {
             "example = [\"dep:integrations-example\", \"notes\"]",
             "big-notes = [\"dep:integrations-example\", \"integrations-example/big-notes\"]",
             "http = [\"dep:integrations-http\", \"integrations-example?/http\"]",
+            "hub = [\"integrations-core/hub\", \"integrations-example?/hub\"]",
+            "config = [\"hub\", \"integrations-core/config\"]",
+            "sqlite = [\"inbox\", \"integrations-core/sqlite\"]",
             "version = \"0.1.0\", default-features = false, optional = true",
         ] {
             assert!(manifest.contains(row), "{row}\n{manifest}");
         }
         let condition = "#[cfg(any(feature = \"example\", feature = \"big-notes\", feature = \"notes\"))]";
-        assert_eq!(library.matches(condition).count(), 2, "{library}");
+        assert_eq!(library.matches(condition).count(), 3, "{library}");
+        for id in ["notes", "big-notes"] {
+            let row = format!("registry::Known::new({id:?}, \"example\", {id:?})");
+            assert!(library.contains(&row), "{row}\n{library}");
+        }
+        assert!(library.contains("    example::register(&mut registry);\n"), "{library}");
         assert!(library.contains("pub use integrations_example as example;"), "{library}");
     }
 

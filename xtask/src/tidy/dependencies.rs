@@ -2,6 +2,7 @@
 
 use super::Violation;
 use crate::metadata::{Dependency, Metadata, Package};
+use crate::workspace::is_category;
 use crate::{Outcome, process};
 
 const CORE: &str = "integrations-core";
@@ -25,26 +26,7 @@ const HTTP_STACKS: &[&str] = &[
     "warp",
 ];
 
-/// Crates that are not a category; every other `integrations-*` crate is one.
-const INFRASTRUCTURE: &[&str] =
-    &[CORE, "integrations-http", "integrations-oauth", "integrations-sandbox", "integrations-testkit"];
-
-/// Crates above the categories, which may depend on all of them.
-const ABOVE: &[&str] = &["integrations-gateway", "integrations-cli"];
-
 const FOR_TESTS_ONLY: &[&str] = &["integrations-sandbox", "integrations-testkit"];
-
-/// Whether `name` is a category crate such as `integrations-music`.
-fn is_category(name: &str) -> bool {
-    name.starts_with("integrations-")
-        && !is_kit(name)
-        && !INFRASTRUCTURE.contains(&name)
-        && !ABOVE.contains(&name)
-}
-
-fn is_kit(name: &str) -> bool {
-    name.starts_with("integrations-kit-")
-}
 
 /// What the manifests say against the rules.
 pub(super) fn violations(metadata: &Metadata) -> Vec<Violation> {

@@ -1,11 +1,16 @@
 //! The category's operations on this service, and the service's types as the category's.
 
+use std::any::Any;
+
+use async_trait::async_trait;
+use integrations_core::driver::Driver;
 use integrations_core::page::{self, Page, PageReq, Pages};
+use integrations_core::provider::ProviderSpec;
 use integrations_core::{Endpoint, IdempotencyKey, Result, WireResponse};
 
 use super::ops::{CreateNote, DeleteNote, GetNote, ListNotes};
-use super::{Notes, wire};
-use crate::{NewNote, Note, NoteId};
+use super::{Notes, spec, wire};
+use crate::{NewNote, Note, NoteId, NotesDriver, WritingDriver};
 
 /// Vendor page "List notes": a larger page is refused.
 const LARGEST_PAGE: u32 = 100;
@@ -44,6 +49,45 @@ impl Notes {
     /// Deletes a note; [`ErrorKind::NotFound`](integrations_core::ErrorKind::NotFound) if it is gone already.
     pub async fn delete(&self, id: impl Into<NoteId>) -> Result<()> {
         self.caller.call(&DeleteNote { id: id.into() }).await
+    }
+}
+
+impl Driver for Notes {
+    fn spec(&self) -> &'static ProviderSpec {
+        &spec::SPEC
+    }
+
+    fn raw(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[async_trait]
+impl NotesDriver for Notes {
+    async fn note(&self, id: &NoteId) -> Result<Note> {
+        self.get(id.clone()).await
+    }
+
+    async fn notes(&self, page: PageReq) -> Result<Page<Note>> {
+        self.list(page).await
+    }
+
+    fn writing(&self) -> Option<&dyn WritingDriver> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl WritingDriver for Notes {
+    async fn create_note(&self, note: NewNote, key: Option<IdempotencyKey>) -> Result<Note> {
+        match key {
+            Some(key) => self.create_keyed(note, key).await,
+            None => self.create(note).await,
+        }
+    }
+
+    async fn delete_note(&self, id: &NoteId) -> Result<()> {
+        self.delete(id.clone()).await
     }
 }
 

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use integrations_core::provider::{
-    ApiVersion, AuthKind, Bucket, EnvVar, Host, OpRow, Pagination, ProviderSpec, Quirk, Status, WebhookScheme,
+    ApiVersion, AuthKind, Bucket, Host, OpRow, Pagination, ProviderSpec, Quirk, Setting, Status,
+    WebhookScheme,
 };
 use integrations_core::{Op, Safety};
 
@@ -31,11 +32,13 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("notes", "Notes", "example", S
     .summary("An invented service that keeps short notes.")
     .hosts(&[
         Host::new("production", "https://api.notes.example/v1"),
-        Host::new("sandbox", "https://sandbox.notes.example/v1"),
+        Host::new("sandbox", "https://sandbox.notes.example/v1").test(),
     ])
     .api(ApiVersion::new("2026-01-15", "https://notes.example/docs/versions").released(2026, 1, 15))
     .auth(AuthKind::Bearer)
-    .env(&[EnvVar::new("NOTES_TOKEN", "a personal token from the page \"Account, Tokens\"").secret()])
+    .settings(&[Setting::new("token", "a personal token from the page \"Account, Tokens\"")
+        .env("NOTES_TOKEN")
+        .secret()])
     .buckets(&[
         Bucket::new("reads", 600, 60, "requests", "https://notes.example/docs/limits"),
         Bucket::new("writes", 60, 60, "requests", "https://notes.example/docs/limits"),

@@ -145,14 +145,15 @@ async fn a_wrong_token_is_told_without_being_shown() {
 
 #[test]
 fn the_client_reads_the_variables_that_the_facts_name() {
-    let names: Vec<&str> = spec::SPEC.env.iter().map(|variable| variable.name).collect();
+    let names: Vec<&str> = spec::SPEC.settings.iter().filter_map(|setting| setting.env).collect();
     let lookup = |name: &str| names.contains(&name).then(|| TOKEN.to_owned());
     let built = Notes::builder().vars(&lookup).unwrap().transport(FakeNotes::new(TOKEN)).build();
     assert!(built.is_ok());
     let missing = Notes::builder().vars(&|_| None).err().unwrap();
     assert!(missing.message().contains(names[0]), "{missing}");
     let none = Notes::builder().transport(FakeNotes::new(TOKEN)).build().err().unwrap();
-    assert_eq!((verdict(&none), none.hint().is_some()), ((ErrorKind::Config, Effect::NotSent), true));
+    assert_eq!(verdict(&none), (ErrorKind::Config, Effect::NotSent));
+    assert!(none.hint().unwrap().contains("set `token`, or the variable `NOTES_TOKEN`"), "{none:?}");
 }
 
 #[cfg(not(feature = "http"))]

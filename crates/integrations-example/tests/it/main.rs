@@ -7,6 +7,10 @@ mod book;
 mod client;
 #[cfg(feature = "notes")]
 mod demo;
+#[cfg(feature = "notes")]
+mod notebook;
+#[cfg(all(feature = "notes", feature = "hub"))]
+mod registry;
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "notes")]
