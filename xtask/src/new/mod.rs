@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::rust_source::code_only;
 use crate::{Outcome, codegen, process, workspace};
 
 /// Where each file goes below the crate, and its template. `@module@` and its like are replaced in both.
@@ -12,12 +13,15 @@ const FILES: &[(&str, &str)] = &[
     ("src/@module@/auth.rs", include_str!("auth.rs.txt")),
     ("src/@module@/ops.rs", include_str!("ops.rs.txt")),
     ("src/@module@/wire.rs", include_str!("wire.rs.txt")),
-    ("src/@module@/driver.rs", include_str!("driver.rs.txt")),
+    ("src/@module@/account.rs", include_str!("account.rs.txt")),
     ("src/@module@/error.rs", include_str!("error.rs.txt")),
     ("src/@module@/docs.md", include_str!("docs.md.txt")),
     ("tests/it/@module@/mod.rs", include_str!("tests.rs.txt")),
     ("tests/it/@module@/golden/me.json", "{ \"id\": \"1\", \"name\": \"Ada\" }\n"),
 ];
+
+/// The template of `driver.rs` below the crate: only the category knows what its drivers implement.
+const DRIVER: &str = "skeleton/driver.rs.txt";
 
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let [category, id] = arguments else {
@@ -45,12 +49,14 @@ fn create(root: &Path, category: &str, id: &str) -> Outcome {
             "there is no category `{category}`: crates/integrations-{category}/src/lib.rs has no block `codegen:begin`"
         ));
     }
-    let names = Names::new(category, id);
+    let names = Names::new(category, id, portable_type(&package)?);
+    let driver = workspace::read(&package.join(DRIVER))
+        .map_err(|e| format!("{e}\n`{DRIVER}` says what a driver of the category `{category}` implements"))?;
     let folder = package.join(names.filled("src/@module@"));
     if folder.exists() {
         return Err(format!("{} exists already", folder.display()));
     }
-    for (path, template) in FILES {
+    for (path, template) in FILES.iter().copied().chain([("src/@module@/driver.rs", driver.as_str())]) {
         let path = names.filled(path);
         let text = names.filled(template);
         let path = package.join(path);
@@ -58,6 +64,19 @@ fn create(root: &Path, category: &str, id: &str) -> Outcome {
         write(&path, &if is_rust { process::rustfmt(&text)? } else { text })?;
     }
     codegen::generate(root)
+}
+
+/// The type that the category's registration opens: the one that implements `Category`.
+fn portable_type(package: &Path) -> Outcome<String> {
+    for file in workspace::files(&package.join("src"), ".rs")? {
+        let code = code_only(&workspace::read(&file)?);
+        let found =
+            code.split_once("impl Category for ").and_then(|(_, rest)| rest.split_whitespace().next());
+        if let Some(name) = found {
+            return Ok(name.to_owned());
+        }
+    }
+    Err(format!("{}: no type implements `Category`, so nothing opens its providers", package.display()))
 }
 
 fn write(path: &Path, text: &str) -> Outcome {
@@ -69,16 +88,17 @@ fn write(path: &Path, text: &str) -> Outcome {
 }
 
 /// What stands for each placeholder.
-struct Names([(&'static str, String); 7]);
+struct Names([(&'static str, String); 8]);
 
 impl Names {
-    fn new(category: &str, id: &str) -> Self {
+    fn new(category: &str, id: &str, portable: String) -> Self {
         let module = id.replace('-', "_");
         Self([
             ("@id@", id.to_owned()),
             ("@ENV@", module.to_uppercase()),
             ("@module@", module),
             ("@Type@", title(id).replace(' ', "")),
+            ("@Portable@", portable),
             ("@name@", title(id)),
             ("@category@", category.to_owned()),
             ("@crate@", format!("integrations_{}", category.replace('-', "_"))),
@@ -132,7 +152,7 @@ mod tests {
         let fixture = copy_of_the_example();
         create(fixture.root(), "example", "night-owl").unwrap();
         // Without the feature `http`: the whole HTTP stack would be built a second time.
-        let features = ["--features", "night-owl,dynamic"];
+        let features = ["--features", "night-owl,dynamic,hub"];
         let arguments = ["test", "--offline", "--quiet", "--test", "it", "night_owl"];
         let mut command = process::cargo(&[&arguments[..], &features].concat());
         command
@@ -140,7 +160,7 @@ mod tests {
             .env("CARGO_TARGET_DIR", workspace::root().join("target/xtask-new"));
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && text.contains("3 passed"), "{text}");
+        assert!(output.status.success() && text.contains("4 passed"), "{text}");
         let again = create(fixture.root(), "example", "night-owl").unwrap_err();
         assert!(again.ends_with("exists already"), "{again}");
     }
@@ -161,11 +181,22 @@ mod tests {
     }
 
     #[test]
+    fn a_category_must_say_what_its_drivers_implement() {
+        let fixture = Fixture::new(&[("example", "notes", crate::codegen::fixture::NOTES)]);
+        let tried = || create(fixture.root(), "example", "tidal").unwrap_err();
+        assert!(tried().contains("no type implements `Category`"), "{}", tried());
+        let package = "crates/integrations-example";
+        fixture.write(&format!("{package}/src/music.rs"), "impl Category for Music {}\n");
+        assert!(tried().contains("what a driver of the category `example` implements"), "{}", tried());
+        assert!(!fixture.root().join(package).join("src/tidal").exists());
+    }
+
+    #[test]
     fn names_are_spelled_for_each_place() {
-        let names = Names::new("music", "night-owl");
+        let names = Names::new("music", "night-owl", "Music".to_owned());
         assert_eq!(
-            names.filled("@id@ @module@ @name@ @Type@ @ENV@"),
-            "night-owl night_owl Night Owl NightOwl NIGHT_OWL"
+            names.filled("@id@ @module@ @name@ @Type@ @ENV@ @Portable@"),
+            "night-owl night_owl Night Owl NightOwl NIGHT_OWL Music"
         );
     }
 }
