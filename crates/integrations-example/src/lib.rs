@@ -5,7 +5,14 @@
 //! - Its facts stand in `provider.toml` alone; what follows from them is generated.
 //! - The fake service shares no type with the provider: it is written from the facts.
 
-#[cfg(all(doctest, feature = "notes", feature = "http", feature = "cache", feature = "dynamic"))]
+#[cfg(all(
+    doctest,
+    feature = "notes",
+    feature = "http",
+    feature = "cache",
+    feature = "dynamic",
+    feature = "hub"
+))]
 mod book;
 mod driver;
 mod fake;

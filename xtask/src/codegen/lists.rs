@@ -49,8 +49,7 @@ fn modules(providers: &[Provider]) -> String {
 
 /// What a registry is told: every provider by name, and how those of this build are opened.
 fn registration(providers: &[Provider]) -> String {
-    let known: String = providers.iter().map(|provider| format!("    {},\n", known(provider))).collect();
-    let known = if known.is_empty() { known } else { format!("\n{known}") };
+    let known = providers.iter().map(known).collect::<Vec<_>>().join(",\n");
     let add = |p: &Provider| {
         format!("    #[cfg(feature = \"{}\")]\n    {}::register(registry);\n", p.id(), p.module())
     };
