@@ -35,7 +35,7 @@ fn verdict(error: &Error) -> (ErrorKind, Effect) {
 async fn the_registry_opens_the_portable_type() {
     let service = FakeNotes::new(TOKEN);
     let registry = registry();
-    assert_eq!(registry.schemes::<Notebook>().collect::<Vec<_>>(), ["notes"]);
+    assert!(registry.schemes::<Notebook>().any(|scheme| scheme == "notes"));
     assert_eq!(registry.spec("notes"), Some(&spec::SPEC));
     let notebook: Notebook = registry.open(&setup(&service)).unwrap();
     notebook.writing().unwrap().create(NewNote { text: "Buy milk".to_owned() }).await.unwrap();
@@ -129,5 +129,5 @@ fn a_misspelt_provider_is_answered_with_what_was_meant() {
         assert_eq!(error.hint(), Some("did you mean `notes`?"));
     }
     let error = registry().absent("completely-else");
-    assert_eq!(error.hint(), Some("this build has notes"));
+    assert!(error.hint().unwrap().starts_with("this build has "), "{error:?}");
 }

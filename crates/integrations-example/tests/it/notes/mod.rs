@@ -145,7 +145,7 @@ fn the_erased_table_holds_every_operation_of_the_facts() {
 
 #[test]
 fn the_generated_facts_are_what_the_calls_use() {
-    assert_eq!(PROVIDERS, [&spec::SPEC]);
+    assert!(PROVIDERS.contains(&&spec::SPEC));
     let ops = [GetNote::OP, ListNotes::OP, CreateNote::OP, DeleteNote::OP];
     let rows: Vec<&Op> = spec::SPEC.ops.iter().map(|row| row.op).collect();
     assert_eq!(rows, ops);
