@@ -1,7 +1,7 @@
 //! What a category's portable type asks of the provider behind it, whatever the category.
 //!
-//! There are three levels of "no". A facet that the provider does not have at all: the driver's accessor gives `None`. A
-//! capability that this instance does not have: it is not among its [`Caps`]. A limit that only a call can find: the
+//! There are three levels of "no". A facet that the provider does not have at all: the driver's accessor gives `None`.
+//! A capability that this instance does not have: it is not among its [`Caps`]. A limit that only a call can find: the
 //! call fails with [`ErrorKind::PermissionDenied`](crate::ErrorKind). The first two are errors before anything is sent.
 
 use std::any::Any;

@@ -43,7 +43,10 @@ fn modules(providers: &[Provider]) -> String {
     let gap = if modules.is_empty() { "" } else { "\n" };
     let registration = registration(providers);
     format!(
-        "{modules}{gap}/// The providers of this category that this build has.\npub static PROVIDERS: {kind} = &[{specs}];\n\n{registration}"
+        "{modules}{gap}/// The providers of this category that this build has.
+pub static PROVIDERS: {kind} = &[{specs}];
+
+{registration}"
     )
 }
 

@@ -148,8 +148,8 @@ fn library(categories: &[&Category]) -> String {
 //! One interface per kind of outside service, with one resilience pipeline below.
 //!
 //! This crate is features and re-exports: one feature per provider, one per category, `http` (on by default) for the
-//! transport over reqwest, and `full` for every category with its light providers. [`providers`] lists what a build has;
-//! with the feature `hub`, `registry` opens it.
+//! transport over reqwest, and `full` for every category with its light providers. [`providers`] lists what a build
+//! has; with the feature `hub`, `registry` opens it.
 //!
 //! Invariants:
 //! - It has no code of its own; every item lives in the crate that it is re-exported from.

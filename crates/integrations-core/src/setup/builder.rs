@@ -3,9 +3,9 @@
 /// Declares the builder of a provider's client, and the client's `builder` and `from_env`.
 ///
 /// The builder is a [`Setup`](crate::setup::Setup) of the provider, with `vars`, `base`, `transport`, `pipeline`,
-/// `authorize`, `clock`, `build` and, with the declaring crate's own feature `cache`, `cache`. `build` calls the client's
-/// `open(&Setup) -> Result<Self>`. What only this provider has, above all its credentials, is added in an `impl` of the
-/// builder beside it, by its `set`.
+/// `authorize`, `clock`, `build` and, with the declaring crate's own feature `cache`, `cache`. `build` calls the
+/// client's `open(&Setup) -> Result<Self>`. What only this provider has, above all its credentials, is added in an
+/// `impl` of the builder beside it, by its `set`.
 ///
 /// ```
 /// use integrations_core::provider::{Host, ProviderSpec, Setting, Status};
@@ -52,7 +52,7 @@ macro_rules! client_builder {
         #[allow(dead_code, reason = "a client of one crate's own may need only some of it")]
         impl $client {
             /// A client with the variables that the provider's facts name.
-            /// [`ErrorKind::Config`]($crate::ErrorKind::Config) for a required one that is not set.
+            /// [`ErrorKind::Config`](integrations_core::ErrorKind::Config) for a required one that is not set.
             $visibility fn from_env() -> $crate::Result<Self> {
                 Self::builder().vars(&|name| ::std::env::var(name).ok())?.build()
             }
@@ -70,8 +70,8 @@ macro_rules! client_builder {
             }
 
             /// Takes the variables of this provider from `lookup`.
-            /// [`ErrorKind::Config`]($crate::ErrorKind::Config) for a required one that is not set, and for one that
-            /// cannot be read.
+            /// [`ErrorKind::Config`](integrations_core::ErrorKind::Config) for a required one that is not set, and for
+            /// one that cannot be read.
             $visibility fn vars(
                 self,
                 lookup: &dyn ::core::ops::Fn(&str) -> ::core::option::Option<::std::string::String>,
@@ -95,7 +95,8 @@ macro_rules! client_builder {
                 Self(self.0.pipeline(pipeline))
             }
 
-            /// Who proves each call, in place of the credentials in the settings: the token of an end user's connection.
+            /// Who proves each call, in place of the credentials in the settings: the token of an end user's
+            /// connection.
             $visibility fn authorize(self, authorize: impl $crate::Authorize + 'static) -> Self {
                 Self(self.0.authorize(::std::sync::Arc::new(authorize)))
             }
@@ -111,7 +112,8 @@ macro_rules! client_builder {
                 Self(self.0.cache(cache))
             }
 
-            /// The client. [`ErrorKind::Config`]($crate::ErrorKind::Config) that says what is missing or wrong.
+            /// The client. [`ErrorKind::Config`](integrations_core::ErrorKind::Config) that says what is missing or
+            /// wrong.
             $visibility fn build(&self) -> $crate::Result<$client> {
                 $client::open(&self.0)
             }

@@ -28,8 +28,8 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// A client of what is set up. [`ErrorKind::Config`](integrations_core::ErrorKind::Config) if there is no token or no
-    /// transport.
+    /// A client of what is set up. [`ErrorKind::Config`](integrations_core::ErrorKind::Config) if there is no token or
+    /// no transport.
     pub fn open(setup: &Setup) -> Result<Self> {
         let caller = setup.caller(default_transport)?.classify(Arc::new(Errors)).key_header(KEY_HEADER);
         let caller = match setup.authorizer() {
