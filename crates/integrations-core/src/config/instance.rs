@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::dsn::{Composition, Dsn, ProviderDsn};
 use super::lint;
-use super::mode::{HostMode, mode_clash};
+use super::mode::{HostMode, ModeClash, mode_clash};
 use super::policy::policy;
 use super::problem::Place;
 use super::read::{Reader, Values};
 use super::schema::{self, Key};
 use super::tree::{Data, Map, Node};
 use super::{InstanceConfig, Target};
-use crate::provider::{ProviderSpec, Setting};
+use crate::provider::{Mode, ProviderSpec, Setting};
 use crate::registry::closest;
 use crate::secret::SecretRef;
 use crate::setup::{Settings, Value};
@@ -237,7 +237,7 @@ fn member_target(
     let map = dsn_entries(reader, dsn, node, written)?;
     let draft = provider(reader, &map, &node.at);
     let spec = draft.spec?;
-    if let Some((path, _)) = draft.values.first_below("").filter(|(path, _)| *path != "use" && *path != "host") {
+    if let Some(path) = draft.values.paths().find(|path| !["use", "host"].contains(path)) {
         let problem = reader.problem(&node.at, "dsn", format!("`{path}` belongs to the whole, not to `{}` in it", spec.id));
         problem.hint(format!("write a map: `{{ dsn: \"…\", {path}: … }}`"));
     }
@@ -329,7 +329,7 @@ fn check_host(reader: &mut Reader<'_>, spec: &ProviderSpec, values: &Values) {
     let message = format!("`host` is neither an absolute address nor one of the hosts of `{}`", spec.id);
     reader.problem(place, "host", message).did_you_mean(closest(host, names.iter().copied()), || {
         Some(match names.is_empty() {
-            true => "write an address such as `https://api.example.com`".to_owned(),
+            true => "write an address with its scheme, such as `https://api.example.com`".to_owned(),
             false => format!("its hosts are {}", names.join(", ")),
         })
     });
@@ -363,7 +363,13 @@ fn modes_and_shapes(
     }
     let host_clash = mode_clash(reader.development, host, None);
     if let Some(clash) = host_clash {
-        reader.problem(values.place("host").unwrap_or(at), "host", clash.to_string()).hint(clash.hint());
+        let message = format!("`{}` would use {clash}", spec.id);
+        let test_host = spec.hosts.iter().find(|host| host.mode == Mode::Test);
+        let hint = match (clash, test_host) {
+            (ModeClash::LiveHostInDevelopment, Some(host)) => format!("set `host: {}`", host.environment),
+            _ => clash.hint().to_owned(),
+        };
+        reader.problem(values.place("host").unwrap_or(at), "host", message).hint(hint);
     }
     for (name, value) in settings.iter() {
         let (Some(setting), Some(node)) = (spec.setting(name), map.get(name)) else { continue };

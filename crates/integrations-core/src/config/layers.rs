@@ -22,6 +22,8 @@ pub(super) struct Layers {
 pub(super) struct Layer {
     /// Where it was first named.
     pub(super) at: Place,
+    /// Whether `instances` names it, or only the environment.
+    pub(super) everywhere: bool,
     /// Each layer of the files by itself, the lowest first.
     pub(super) files: Vec<Map>,
     /// Variables and code: these go over a tenant's own too.
@@ -72,6 +74,7 @@ fn add(layers: &mut Layers, node: Option<&Node>, path: &str, found: &mut Found) 
         let known = layers.instances.entry(name.to_owned());
         let known = known.or_insert_with(|| Layer {
             at: entry.at.clone(),
+            everywhere: path == "instances",
             files: Vec::new(),
             outside: Map::default(),
         });

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Config;
+use super::{Config, InstanceConfig};
 use super::instance::draft;
 use super::layers::{self, Layers};
 use super::problem::{Found, Place, Problems};
@@ -126,14 +126,9 @@ impl<'r> Loader<'r> {
         let chosen = self.chosen(&root, &names, found)?;
         let resolver = Resolver { vars: &self.vars, store: self.store.as_deref() };
         let mut elsewhere = BTreeSet::new();
-        for (name, node) in names.iter().filter(|(name, _)| *name != chosen) {
+        for (_, node) in names.iter().filter(|(name, _)| *name != chosen) {
             let layers = layers::layers(root.get("instances"), Some(node), found);
-            let mut reader = self.reader(found, None, true);
-            for (instance, layer) in &layers.instances {
-                reader.base = join(&join("environments", name), instance);
-                let draft = draft(&mut reader, &layer.merged(None), &layer.at);
-                draft.finish(&mut reader);
-            }
+            instances(&mut self.reader(found, None, true), &layers);
             elsewhere.extend(layers.instances.into_keys());
         }
         let node = names.iter().find(|(name, _)| *name == chosen).map(|(_, node)| *node);
@@ -153,13 +148,7 @@ impl<'r> Loader<'r> {
         layers: &Layers,
         elsewhere: &BTreeSet<String>,
     ) -> Option<Config> {
-        let mut instances = BTreeMap::new();
-        for (name, layer) in &layers.instances {
-            reader.base = join("instances", name);
-            let draft = draft(reader, &layer.merged(None), &layer.at);
-            let instance = draft.finish(reader);
-            instances.extend(instance.map(|instance| (Arc::from(name.as_str()), instance)));
-        }
+        let instances = instances(reader, layers);
         let development = reader.development;
         let tenants = tenants(reader, root.get("tenants"), layers, elsewhere);
         let environment = chosen.into();
@@ -219,7 +208,7 @@ impl<'r> Loader<'r> {
             problem.hint("call `environment(…)`, for example with `production`");
             return None;
         };
-        let Some(environments) = root.get("environments").filter(|_| !names.is_empty()) else { return Some(chosen) };
+        let Some(environments) = root.0.get("environments").filter(|_| !names.is_empty()) else { return Some(chosen) };
         if known().any(|name| name == chosen) {
             return Some(chosen);
         }
@@ -263,6 +252,26 @@ fn environments<'m>(root: &'m Map, found: &mut Found) -> Vec<(&'m str, &'m Node)
         names.push((name, &entry.value));
     }
     names
+}
+
+/// The instances that can be read.
+fn instances(reader: &mut Reader<'_>, layers: &Layers) -> BTreeMap<Arc<str>, InstanceConfig> {
+    let mut instances = BTreeMap::new();
+    for (name, layer) in &layers.instances {
+        reader.base = join("instances", name);
+        let merged = layer.merged(None);
+        let says_what = merged.get("use").or(merged.get("dsn")).is_some();
+        if !layer.everywhere && !says_what {
+            let common = layers.instances.iter().filter(|(_, layer)| layer.everywhere);
+            let close = closest(name, common.map(|(name, _)| name.as_str()));
+            let problem = reader.problem(&layer.at, "", format!("there is no instance `{name}` in `instances`"));
+            problem.did_you_mean(close, || Some("one of this environment alone needs `use` or `dsn` here".to_owned()));
+            continue;
+        }
+        let instance = draft(reader, &merged, &layer.at).finish(reader);
+        instances.extend(instance.map(|instance| (Arc::from(name.as_str()), instance)));
+    }
+    instances
 }
 
 /// Whether the environment is marked as development, by its key or else by its name.

@@ -114,15 +114,6 @@ impl Found {
         &mut self.0[last]
     }
 
-    /// An error of the product as a problem at this place.
-    pub(super) fn add_error(&mut self, place: &Place, path: &str, error: &Error) {
-        self.add(place, path, error.message()).hint = error.hint().map(str::to_owned);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// All that was found, once each: several environments share what stands in `instances`.
     pub(super) fn finish(mut self) -> Result<(), Problems> {
         self.0.sort();

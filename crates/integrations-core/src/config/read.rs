@@ -115,8 +115,10 @@ impl Reader<'_> {
         self.found.add(at, &path, message)
     }
 
+    /// An error of the product as a problem at this place.
     pub(super) fn error(&mut self, at: &Place, path: &str, error: &Error) {
-        self.problem(at, path, error.message()).hint = error.hint().map(str::to_owned);
+        let cause = || std::error::Error::source(error).map(ToString::to_string);
+        self.problem(at, path, error.message()).hint = error.hint().map(str::to_owned).or_else(cause);
     }
 
     fn leaf(&mut self, node: &Node, name: &str, takes: Takes, path: &str) -> Option<Leaf> {
@@ -141,7 +143,8 @@ impl Reader<'_> {
                 Some("YAML 1.2 reads `on`, `off`, `yes` and `no` as text")
             }
             Data::Text(text) if written && text.parse::<f64>().is_ok() => Some("remove the quotes"),
-            Data::Integer(_) | Data::Float(_) | Data::Flag(_) if wanted.contains("text") => Some("put it in quotes"),
+            Data::Integer(_) | Data::Float(_) | Data::Flag(_) if wanted.starts_with("text") => Some("put it in quotes"),
+            Data::Text(_) if wanted == "a list of texts" => Some("write it as `[…]`"),
             _ => None,
         };
         let problem = self.problem(&node.at, path, format!("`{name}` must be {wanted}"));
@@ -249,7 +252,8 @@ impl Reader<'_> {
                 Err(NotText) => {
                     whole = false;
                     let message = format!("an item of the list must be text, this is {}", item.kind());
-                    self.problem(&item.at, path, message).hint("put it in quotes");
+                    let is_scalar = !matches!(item.data, Data::Map(_) | Data::List(_));
+                    self.problem(&item.at, path, message).hint = is_scalar.then(|| "put it in quotes".to_owned());
                 }
             }
         }
@@ -443,6 +447,10 @@ impl Values {
 
     pub(super) fn texts(&self, path: &str) -> Option<&[String]> {
         self.get(path, |leaf| if let Leaf::Texts(texts) = leaf { Some(texts.as_slice()) } else { None })
+    }
+
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// The first of the values whose paths begin so.

@@ -140,7 +140,9 @@ impl<'c> Context<'c, '_> {
                 return None;
             }
         };
-        let full = draft(self.reader, &layer.merged(Some(own)), &layer.at);
+        let mut laid_over = own.clone();
+        laid_over.0.retain(|key, _| schema::find(schema::TARGET, key).is_none());
+        let full = draft(self.reader, &layer.merged(Some(&laid_over)), &layer.at);
         self.check(own, full.spec);
         let settings = match (&full.target, full.spec) {
             (Some(Target::Provider { settings, .. }), Some(spec)) => own_settings(own, spec, settings),

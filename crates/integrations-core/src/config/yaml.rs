@@ -118,19 +118,27 @@ impl<'a> Reader<'a, '_> {
             let key = self.node(event, span, depth + 1)?;
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
-            if let Some(name) = self.key(&key) {
+            if matches!(&key.data, Data::Text(name) if name == "<<") {
+                self.merge_key(&key.at, &value, &mut map);
+            } else if let Some(name) = self.key(&key) {
                 add_entry(&mut map, name, key.at, value, self.found);
+            }
+        }
+    }
+
+    /// Told, and filled in all the same, so that nothing is told to be missing that was meant to come from there.
+    fn merge_key(&mut self, at: &Place, value: &Node, map: &mut Map) {
+        let problem = self.found.add(at, "", "merge keys (`<<`) are not part of YAML 1.2");
+        problem.hint("repeat the entries, or put what is common into `instances`");
+        if let Data::Map(common) = &value.data {
+            for (name, entry) in common.iter() {
+                map.0.entry(name.to_owned()).or_insert_with(|| entry.clone());
             }
         }
     }
 
     fn key(&mut self, key: &Node) -> Option<String> {
         match &key.data {
-            Data::Text(name) if name == "<<" => {
-                let problem = self.found.add(&key.at, "", "merge keys (`<<`) are not part of YAML 1.2");
-                problem.hint("repeat the entries, or put what is common into `instances`");
-                None
-            }
             Data::Text(name) => Some(name.clone()),
             _ => {
                 let problem = self.found.add(&key.at, "", format!("a key must be text, this is {}", key.kind()));
@@ -166,6 +174,8 @@ impl<'a> Reader<'a, '_> {
         let problem = self.found.add(&place, "", format!("this is not YAML: {}", e.info()));
         if indent.contains('\t') {
             problem.hint("indent with spaces: YAML does not allow tabs there");
+        } else if e.info().contains("quoted scalar") {
+            problem.hint("a quote that was opened before has no end");
         }
     }
 
