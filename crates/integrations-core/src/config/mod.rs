@@ -6,9 +6,35 @@
 //! - A secret is a reference in text, and a [`SecretString`](crate::SecretString) once loaded; nothing prints it.
 //! - Nothing here reads the process environment: whoever loads says where variables come from.
 
+mod diff;
 mod dsn;
 #[cfg(feature = "config")]
+mod instance;
+#[cfg(feature = "config")]
+mod json_schema;
+#[cfg(feature = "config")]
+mod layers;
+#[cfg(feature = "config")]
+mod lint;
+#[cfg(feature = "config")]
 mod load;
+mod mode;
+#[cfg(feature = "config")]
+mod policy;
+#[cfg(feature = "config")]
+mod problem;
+#[cfg(feature = "config")]
+mod read;
+#[cfg(feature = "config")]
+mod schema;
+#[cfg(feature = "config")]
+mod tenant;
+#[cfg(feature = "config")]
+mod toml;
+#[cfg(feature = "config")]
+mod tree;
+#[cfg(feature = "config")]
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +43,15 @@ use crate::pipeline::Policy;
 use crate::pipeline::limiter::LimitPolicy;
 use crate::setup::Settings;
 
-pub use dsn::{Composition, Dsn};
+pub use diff::Change;
+pub use dsn::{Composition, Dsn, ProviderDsn};
+#[cfg(feature = "config")]
+pub use json_schema::json_schema;
+#[cfg(feature = "config")]
+pub use load::Loader;
+pub use mode::{HostMode, ModeClash, mode_clash};
+#[cfg(feature = "config")]
+pub use problem::{Place, Problem, Problems};
 
 /// A configuration, checked and with everything resolved: one environment of it.
 #[derive(Debug, Clone)]
