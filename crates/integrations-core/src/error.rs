@@ -281,6 +281,13 @@ impl Error {
         self
     }
 
+    /// Puts what it is about in front of the message.
+    #[must_use]
+    pub fn with_context(mut self, context: &str) -> Self {
+        self.0.message = format!("{context}: {}", self.0.message);
+        self
+    }
+
     /// Sets what to do, for a human.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

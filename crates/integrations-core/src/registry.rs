@@ -104,9 +104,11 @@ struct Entry {
     spec: &'static ProviderSpec,
     category: &'static str,
     open: Box<Open>,
+    compose: Compose,
 }
 
 type Open = dyn Fn(&Setup) -> Result<Box<dyn Instance>> + Send + Sync;
+type Compose = fn(Composition, Vec<Box<dyn Instance>>) -> Result<Box<dyn Instance>>;
 
 /// A client whose category is not known here.
 pub(crate) trait Instance: Any + Send + Sync {
@@ -148,7 +150,7 @@ impl Registry {
     ) -> &mut Self {
         assert_eq!(spec.category, C::NAME, "the provider `{}` is registered in another category", spec.id);
         let open: Box<Open> = Box::new(move |setup| Ok(Box::new(open(setup)?)));
-        let entry = Entry { spec, category: C::NAME, open };
+        let entry = Entry { spec, category: C::NAME, open, compose: compose::<C> };
         let before = self.entries.insert(spec.id, Arc::new(entry));
         assert!(before.is_none(), "the provider `{}` is registered twice", spec.id);
         self
@@ -166,13 +168,22 @@ impl Registry {
     /// is missing; [`ErrorKind::Config`](crate::ErrorKind) when the provider is of another category.
     ///
     pub fn open<C: Category>(&self, setup: &Setup) -> Result<C> {
-        self.check_category(setup.spec().id, C::NAME)?;
-        let instance: Box<dyn Any> = self.open_any(setup)?;
-        Ok(*instance.downcast::<C>().map_err(|_| another_type(C::NAME))?)
+        let entry = self.entry(setup.spec().id)?;
+        (entry.open)(setup).and_then(|instance| typed(instance, entry.category))
     }
 
     pub(crate) fn open_any(&self, setup: &Setup) -> Result<Box<dyn Instance>> {
         (self.entry(setup.spec().id)?.open)(setup)
+    }
+
+    /// Several instances behind one, in the way of the category of the provider `id`.
+    pub(crate) fn compose_any(
+        &self,
+        id: &str,
+        how: Composition,
+        members: Vec<Box<dyn Instance>>,
+    ) -> Result<Box<dyn Instance>> {
+        (self.entry(id)?.compose)(how, members)
     }
 
     /// The facts of a provider that this build has.
@@ -207,17 +218,11 @@ impl Registry {
         let message = format!("there is no provider `{id}`");
         match closest(id, ids.iter().copied().chain(self.known.keys().copied())) {
             Some(close) => Error::unsupported(message, format!("did you mean `{close}`?")),
-            None if ids.is_empty() => Error::unsupported(message, "this build has no provider; enable a feature"),
+            None if ids.is_empty() => {
+                Error::unsupported(message, "this build has no provider; enable a feature")
+            }
             None => Error::unsupported(message, format!("this build has {}", ids.join(", "))),
         }
-    }
-
-    pub(crate) fn check_category(&self, id: &str, wanted: &'static str) -> Result<()> {
-        let entry = self.entry(id)?;
-        if entry.category == wanted {
-            return Ok(());
-        }
-        Err(Error::config(format!("`{id}` is a provider of `{}`, not of `{wanted}`", entry.category)))
     }
 
     fn entry(&self, id: &str) -> Result<&Entry> {
@@ -225,13 +230,25 @@ impl Registry {
     }
 }
 
-/// Two categories of one name.
-pub(crate) fn another_type(category: &str) -> Error {
-    Error::config(format!("two types are registered as the category `{category}`"))
+fn compose<C: Category>(how: Composition, members: Vec<Box<dyn Instance>>) -> Result<Box<dyn Instance>> {
+    let members = members.into_iter().map(|member| typed::<C>(member, "another one"));
+    Ok(Box::new(C::compose(how, members.collect::<Result<_>>()?)?))
+}
+
+/// The client as what it is; `category` is what it is if it is not a `C`.
+pub(crate) fn typed<C: Category>(instance: Box<dyn Instance>, category: &str) -> Result<C> {
+    let instance: Box<dyn Any> = instance;
+    instance.downcast::<C>().map(|instance| *instance).map_err(|_| wrong_category(category, C::NAME))
+}
+
+pub(crate) fn wrong_category(is: &str, wanted: &str) -> Error {
+    Error::config(format!("an instance of the category `{is}` cannot be opened as `{wanted}`"))
+        .with_hint("open it as the type of its own category")
 }
 
 /// The name that `wrong` was probably meant to be.
 pub(crate) fn closest<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let near = |name: &&str| strsim::damerau_levenshtein(wrong, name) <= (wrong.len().max(name.len()) / 3).max(1);
+    let near =
+        |name: &&str| strsim::damerau_levenshtein(wrong, name) <= (wrong.len().max(name.len()) / 3).max(1);
     names.filter(near).min_by_key(|name| strsim::damerau_levenshtein(wrong, name))
 }

@@ -8,6 +8,7 @@ mod report;
 mod secrets;
 mod sim;
 mod storm;
+mod tenants;
 
 struct Proof {
     name: &'static str,
@@ -16,7 +17,7 @@ struct Proof {
     run: fn(bool) -> ExitCode,
 }
 
-const PROOFS: [Proof; 3] = [
+const PROOFS: &[Proof] = &[
     Proof {
         name: "hidden-limit",
         shows: "callers find a rate limit that nobody tells them, and that changes",
@@ -31,6 +32,11 @@ const PROOFS: [Proof; 3] = [
         name: "secrets",
         shows: "no credential reaches a log, an error, a metric or a panic, whatever goes wrong",
         run: |json| secrets::prove().print(json),
+    },
+    Proof {
+        name: "tenants",
+        shows: "a loud tenant is not noticed by 10,000 others, and nothing of one reaches another",
+        run: |json| tenants::prove().print(json),
     },
 ];
 

@@ -24,7 +24,9 @@ pub struct Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.before, &self.after) {
-            (Some(before), Some(after)) if before == after => write!(f, "{}: {before} (another value)", self.path),
+            (Some(before), Some(after)) if before == after => {
+                write!(f, "{}: {before} (another value)", self.path)
+            }
             (Some(before), Some(after)) => write!(f, "{}: {before} -> {after}", self.path),
             (Some(before), None) => write!(f, "{}: {before} -> nothing", self.path),
             (None, Some(after)) => write!(f, "{}: nothing -> {after}", self.path),
@@ -47,7 +49,11 @@ impl Config {
         paths
             .into_iter()
             .filter(differs)
-            .map(|path| Change { path: path.clone(), before: shown(&before, path), after: shown(&after, path) })
+            .map(|path| Change {
+                path: path.clone(),
+                before: shown(&before, path),
+                after: shown(&after, path),
+            })
             .collect()
     }
 }

@@ -162,13 +162,15 @@ impl<'t> Parser<'t> {
 }
 
 fn provider(text: &str, start: usize) -> Result<ProviderDsn> {
-    let (scheme, rest) = text
-        .split_once("://")
-        .ok_or_else(|| wrong(start, "it does not begin with a provider and `://`"))?;
+    let (scheme, rest) =
+        text.split_once("://").ok_or_else(|| wrong(start, "it does not begin with a provider and `://`"))?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
         && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
     if !is_scheme {
-        return Err(wrong(start, "before `://` stands the provider's id: lower-case letters, digits, `-`, `+`, `.`"));
+        return Err(wrong(
+            start,
+            "before `://` stands the provider's id: lower-case letters, digits, `-`, `+`, `.`",
+        ));
     }
     let offset = start + scheme.len() + 3;
     let (address, query) = split_at(rest, '?');
@@ -283,7 +285,9 @@ fn decoded(text: &str, offset: usize) -> Result<String> {
         digits.len() < 2 || !digits.iter().all(u8::is_ascii_hexdigit)
     });
     if let Some((at, _)) = bad {
-        return Err(wrong(offset + at, "after `%` stand two hexadecimal digits").with_hint("a plain `%` is `%25`"));
+        return Err(
+            wrong(offset + at, "after `%` stand two hexadecimal digits").with_hint("a plain `%` is `%25`")
+        );
     }
     let text = percent_decode_str(text).decode_utf8();
     text.map(std::borrow::Cow::into_owned).map_err(|_| wrong(offset, "it decodes to no UTF-8 text"))
@@ -404,11 +408,15 @@ mod tests {
 
     #[test]
     fn each_part_is_found() {
-        let dsn = one("smtps://us%40er:p%3Aw@mx.example:465/in/box?tls=yes&key=${KEY}%20x&file=${file:/a&b?c=d}");
+        let dsn =
+            one("smtps://us%40er:p%3Aw@mx.example:465/in/box?tls=yes&key=${KEY}%20x&file=${file:/a&b?c=d}");
         assert_eq!(dsn.scheme, "smtps");
         assert_eq!(dsn.user.as_ref().map(value).as_deref(), Some("us@er"));
         assert_eq!(dsn.password.as_ref().map(value).as_deref(), Some("p:w"));
-        assert_eq!((value(&dsn.host), dsn.port, dsn.path.as_str()), ("mx.example".to_owned(), Some(465), "/in/box"));
+        assert_eq!(
+            (value(&dsn.host), dsn.port, dsn.path.as_str()),
+            ("mx.example".to_owned(), Some(465), "/in/box")
+        );
         let names: Vec<&str> = dsn.params.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["tls", "key", "file"]);
         assert_eq!(value(&dsn.params[1].1), "<KEY> x");

@@ -80,7 +80,10 @@ fn unread() -> Draft {
 /// into its parts, so that no character of a secret can be taken for a separator.
 fn parse(reader: &mut Reader<'_>, node: &Node) -> Option<(Dsn, bool)> {
     let whole = match &node.data {
-        Data::Text(text) => matches!(SecretRef::parse(text), Ok(SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Vault { .. })),
+        Data::Text(text) => matches!(
+            SecretRef::parse(text),
+            Ok(SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Vault { .. })
+        ),
         _ => false,
     };
     let (parsed, written) = match &node.data {
@@ -121,7 +124,8 @@ fn dsn_entries(reader: &mut Reader<'_>, dsn: &ProviderDsn, node: &Node, written:
             Some(name) => map.insert(*name, param(value.clone())),
             None => {
                 let settings: Vec<&str> = spec.settings.iter().map(|setting| setting.name).collect();
-                let problem = reader.problem(&node.at, "dsn", format!("`{id}` takes no {what} before the `@`"));
+                let problem =
+                    reader.problem(&node.at, "dsn", format!("`{id}` takes no {what} before the `@`"));
                 problem.hint(format!("its settings are parameters: {}", settings.join(", ")));
             }
         }
@@ -139,7 +143,11 @@ fn dsn_entries(reader: &mut Reader<'_>, dsn: &ProviderDsn, node: &Node, written:
 
 /// The provider that a scheme means: its id, its id with `+` and how to connect (`sendgrid+http`), or its id with an `s`
 /// for a connection under TLS (`smtps`).
-fn scheme<'d>(reader: &mut Reader<'_>, dsn: &'d ProviderDsn, node: &Node) -> Option<(&'d str, &'static ProviderSpec)> {
+fn scheme<'d>(
+    reader: &mut Reader<'_>,
+    dsn: &'d ProviderDsn,
+    node: &Node,
+) -> Option<(&'d str, &'static ProviderSpec)> {
     let scheme = dsn.scheme.as_str();
     let before_plus = scheme.split_once('+').map(|(id, _)| id);
     let candidates = [Some(scheme), before_plus, scheme.strip_suffix('s')];
@@ -174,14 +182,18 @@ fn host(dsn: &ProviderDsn, spec: &ProviderSpec) -> Result<Option<SecretRef>, Str
     };
     let port = dsn.port.map(|port| format!(":{port}")).unwrap_or_default();
     let literal = |text: String| SecretRef::Inline(text.into());
-    let mut pieces = vec![literal(format!("{scheme}://")), dsn.host.clone(), literal(format!("{port}{}", dsn.path))];
+    let mut pieces =
+        vec![literal(format!("{scheme}://")), dsn.host.clone(), literal(format!("{port}{}", dsn.path))];
     if let Some(SecretRef::Inline(last)) = pieces.last()
         && last.expose().is_empty()
     {
         pieces.pop();
     }
     // One text where nothing is a reference, so that it can be read without resolving anything.
-    let whole: Option<String> = pieces.iter().map(|piece| if let SecretRef::Inline(text) = piece { Some(text.expose().as_str()) } else { None }).collect();
+    let whole: Option<String> = pieces
+        .iter()
+        .map(|piece| if let SecretRef::Inline(text) = piece { Some(text.expose().as_str()) } else { None })
+        .collect();
     Ok(Some(whole.map_or_else(|| SecretRef::Joined(pieces), literal)))
 }
 
@@ -198,7 +210,11 @@ fn composition(
         match schema::OWN.iter().chain(schema::SHARED).find(|key| key.name == name) {
             Some(key) => reader.key(&entry.value, key, name, &mut values),
             None => {
-                let problem = reader.problem(&entry.at, name, format!("`{name}` cannot stand beside `{}(…)`", how.as_str()));
+                let problem = reader.problem(
+                    &entry.at,
+                    name,
+                    format!("`{name}` cannot stand beside `{}(…)`", how.as_str()),
+                );
                 problem.hint("settings belong to one provider: put them into its DSN as parameters");
             }
         }
@@ -238,12 +254,17 @@ fn member_target(
     let draft = provider(reader, &map, &node.at);
     let spec = draft.spec?;
     if let Some(path) = draft.values.paths().find(|path| !["use", "host"].contains(path)) {
-        let problem = reader.problem(&node.at, "dsn", format!("`{path}` belongs to the whole, not to `{}` in it", spec.id));
+        let problem = reader.problem(
+            &node.at,
+            "dsn",
+            format!("`{path}` belongs to the whole, not to `{}` in it", spec.id),
+        );
         problem.hint(format!("write a map: `{{ dsn: \"…\", {path}: … }}`"));
     }
     let expected = *category.get_or_insert(spec.category);
     if expected != spec.category {
-        let message = format!("`{}` is a provider of `{}`, the others are of `{expected}`", spec.id, spec.category);
+        let message =
+            format!("`{}` is a provider of `{}`, the others are of `{expected}`", spec.id, spec.category);
         reader.problem(&node.at, "dsn", message);
     }
     draft.target
@@ -260,7 +281,9 @@ fn provider(reader: &mut Reader<'_>, map: &Map, at: &Place) -> Draft {
     }
     let Some(id) = values.text("use").map(Arc::<str>::from) else {
         if map.get("use").is_none_or(Node::is_null) {
-            reader.problem(at, "", "it says neither `use` nor `dsn`, so that no provider is chosen").hint("add `use: PROVIDER`");
+            reader
+                .problem(at, "", "it says neither `use` nor `dsn`, so that no provider is chosen")
+                .hint("add `use: PROVIDER`");
         }
         return Draft { spec: None, target: None, values };
     };
@@ -303,7 +326,13 @@ pub(super) fn settings(reader: &mut Reader<'_>, map: &Map, spec: &'static Provid
     settings
 }
 
-fn unknown<'n>(reader: &mut Reader<'_>, name: &str, at: &Place, spec: &ProviderSpec, known: impl Iterator<Item = &'n str>) {
+fn unknown<'n>(
+    reader: &mut Reader<'_>,
+    name: &str,
+    at: &Place,
+    spec: &ProviderSpec,
+    known: impl Iterator<Item = &'n str>,
+) {
     let close = closest(name, known);
     let settings: Vec<&str> = spec.settings.iter().map(|setting| setting.name).collect();
     let problem = reader.problem(at, name, format!("unknown key `{name}`"));
@@ -314,9 +343,12 @@ fn unknown<'n>(reader: &mut Reader<'_>, name: &str, at: &Place, spec: &ProviderS
 
 fn check_host(reader: &mut Reader<'_>, spec: &ProviderSpec, values: &Values) {
     let (Some(host), Some(place)) = (values.text("host"), values.place("host")) else { return };
-    let is_address = host.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some());
+    let is_address =
+        host.parse::<http::Uri>().is_ok_and(|uri| uri.scheme().is_some() && uri.authority().is_some());
     if is_address {
-        let has_user = host.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_some_and(|a| a.as_str().contains('@')));
+        let has_user = host
+            .parse::<http::Uri>()
+            .is_ok_and(|uri| uri.authority().is_some_and(|a| a.as_str().contains('@')));
         if has_user {
             reader.problem(place, "host", "`host` holds a user, which belongs into the settings");
         }
@@ -382,7 +414,8 @@ fn modes_and_shapes(
             reader.problem(&node.at, name, finding.message).hint = finding.hint;
             continue;
         }
-        let clash = mode_clash(reader.development, host, lint::key_mode(setting, text)).filter(|_| host_clash.is_none());
+        let clash = mode_clash(reader.development, host, lint::key_mode(setting, text))
+            .filter(|_| host_clash.is_none());
         if let Some(clash) = clash {
             reader.problem(&node.at, name, format!("`{name}` is {clash}")).hint(clash.hint());
         }

@@ -133,9 +133,15 @@ fn described(key: &Key) -> Value {
 fn taken(takes: Takes) -> Value {
     match takes {
         Takes::Flag => or_reference(json!({ "type": "boolean" })),
-        Takes::Whole(least, most) => or_reference(json!({ "type": "integer", "minimum": least, "maximum": most })),
-        Takes::Number(least, most) => or_reference(json!({ "type": "number", "minimum": least, "maximum": most })),
-        Takes::Part => or_reference(json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 })),
+        Takes::Whole(least, most) => {
+            or_reference(json!({ "type": "integer", "minimum": least, "maximum": most }))
+        }
+        Takes::Number(least, most) => {
+            or_reference(json!({ "type": "number", "minimum": least, "maximum": most }))
+        }
+        Takes::Part => {
+            or_reference(json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 }))
+        }
         Takes::Time => time(json!({ "type": "number", "exclusiveMinimum": 0 })),
         Takes::TimeOrZero => time(json!({ "type": "number", "minimum": 0 })),
         Takes::Text => json!({ "type": ["string", "null"], "minLength": 1 }),

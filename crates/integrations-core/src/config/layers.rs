@@ -86,7 +86,8 @@ fn add(layers: &mut Layers, node: Option<&Node>, path: &str, found: &mut Found) 
 }
 
 /// What a name may be, for a hint.
-pub(super) const NAMES: &str = "a name begins with a letter or digit and has letters, digits, `.`, `_`, `@` and `-`, at most 128";
+pub(super) const NAMES: &str =
+    "a name begins with a letter or digit and has letters, digits, `.`, `_`, `@` and `-`, at most 128";
 
 /// One layer of an instance; a text is short for `{dsn: text}`.
 fn instance(node: &Node, path: &str, name: &str, found: &mut Found) -> Option<Map> {
@@ -114,7 +115,9 @@ pub(super) fn variables(
     found: &mut Found,
 ) {
     for (name, value) in vars {
-        let Some(rest) = name.get(..PREFIX.len()).filter(|start| start.eq_ignore_ascii_case(PREFIX)) else { continue };
+        let Some(rest) = name.get(..PREFIX.len()).filter(|start| start.eq_ignore_ascii_case(PREFIX)) else {
+            continue;
+        };
         let place = Place::Variable(name.as_str().into());
         let rest = plain(&name[rest.len()..]);
         let Some((instance, keys)) = addressed(layers, &rest, &place, found) else { continue };
@@ -137,9 +140,11 @@ fn addressed(layers: &Layers, rest: &str, place: &Place, found: &mut Found) -> O
     let begins = |name: &str| {
         let name = plain(name);
         let rest = rest.strip_prefix(&name)?;
-        (rest.is_empty() || rest.starts_with("__")).then(|| (name.len(), rest.trim_start_matches('_').to_owned()))
+        (rest.is_empty() || rest.starts_with("__"))
+            .then(|| (name.len(), rest.trim_start_matches('_').to_owned()))
     };
-    let fitting = layers.instances.keys().filter_map(|name| begins(name).map(|(length, keys)| (length, name, keys)));
+    let fitting =
+        layers.instances.keys().filter_map(|name| begins(name).map(|(length, keys)| (length, name, keys)));
     let mut fitting: Vec<_> = fitting.collect();
     let longest = fitting.iter().map(|(length, ..)| *length).max();
     fitting.retain(|(length, ..)| Some(*length) == longest);
@@ -147,8 +152,10 @@ fn addressed(layers: &Layers, rest: &str, place: &Place, found: &mut Found) -> O
         [(_, name, keys)] => Some(((*name).clone(), keys.clone())),
         [] => {
             let meant = rest.split("__").next().unwrap_or_default();
-            let names: Vec<(String, &String)> = layers.instances.keys().map(|name| (plain(name), name)).collect();
-            let close = closest(meant, names.iter().map(|(plain, _)| plain.as_str())).map(str::to_ascii_uppercase);
+            let names: Vec<(String, &String)> =
+                layers.instances.keys().map(|name| (plain(name), name)).collect();
+            let close =
+                closest(meant, names.iter().map(|(plain, _)| plain.as_str())).map(str::to_ascii_uppercase);
             let problem = found.add(place, "", "there is no instance of this name in this environment");
             problem.hint = close.map(|close| format!("did you mean `{PREFIX}{close}…`?"));
             None

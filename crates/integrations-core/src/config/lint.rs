@@ -96,9 +96,29 @@ const ROLES_BY_NAME: &[(&str, Role)] = &[
 
 /// Values that nobody's secret has.
 const PLACEHOLDERS: &[&str] = &[
-    "changeme", "change-me", "change_me", "replaceme", "replace-me", "replace_me", "todo", "tbd", "none", "null",
-    "undefined", "secret", "password", "example", "dummy", "placeholder", "your-api-key", "your_api_key", "yourapikey",
-    "api-key", "api_key", "apikey", "insert-key-here",
+    "changeme",
+    "change-me",
+    "change_me",
+    "replaceme",
+    "replace-me",
+    "replace_me",
+    "todo",
+    "tbd",
+    "none",
+    "null",
+    "undefined",
+    "secret",
+    "password",
+    "example",
+    "dummy",
+    "placeholder",
+    "your-api-key",
+    "your_api_key",
+    "yourapikey",
+    "api-key",
+    "api_key",
+    "apikey",
+    "insert-key-here",
 ];
 
 /// What is wrong with a secret, without its value.
@@ -143,9 +163,15 @@ fn pasted(setting: &Setting, value: &str) -> Option<Finding> {
 
 fn is_placeholder(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
-    let repeated = lower.len() >= 3 && ["x", "*", ".", "-", "0"].iter().any(|c| lower.replace(c, "").is_empty());
-    let bracketed = (lower.starts_with('<') && lower.ends_with('>')) || (lower.starts_with("{{") && lower.ends_with("}}"));
-    PLACEHOLDERS.contains(&lower.as_str()) || repeated || bracketed || lower.starts_with("your-") || lower.starts_with("your_")
+    let repeated =
+        lower.len() >= 3 && ["x", "*", ".", "-", "0"].iter().any(|c| lower.replace(c, "").is_empty());
+    let bracketed = (lower.starts_with('<') && lower.ends_with('>'))
+        || (lower.starts_with("{{") && lower.ends_with("}}"));
+    PLACEHOLDERS.contains(&lower.as_str())
+        || repeated
+        || bracketed
+        || lower.starts_with("your-")
+        || lower.starts_with("your_")
 }
 
 fn wrong_role(setting: &Setting, value: &str) -> Option<Finding> {
@@ -172,7 +198,8 @@ fn wrong_shape(setting: &Setting, value: &str) -> Option<Finding> {
         return None;
     }
     let prefixes: Vec<String> = setting.shapes.iter().map(|shape| format!("`{}`", shape.prefix)).collect();
-    let like = prefix_of(value).map(|prefix| format!(", this begins like {}", prefix.what)).unwrap_or_default();
+    let like =
+        prefix_of(value).map(|prefix| format!(", this begins like {}", prefix.what)).unwrap_or_default();
     Some(Finding {
         message: format!("`{}` must begin with {}{like}", setting.name, prefixes.join(" or ")),
         hint: Some(setting.about.to_owned()),
@@ -195,7 +222,8 @@ fn longest<'t, T>(table: &'t [T], value: &str, text: impl Fn(&T) -> &'static str
 /// The first thing that is wrong with the value of a setting that is no secret.
 pub(super) fn lint_text(setting: &Setting, value: &str) -> Option<Finding> {
     let fits = setting.shapes.iter().any(|shape| value.starts_with(shape.prefix));
-    let secret = prefix_of(value).filter(|prefix| matches!(prefix.role, Role::Call | Role::PrivateKey) && !fits);
+    let secret =
+        prefix_of(value).filter(|prefix| matches!(prefix.role, Role::Call | Role::PrivateKey) && !fits);
     // A short prefix may well begin an ordinary text.
     if let Some(prefix) = secret.filter(|prefix| prefix.text.len() > 4) {
         let message = format!("`{}` is shown in logs, and this begins like {}", setting.name, prefix.what);
@@ -209,9 +237,11 @@ mod tests {
     use super::*;
     use crate::provider::Shape;
 
-    const SECRET_KEY: Setting = Setting::new("secret_key", "the key of the dashboard")
-        .secret()
-        .shapes(&[Shape::live("sk_live_"), Shape::test("sk_test_"), Shape::live("rk_live_")]);
+    const SECRET_KEY: Setting = Setting::new("secret_key", "the key of the dashboard").secret().shapes(&[
+        Shape::live("sk_live_"),
+        Shape::test("sk_test_"),
+        Shape::live("rk_live_"),
+    ]);
     const TOKEN: Setting = Setting::new("token", "a token").secret();
     const WEBHOOK: Setting = Setting::new("webhook_secret", "the endpoint's secret").secret();
 
@@ -245,11 +275,23 @@ mod tests {
             (&TOKEN, "xxxx", "placeholder"),
             (&TOKEN, "<4eC39H>", "placeholder"),
             (&TOKEN, "your-token-here", "placeholder"),
-            (&SECRET_KEY, "whsec_4eC39H", "asks for an API key or a token, this begins like a webhook secret"),
+            (
+                &SECRET_KEY,
+                "whsec_4eC39H",
+                "asks for an API key or a token, this begins like a webhook secret",
+            ),
             (&SECRET_KEY, "pk_live_4eC39H", "begins like a publishable key of Stripe"),
-            (&SECRET_KEY, "ghp_4eC39H", "must begin with `sk_live_` or `sk_test_` or `rk_live_`, this begins like a personal"),
+            (
+                &SECRET_KEY,
+                "ghp_4eC39H",
+                "must begin with `sk_live_` or `sk_test_` or `rk_live_`, this begins like a personal",
+            ),
             (&SECRET_KEY, "4eC39H", "must begin with"),
-            (&WEBHOOK, "sk_live_4eC39H", "asks for a webhook secret, this begins like a secret key of Stripe"),
+            (
+                &WEBHOOK,
+                "sk_live_4eC39H",
+                "asks for a webhook secret, this begins like a secret key of Stripe",
+            ),
             (&TOKEN, "-----BEGIN PRIVATE KEY-----\n4eC39H", "begins like a private key"),
         ] {
             let told = message(setting, value);

@@ -5,7 +5,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Config, InstanceConfig};
 use super::instance::draft;
 use super::layers::{self, Layers};
 use super::problem::{Found, Place, Problems};
@@ -13,6 +12,7 @@ use super::read::{Reader, Resolver, Store, Values, join};
 use super::schema::{self, DEVELOPMENT, DEVELOPMENT_NAMES, TOP};
 use super::tenant::tenants;
 use super::tree::{Data, Map, Node};
+use super::{Config, InstanceConfig};
 use super::{toml, yaml};
 use crate::error::{Error, Result};
 use crate::registry::{Registry, closest};
@@ -53,14 +53,24 @@ struct Source {
 impl fmt::Debug for Loader<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sources: Vec<&str> = self.sources.iter().map(|source| &*source.name).collect();
-        f.debug_struct("Loader").field("environment", &self.environment).field("sources", &sources).finish_non_exhaustive()
+        f.debug_struct("Loader")
+            .field("environment", &self.environment)
+            .field("sources", &sources)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'r> Loader<'r> {
     /// Nothing yet. The providers and their settings are those of `registry`.
     pub fn new(registry: &'r Registry) -> Self {
-        Self { registry, environment: None, sources: Vec::new(), vars: BTreeMap::new(), set: Vec::new(), store: None }
+        Self {
+            registry,
+            environment: None,
+            sources: Vec::new(),
+            vars: BTreeMap::new(),
+            set: Vec::new(),
+            store: None,
+        }
     }
 
     /// Chooses the environment. There is no default.
@@ -73,8 +83,9 @@ impl<'r> Loader<'r> {
     /// what earlier ones say. [`ErrorKind::Config`](crate::ErrorKind) when it cannot be read.
     pub fn file(self, path: impl AsRef<Path>) -> Result<Self> {
         let name = path.as_ref().display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::config(format!("the configuration `{name}` cannot be read: {e}")).with_source(e))?;
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Error::config(format!("the configuration `{name}` cannot be read: {e}")).with_source(e)
+        })?;
         Ok(self.text(name, text))
     }
 
@@ -155,7 +166,12 @@ impl<'r> Loader<'r> {
         Some(Config { environment, development, instances, tenants: tenants.named, any_tenant: tenants.any })
     }
 
-    fn reader<'a>(&self, found: &'a mut Found, resolver: Option<&'a Resolver<'a>>, development: bool) -> Reader<'a>
+    fn reader<'a>(
+        &self,
+        found: &'a mut Found,
+        resolver: Option<&'a Resolver<'a>>,
+        development: bool,
+    ) -> Reader<'a>
     where
         'r: 'a,
     {
@@ -178,7 +194,9 @@ impl<'r> Loader<'r> {
                     root.overlay(&map);
                 }
                 Some((at, kind, _)) => {
-                    found.add(&at, "", format!("a configuration is a map, this is {kind}")).hint("begin with `version: 1`");
+                    found
+                        .add(&at, "", format!("a configuration is a map, this is {kind}"))
+                        .hint("begin with `version: 1`");
                     whole = false;
                 }
                 None => whole = false,
@@ -208,12 +226,17 @@ impl<'r> Loader<'r> {
             problem.hint("call `environment(…)`, for example with `production`");
             return None;
         };
-        let Some(environments) = root.0.get("environments").filter(|_| !names.is_empty()) else { return Some(chosen) };
+        let Some(environments) = root.0.get("environments").filter(|_| !names.is_empty()) else {
+            return Some(chosen);
+        };
         if known().any(|name| name == chosen) {
             return Some(chosen);
         }
-        let problem = found.add(&environments.at, "environments", format!("there is no environment `{chosen}`"));
-        problem.did_you_mean(closest(chosen, known()), || Some(format!("there are {}", known().collect::<Vec<_>>().join(", "))));
+        let problem =
+            found.add(&environments.at, "environments", format!("there is no environment `{chosen}`"));
+        problem.did_you_mean(closest(chosen, known()), || {
+            Some(format!("there are {}", known().collect::<Vec<_>>().join(", ")))
+        });
         None
     }
 }
@@ -242,7 +265,8 @@ fn environments<'m>(root: &'m Map, found: &mut Found) -> Vec<(&'m str, &'m Node)
     for (name, entry) in map.iter() {
         let path = join("environments", name);
         if !schema::is_name(name) {
-            let problem = found.add(&entry.at, &path, format!("`{name}` cannot be the name of an environment"));
+            let problem =
+                found.add(&entry.at, &path, format!("`{name}` cannot be the name of an environment"));
             problem.hint(layers::NAMES);
         }
         if !matches!(entry.value.data, Data::Map(_) | Data::Null) {
@@ -264,8 +288,11 @@ fn instances(reader: &mut Reader<'_>, layers: &Layers) -> BTreeMap<Arc<str>, Ins
         if !layer.everywhere && !says_what {
             let common = layers.instances.iter().filter(|(_, layer)| layer.everywhere);
             let close = closest(name, common.map(|(name, _)| name.as_str()));
-            let problem = reader.problem(&layer.at, "", format!("there is no instance `{name}` in `instances`"));
-            problem.did_you_mean(close, || Some("one of this environment alone needs `use` or `dsn` here".to_owned()));
+            let problem =
+                reader.problem(&layer.at, "", format!("there is no instance `{name}` in `instances`"));
+            problem.did_you_mean(close, || {
+                Some("one of this environment alone needs `use` or `dsn` here".to_owned())
+            });
             continue;
         }
         let instance = draft(reader, &merged, &layer.at).finish(reader);

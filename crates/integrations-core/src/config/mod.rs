@@ -6,6 +6,7 @@
 //! - A secret is a reference in text, and a [`SecretString`](crate::SecretString) once loaded; nothing prints it.
 //! - Nothing here reads the process environment: whoever loads says where variables come from.
 
+mod build;
 mod diff;
 mod dsn;
 #[cfg(feature = "config")]

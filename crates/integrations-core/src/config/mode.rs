@@ -25,7 +25,9 @@ impl HostMode {
     pub fn of(spec: &ProviderSpec, host: Option<&str>) -> Self {
         let named = match host {
             None => spec.hosts.first(),
-            Some(name) => spec.hosts.iter().find(|host| host.environment == name || same_server(host.url, name)),
+            Some(name) => {
+                spec.hosts.iter().find(|host| host.environment == name || same_server(host.url, name))
+            }
         };
         let has_test = spec.hosts.iter().any(|host| host.mode == Mode::Test);
         match named.map(|host| host.mode) {
@@ -143,15 +145,19 @@ mod tests {
     fn every_combination_of_environment_host_and_key() {
         use HostMode::{Either, Live as LiveHost, Loopback, Test as TestHost};
         use ModeClash::{
-            LiveHostInDevelopment, LiveKeyAtTestHost, LiveKeyInDevelopment, TestHostInLive, TestKeyAtLiveHost,
-            TestKeyInLive,
+            LiveHostInDevelopment, LiveKeyAtTestHost, LiveKeyInDevelopment, TestHostInLive,
+            TestKeyAtLiveHost, TestKeyInLive,
         };
         // Columns: live key, test key, key of unknown mode.
         let table = [
             (true, Loopback, [None, None, None]),
             (true, Either, [Some(LiveKeyInDevelopment), None, None]),
             (true, TestHost, [Some(LiveKeyInDevelopment), None, None]),
-            (true, LiveHost, [Some(LiveKeyInDevelopment), Some(TestKeyAtLiveHost), Some(LiveHostInDevelopment)]),
+            (
+                true,
+                LiveHost,
+                [Some(LiveKeyInDevelopment), Some(TestKeyAtLiveHost), Some(LiveHostInDevelopment)],
+            ),
             (false, Loopback, [None, None, None]),
             (false, Either, [None, Some(TestKeyInLive), None]),
             (false, TestHost, [Some(LiveKeyAtTestHost), Some(TestKeyInLive), Some(TestHostInLive)]),

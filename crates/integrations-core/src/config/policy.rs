@@ -74,14 +74,24 @@ fn retry(reader: &mut Reader<'_>, values: &Values) -> RetryPolicy {
     let default = RetryPolicy::default();
     let off = values.flag("retry") == Some(false);
     let policy = RetryPolicy {
-        max_attempts: if off { 1 } else { small(values.whole("retry.max_attempts")).unwrap_or(default.max_attempts) },
+        max_attempts: if off {
+            1
+        } else {
+            small(values.whole("retry.max_attempts")).unwrap_or(default.max_attempts)
+        },
         base: values.time("retry.base_delay").unwrap_or(default.base),
         multiplier: values.number("retry.backoff_multiplier").unwrap_or(default.multiplier),
         cap: values.time("retry.max_delay").unwrap_or(default.cap),
     };
     if policy.base > policy.cap {
-        let path = if values.place("retry.base_delay").is_some() { "retry.base_delay" } else { "retry.max_delay" };
-        at(reader, values, path, &format!("`base_delay` ({:?}) is longer than `max_delay` ({:?})", policy.base, policy.cap));
+        let path =
+            if values.place("retry.base_delay").is_some() { "retry.base_delay" } else { "retry.max_delay" };
+        at(
+            reader,
+            values,
+            path,
+            &format!("`base_delay` ({:?}) is longer than `max_delay` ({:?})", policy.base, policy.cap),
+        );
     }
     policy
 }
@@ -252,14 +262,18 @@ pub(super) fn limit(reader: &mut Reader<'_>, values: &Values, path: &str) -> Opt
     if let Some(burst) = small(values.whole(&burst_path)) {
         match windows.first_mut() {
             Some(shortest) => *shortest = shortest.burst(burst),
-            None => at(reader, values, &burst_path, "`burst_limit` needs a window, such as `requests_per_minute`"),
+            None => {
+                at(reader, values, &burst_path, "`burst_limit` needs a window, such as `requests_per_minute`")
+            }
         }
     }
     if windows.is_empty() {
         return None;
     }
     let limit = windows.into_iter().fold(LimitPolicy::default(), LimitPolicy::window);
-    if let (Err(e), Some((path, place))) = (limit.validate(), values.first_below(&join(path, "requests_per_"))) {
+    if let (Err(e), Some((path, place))) =
+        (limit.validate(), values.first_below(&join(path, "requests_per_")))
+    {
         reader.error(place, path, &e);
     }
     Some(limit)

@@ -143,7 +143,9 @@ impl Reader<'_> {
                 Some("YAML 1.2 reads `on`, `off`, `yes` and `no` as text")
             }
             Data::Text(text) if written && text.parse::<f64>().is_ok() => Some("remove the quotes"),
-            Data::Integer(_) | Data::Float(_) | Data::Flag(_) if wanted.starts_with("text") => Some("put it in quotes"),
+            Data::Integer(_) | Data::Float(_) | Data::Flag(_) if wanted.starts_with("text") => {
+                Some("put it in quotes")
+            }
             Data::Text(_) if wanted == "a list of texts" => Some("write it as `[…]`"),
             _ => None,
         };
@@ -155,11 +157,18 @@ impl Reader<'_> {
         self.problem(&node.at, path, format!("`{name}` must be {wanted}, this is {}", node.kind()));
     }
 
-    pub(super) fn unknown<'n>(&mut self, at: &Place, path: &str, name: &str, known: impl Iterator<Item = &'n str>) {
+    pub(super) fn unknown<'n>(
+        &mut self,
+        at: &Place,
+        path: &str,
+        name: &str,
+        known: impl Iterator<Item = &'n str>,
+    ) {
         let known: Vec<&str> = known.collect();
         let close = closest(name, known.iter().copied());
         let problem = self.problem(at, path, format!("unknown key `{name}`"));
-        problem.did_you_mean(close, || (known.len() <= 8).then(|| format!("known here: {}", known.join(", "))));
+        problem
+            .did_you_mean(close, || (known.len() <= 8).then(|| format!("known here: {}", known.join(", "))));
     }
 
     /// The text of a value, resolved. `None` when it cannot be got: then that is told already, or is not asked for.
@@ -202,10 +211,18 @@ impl Reader<'_> {
     }
 
     /// One setting of a provider. `None` when it cannot be read: then that is told already, or is not asked for.
-    pub(super) fn setting(&mut self, node: &Node, name: &str, kind: SettingKind, path: &str) -> Option<Value> {
+    pub(super) fn setting(
+        &mut self,
+        node: &Node,
+        name: &str,
+        kind: SettingKind,
+        path: &str,
+    ) -> Option<Value> {
         let value = match self.text(node, path) {
             Ok(None) => return None,
-            Ok(Some(text)) if matches!(kind, SettingKind::Secret) => return self.secret(node, name, text, path),
+            Ok(Some(text)) if matches!(kind, SettingKind::Secret) => {
+                return self.secret(node, name, text, path);
+            }
             Ok(Some(text)) => setting_of_text(&text, kind),
             Err(NotText) => self.setting_of_data(node, kind, path)?,
         };
@@ -253,7 +270,8 @@ impl Reader<'_> {
                     whole = false;
                     let message = format!("an item of the list must be text, this is {}", item.kind());
                     let is_scalar = !matches!(item.data, Data::Map(_) | Data::List(_));
-                    self.problem(&item.at, path, message).hint = is_scalar.then(|| "put it in quotes".to_owned());
+                    self.problem(&item.at, path, message).hint =
+                        is_scalar.then(|| "put it in quotes".to_owned());
                 }
             }
         }
@@ -286,7 +304,8 @@ impl Resolver<'_> {
                 None => reference.resolve(&lookup),
             },
             SecretRef::Joined(pieces) => {
-                let values = pieces.iter().map(|piece| self.resolve(piece, at)).collect::<Result<Vec<_>>>()?;
+                let values =
+                    pieces.iter().map(|piece| self.resolve(piece, at)).collect::<Result<Vec<_>>>()?;
                 let room = values.iter().map(|value| value.expose().len()).sum();
                 let mut whole = String::with_capacity(room);
                 values.iter().for_each(|value| whole.push_str(value.expose()));
@@ -298,13 +317,19 @@ impl Resolver<'_> {
 }
 
 fn not_empty(secret: SecretString) -> Result<SecretString> {
-    if secret.expose().is_empty() { Err(Error::config("the entry of the secret store is empty")) } else { Ok(secret) }
+    if secret.expose().is_empty() {
+        Err(Error::config("the entry of the secret store is empty"))
+    } else {
+        Ok(secret)
+    }
 }
 
 /// A relative path counts from the folder of the file that names it.
 fn beside(path: &Path, at: &Place) -> PathBuf {
     match at {
-        Place::Text { file, .. } => Path::new(&**file).parent().map_or_else(|| path.to_owned(), |folder| folder.join(path)),
+        Place::Text { file, .. } => {
+            Path::new(&**file).parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+        }
         _ => path.to_owned(),
     }
 }
@@ -346,7 +371,8 @@ fn leaf_of_text(text: &Text, takes: Takes) -> Option<Leaf> {
 }
 
 fn leaf_whole(number: u64, takes: Takes) -> Option<Leaf> {
-    matches!(takes, Takes::Whole(least, most) if (least..=most).contains(&number)).then_some(Leaf::Whole(number))
+    matches!(takes, Takes::Whole(least, most) if (least..=most).contains(&number))
+        .then_some(Leaf::Whole(number))
 }
 
 fn leaf_number(number: f64, takes: Takes) -> Option<Leaf> {

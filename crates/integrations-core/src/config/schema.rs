@@ -65,7 +65,11 @@ pub(super) const DEVELOPMENT: Key = key(
 /// The keys that say what answers an instance's calls.
 pub(super) const TARGET: &[Key] = &[
     key("use", Takes::Text, "The provider's id."),
-    key("dsn", Takes::Text, "The provider, its address and its settings as one line; several by `failover(…)`."),
+    key(
+        "dsn",
+        Takes::Text,
+        "The provider, its address and its settings as one line; several by `failover(…)`.",
+    ),
     key("host", Takes::Text, "The name of one of the provider's hosts, or an absolute address."),
 ];
 
@@ -119,11 +123,19 @@ const BREAKER: &[Key] = &[
     key("failure_rate", Takes::Whole(1, 100), "Opens at this share of failures, in percent. Default 70."),
     key("window_calls", Takes::Whole(1, 64), "The share is taken over the last so many calls. Default 32."),
     key("window_time", Takes::Time, "The share is taken over the calls of the last so long, from 1 s."),
-    key("min_calls", Takes::Whole(1, MAX), "Calls that must be known before the share says anything. Default 20."),
+    key(
+        "min_calls",
+        Takes::Whole(1, MAX),
+        "Calls that must be known before the share says anything. Default 20.",
+    ),
     key("slow_after", Takes::Time, "From this time on a call is slow."),
     key("slow_rate", Takes::Whole(1, 100), "Opens at this share of slow calls, in percent. Default 100."),
     key("recovery_timeout", Takes::Time, "How long calls are blocked before probes may pass. Default 1 s."),
-    key("recovery_growth", Takes::Whole(1, 100), "Each further opening lasts so many times longer. Default 1."),
+    key(
+        "recovery_growth",
+        Takes::Whole(1, 100),
+        "Each further opening lasts so many times longer. Default 1.",
+    ),
     key("max_recovery_timeout", Takes::Time, "The longest opening when it grows. Default 60 s."),
     key("half_open_calls", Takes::Whole(1, 255), "Probes that decide whether it closes. Default 3."),
     key("half_open_wait", Takes::Time, "When silent probes are taken for lost. Default 500 ms."),
@@ -131,7 +143,11 @@ const BREAKER: &[Key] = &[
 
 const RETRY: &[Key] = &[
     key("max_attempts", Takes::Whole(1, 100), "Attempts in all, the first one included. Default 3."),
-    key("backoff_multiplier", Takes::Number(1.0, 100.0), "Each delay's bound is so many times the last. Default 2."),
+    key(
+        "backoff_multiplier",
+        Takes::Number(1.0, 100.0),
+        "Each delay's bound is so many times the last. Default 2.",
+    ),
     key("base_delay", Takes::TimeOrZero, "The bound of the delay before the first retry. Default 200 ms."),
     key("max_delay", Takes::TimeOrZero, "The bound never exceeds this. Default 5 s."),
     key("budget", Takes::Section(BUDGET), "The tokens that retries and hedges of one tenant cost."),
@@ -140,7 +156,11 @@ const RETRY: &[Key] = &[
 const BUDGET: &[Key] = &[
     key("capacity", Takes::Whole(0, MAX), "Tokens in all. Default 500."),
     key("retry_cost", Takes::Whole(0, MAX), "The price of a retry or a hedge. Default 10."),
-    key("throttled_cost", Takes::Whole(0, MAX), "The price of a retry after the vendor asked for a pause. Default 5."),
+    key(
+        "throttled_cost",
+        Takes::Whole(0, MAX),
+        "The price of a retry after the vendor asked for a pause. Default 5.",
+    ),
     key("success_gain", Takes::Whole(0, MAX), "What a success at the first attempt adds. Default 1."),
 ];
 
@@ -150,7 +170,11 @@ const CONCURRENCY: &[Key] = &[
 ];
 
 const HEDGE: &[Key] = &[
-    key("quantile", Takes::Number(0.5, 0.999), "The share of calls answered before a hedge is sent. Default 0.95."),
+    key(
+        "quantile",
+        Takes::Number(0.5, 0.999),
+        "The share of calls answered before a hedge is sent. Default 0.95.",
+    ),
     key("min_delay", Takes::TimeOrZero, "The shortest delay. Default 10 ms."),
     key("max_delay", Takes::Time, "The longest delay. Default 60 s."),
 ];
@@ -158,7 +182,11 @@ const HEDGE: &[Key] = &[
 /// The keys of a tenant.
 pub(super) const TENANT: &[Key] = &[
     key("enabled", Takes::Flag, "Whether the tenant's calls are let through. Default true."),
-    key("instances", Takes::Other, "What it may use: a list of names, or a map from names to what differs. Default: all."),
+    key(
+        "instances",
+        Takes::Other,
+        "What it may use: a list of names, or a map from names to what differs. Default: all.",
+    ),
     key("rate_limits", Takes::Section(WINDOWS), "The tenant's own rate limit at each instance."),
     key("features", Takes::Texts, "What the tenant has subscribed to, in the application's own words."),
     key("sla", Takes::Percent, "The part of calls that the tenant was promised to succeed, e.g. `99.9%`."),

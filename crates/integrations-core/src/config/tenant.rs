@@ -44,10 +44,13 @@ pub(super) fn tenants(
         let values = Values::default();
         let mut context = Context { reader: &mut *reader, layers, elsewhere, values };
         let Some(config) = context.tenant(name, &entry.value) else { continue };
-        if let (Some(share), Some(place)) = (config.share.filter(|_| name != ANY), context.values.place("share").cloned()) {
+        if let (Some(share), Some(place)) =
+            (config.share.filter(|_| name != ANY), context.values.place("share").cloned())
+        {
             sum += share;
             if sum >= 1.0 {
-                let message = format!("the shares up to this one add up to {sum}; together they must stay below 1");
+                let message =
+                    format!("the shares up to this one add up to {sum}; together they must stay below 1");
                 reader.problem(&place, "share", message).hint("the rest is for tenants without a share");
             }
         }
@@ -96,7 +99,8 @@ impl<'c> Context<'c, '_> {
             Data::List(items) => {
                 for item in items {
                     let Data::Text(name) = &item.data else {
-                        let message = format!("the name of an instance must be text, this is {}", item.kind());
+                        let message =
+                            format!("the name of an instance must be text, this is {}", item.kind());
                         self.reader.problem(&item.at, "instances", message);
                         continue;
                     };
@@ -148,7 +152,8 @@ impl<'c> Context<'c, '_> {
             (Some(Target::Provider { settings, .. }), Some(spec)) => own_settings(own, spec, settings),
             _ => Settings::new(),
         };
-        let differs = own.keys().any(|key| key != "enabled" && schema::instance_keys().any(|known| known.name == key));
+        let differs =
+            own.keys().any(|key| key != "enabled" && schema::instance_keys().any(|known| known.name == key));
         let policy = differs.then(|| Arc::new(policy(self.reader, &full.values, full.spec)));
         let enabled = own.get("enabled").is_none() || full.values.flag("enabled").unwrap_or(true);
         full.target?;
@@ -179,7 +184,9 @@ fn as_it_is() -> TenantInstance {
 
 fn own_settings(own: &Map, spec: &ProviderSpec, all: &Settings) -> Settings {
     let mut mine = Settings::new();
-    for (name, value) in all.iter().filter(|(name, _)| own.get(name).is_some() && spec.setting(name).is_some()) {
+    for (name, value) in
+        all.iter().filter(|(name, _)| own.get(name).is_some() && spec.setting(name).is_some())
+    {
         mine.set(name, value.clone());
     }
     mine

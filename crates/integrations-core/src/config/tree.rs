@@ -64,7 +64,9 @@ impl Map {
     pub(super) fn overlay(&mut self, upper: &Self) {
         for (key, entry) in &upper.0 {
             match (self.0.get_mut(key), &entry.value.data) {
-                (Some(Entry { value: Node { data: Data::Map(lower), .. }, .. }), Data::Map(upper)) => lower.overlay(upper),
+                (Some(Entry { value: Node { data: Data::Map(lower), .. }, .. }), Data::Map(upper)) => {
+                    lower.overlay(upper)
+                }
                 _ => {
                     self.0.insert(key.clone(), entry.clone());
                 }

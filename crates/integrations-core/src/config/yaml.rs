@@ -141,7 +141,8 @@ impl<'a> Reader<'a, '_> {
         match &key.data {
             Data::Text(name) => Some(name.clone()),
             _ => {
-                let problem = self.found.add(&key.at, "", format!("a key must be text, this is {}", key.kind()));
+                let problem =
+                    self.found.add(&key.at, "", format!("a key must be text, this is {}", key.kind()));
                 problem.hint("put the key in quotes");
                 None
             }
@@ -221,7 +222,9 @@ fn number(text: &str) -> Option<Data> {
         return unsigned(digits, 16);
     }
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') || !digits.bytes().any(|b| b.is_ascii_digit()) {
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        || !digits.bytes().any(|b| b.is_ascii_digit())
+    {
         return None;
     }
     if digits.bytes().all(|b| b.is_ascii_digit()) {

@@ -81,7 +81,7 @@ const FEELER: u64 = 1_000_000_000;
 const SECOND: f64 = 1e9;
 
 /// The controller of one secret limit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Adaptive {
     rate: f64,
     /// Units that have fallen due so far.
@@ -131,7 +131,7 @@ struct Round {
 }
 
 /// What went through lately, in tenths of a second.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Recent {
     start: u64,
     /// The tenth that was written last, counted from the epoch.
@@ -179,6 +179,11 @@ struct Anchor {
 }
 
 impl Adaptive {
+    /// What another limiter of the same quota should know: the rate found, without the tickets that were given out here.
+    pub(crate) fn for_successor(&self) -> Self {
+        Self { tail: self.position, queued: 0.0, ..self.clone() }
+    }
+
     pub(crate) fn new(now: u64) -> Self {
         Self {
             rate: FIRST_RATE,

@@ -318,6 +318,23 @@ impl Breaker {
         }
     }
 
+    /// A breaker under another policy that goes on holding back what this one holds back. The outcomes seen so far are
+    /// forgotten: the new policy may count others.
+    pub(crate) fn successor(&self, policy: Arc<BreakerPolicy>) -> Self {
+        let new = Self::new(policy);
+        let phase = self.phase();
+        if phase.state != State::Closed {
+            new.phase.store(phase.pack(), SeqCst);
+        }
+        new
+    }
+
+    /// When an open breaker lets probes pass; `None` when it is not open or an operator holds it.
+    pub(crate) fn reopens_in(&self, now: u64) -> Option<Duration> {
+        let phase = self.phase();
+        (phase.state == State::Open).then(|| phase.remaining(now))
+    }
+
     /// What the breaker does with a call at `now`. An open breaker whose time is up is half-open, whether or not a
     /// call has asked since.
     pub fn state(&self, now: u64) -> State {

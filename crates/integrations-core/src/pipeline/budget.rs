@@ -121,6 +121,11 @@ impl RetryBudget {
         self.add(self.policy.success_gain);
     }
 
+    /// The numbers it was made with.
+    pub(crate) fn policy(&self) -> &BudgetPolicy {
+        &self.policy
+    }
+
     /// The tokens there are now.
     pub fn tokens(&self) -> u32 {
         self.tokens.load(Relaxed)

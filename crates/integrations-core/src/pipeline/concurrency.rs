@@ -5,6 +5,8 @@
 //! - Once somebody waits, a permit that comes free goes to a waiter, never to a newcomer. Tenants with waiters take
 //!   turns: a turn is one permit, or `weight` of them; within a tenant, first come, first served. So a tenant with one
 //!   call waits for at most one turn of each other tenant, however many calls those have queued.
+//! - A tenant with a share gets that part of the permits while others wait too. Its turns are as long as that takes, and
+//!   what is missing to a whole permit is credited to the next (deficit round robin, Shreedhar and Varghese 1995).
 //! - A waiter can be dropped at any time. If it had been given its permit already, that goes on to the next.
 
 use std::collections::BTreeMap;
@@ -20,18 +22,34 @@ use std::task::{Context, Poll, Waker};
 pub struct TenantKey {
     id: u64,
     weight: u32,
+    /// In parts of [`ONE`]; 0 for none.
+    share: u32,
 }
+
+/// One permit, as turns are credited.
+const ONE: u64 = 1024;
+/// The shortest turn: nobody is passed over for more than 64 rounds.
+const SHORTEST: u64 = ONE / 64;
 
 impl TenantKey {
     /// A tenant with weight 1.
     pub const fn new(id: u64) -> Self {
-        Self { id, weight: 1 }
+        Self { id, weight: 1, share: 0 }
     }
 
     /// Sets how many permits a turn is worth; at least 1. It takes effect from the tenant's next turn on.
     #[must_use]
     pub const fn weight(mut self, permits: u32) -> Self {
         self.weight = if permits == 0 { 1 } else { permits };
+        self
+    }
+
+    /// Sets the part of the permits that the tenant gets while others wait too, above 0 and below 1, in place of a
+    /// weight; those without a share divide the rest. A value that is no part counts as none.
+    #[must_use]
+    pub fn share(mut self, part: f64) -> Self {
+        let valid = part > 0.0 && part < 1.0;
+        self.share = if valid { ((part * ONE as f64).round() as u32).clamp(1, ONE as u32 - 1) } else { 0 };
         self
     }
 }
@@ -123,6 +141,17 @@ impl Concurrency {
     /// The most calls in flight.
     pub fn limit(&self) -> u32 {
         self.limit.get()
+    }
+
+    /// The most calls waiting.
+    pub(crate) fn max_queue(&self) -> u32 {
+        self.max_queue
+    }
+
+    /// About how many permits come free before one for a newcomer of this tenant: never more than wait, and for a tenant
+    /// with nobody in the queue at most one turn of each other.
+    pub(crate) fn ahead_of(&self, tenant: TenantKey) -> u32 {
+        if self.queue.get().is_some() { self.lock().ahead_of(tenant) } else { 0 }
     }
 
     /// The slow path: under the lock, either a permit came free meanwhile or [`QUEUED`] is set at a moment when all
@@ -261,14 +290,17 @@ struct Queue {
     /// The next number of a ticket or a turn.
     next: u64,
     len: u32,
+    /// The shares of the lines that have one, in parts of [`ONE`], and how many lines have none.
+    shares: u64,
+    without_share: u64,
 }
 
 #[derive(Debug)]
 struct Line {
     turn: u64,
-    /// Permits left in this turn.
-    credit: u32,
-    weight: u32,
+    /// What is left in this turn, in parts of [`ONE`] permit.
+    credit: u64,
+    key: TenantKey,
     waiters: BTreeMap<u64, Waiter>,
 }
 
@@ -282,34 +314,92 @@ impl Queue {
     fn push(&mut self, tenant: TenantKey) -> u64 {
         let (turn, ticket) = (self.next, self.next + 1);
         self.next += 2;
-        let turns = &mut self.turns;
-        let line = self.lines.entry(tenant.id).or_insert_with(|| {
-            turns.insert(turn, tenant.id);
-            Line { turn, credit: tenant.weight, weight: tenant.weight, waiters: BTreeMap::new() }
-        });
-        line.weight = tenant.weight;
-        line.waiters.insert(ticket, Waiter::default());
+        match self.lines.get_mut(&tenant.id) {
+            Some(line) => {
+                let before = std::mem::replace(&mut line.key, tenant);
+                line.waiters.insert(ticket, Waiter::default());
+                self.count(before, false);
+                self.count(tenant, true);
+            }
+            None => {
+                self.count(tenant, true);
+                let waiters = BTreeMap::from([(ticket, Waiter::default())]);
+                let credit = self.length_of_turn(tenant);
+                self.turns.insert(turn, tenant.id);
+                self.lines.insert(tenant.id, Line { turn, credit, key: tenant, waiters });
+            }
+        }
         self.len += 1;
         ticket
     }
 
+    fn count(&mut self, tenant: TenantKey, comes: bool) {
+        let (of_shares, of_others) = if tenant.share > 0 { (u64::from(tenant.share), 0) } else { (0, 1) };
+        if comes {
+            self.shares += of_shares;
+            self.without_share += of_others;
+        } else {
+            self.shares -= of_shares;
+            self.without_share -= of_others;
+        }
+    }
+
+    /// How long a turn is that begins now, in parts of [`ONE`] permit. Those without a share get one permit each per
+    /// round, which is `1 - shares` of it; so a share `s` is `s / (1 - shares)` times their number.
+    fn length_of_turn(&self, tenant: TenantKey) -> u64 {
+        let share = u64::from(tenant.share);
+        if share == 0 {
+            return u64::from(tenant.weight) * ONE;
+        }
+        let rest = ONE.saturating_sub(self.shares).max(1);
+        let length = match self.without_share {
+            // Among themselves, in proportion.
+            0 => share,
+            others => ONE * share * others / rest,
+        };
+        length.max(SHORTEST)
+    }
+
     /// Takes the next waiter out.
     fn pop(&mut self) -> Option<Waiter> {
-        let tenant = *self.turns.first_key_value()?.1;
-        let line = self.lines.get_mut(&tenant)?;
-        let (_, waiter) = line.waiters.pop_first()?;
-        self.len -= 1;
-        line.credit -= 1;
-        if line.waiters.is_empty() {
-            self.leave(tenant);
-        } else if line.credit == 0 {
+        loop {
+            let tenant = *self.turns.first_key_value()?.1;
+            let line = self.lines.get_mut(&tenant)?;
+            if line.credit < ONE {
+                self.rotate(tenant);
+                continue;
+            }
+            let (_, waiter) = line.waiters.pop_first()?;
+            line.credit -= ONE;
+            let (is_empty, is_over) = (line.waiters.is_empty(), line.credit < ONE);
+            self.len -= 1;
+            if is_empty {
+                self.leave(tenant);
+            } else if is_over {
+                self.rotate(tenant);
+            }
+            return Some(waiter);
+        }
+    }
+
+    /// Ends a tenant's turn and gives it its next one, behind all others.
+    fn rotate(&mut self, tenant: u64) {
+        let Some(key) = self.lines.get(&tenant).map(|line| line.key) else { return };
+        let length = self.length_of_turn(key);
+        if let Some(line) = self.lines.get_mut(&tenant) {
             self.turns.remove(&line.turn);
             line.turn = self.next;
-            line.credit = line.weight;
+            line.credit += length;
             self.turns.insert(line.turn, tenant);
             self.next += 1;
         }
-        Some(waiter)
+    }
+
+    fn ahead_of(&self, tenant: TenantKey) -> u32 {
+        let own = self.lines.get(&tenant.id).map_or(0, |line| line.waiters.len() as u64);
+        let others = self.lines.len() as u64 - u64::from(own > 0);
+        let turns = ((own + 1) * ONE).div_ceil(self.length_of_turn(tenant));
+        (own + turns * others).min(u64::from(self.len)) as u32
     }
 
     fn get(&mut self, tenant: u64, ticket: u64) -> Option<&mut Waiter> {
@@ -330,6 +420,7 @@ impl Queue {
     fn leave(&mut self, tenant: u64) {
         if let Some(line) = self.lines.remove(&tenant) {
             self.turns.remove(&line.turn);
+            self.count(line.key, false);
         }
     }
 

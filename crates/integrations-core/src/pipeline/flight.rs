@@ -1,5 +1,6 @@
 //! One call on its way through the stages: admission, settlement, the decision to try again.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -19,6 +20,9 @@ use crate::timeline::{Event, Timeline, WaitReason};
 
 /// A call that does not queue asks its limiter again this much later than it was told, or up to twice that.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
+
+/// So far ahead of their time places at the vendor's limiter are taken by callers who are done with their turn.
+const AHEAD: Duration = Duration::from_millis(10);
 
 /// What follows a failed attempt.
 pub(crate) enum Next {
@@ -85,13 +89,23 @@ impl<'p> Flight<'p> {
             timeline: None,
             finished: false,
         };
-        if stages.is_stopped() {
-            return Err(flight.finish(switched_off()));
+        if let Some(error) = flight.switched_off() {
+            return Err(flight.finish(error));
         }
         if op.safety == Safety::Keyed && flight.key.is_none() {
             flight.key = Some(IdempotencyKey::mint().map_err(|e| flight.finish(e))?);
         }
         Ok(flight)
+    }
+
+    /// Stage 2: why the call may not be made at all.
+    #[inline]
+    fn switched_off(&self) -> Option<Error> {
+        let all = self.stages.is_stopped();
+        if !all && !self.slot.tenancy.off.load(Ordering::Relaxed) {
+            return None;
+        }
+        Some(off(all, &self.pipeline.shared.owner.scope.instance))
     }
 
     pub(crate) fn attempt(&self, ticket: &Ticket<'p>) -> Attempt<'p> {
@@ -119,7 +133,7 @@ impl<'p> Flight<'p> {
     /// Stages 6 to 8 when none of them has to wait. `false` leaves the ticket empty: [`Flight::admit`] waits.
     pub(crate) fn admit_now(&mut self, ticket: &mut Ticket<'p>) -> bool {
         let now = if self.sent == 0 { self.started } else { self.now() };
-        if now >= self.deadline || (self.sent > 0 && self.stages.is_stopped()) {
+        if now >= self.deadline || (self.sent > 0 && self.switched_off().is_some()) {
             return false;
         }
         ticket.settled = false;
@@ -138,6 +152,9 @@ impl<'p> Flight<'p> {
         }
         let (cost, priority) = (self.op.cost, self.pipeline.priority);
         if let Some(limiter) = &slot.gate.limiter {
+            if slot.gate.line.in_flight() > 0 {
+                return None; // Somebody waits for a place: nobody overtakes.
+            }
             ticket.quota = Some(limiter.reserve(now, cost, priority, Duration::ZERO).ok()?);
         }
         if let Some(share) = &slot.tenancy.share {
@@ -154,8 +171,8 @@ impl<'p> Flight<'p> {
         loop {
             self.wait_for_stages(ticket).await?;
             let now = self.now();
-            if self.stages.is_stopped() {
-                return Err(self.finish(switched_off()));
+            if let Some(error) = self.switched_off() {
+                return Err(self.finish(error));
             }
             if now >= self.deadline {
                 let message = "the time of the call was over before an attempt could be sent";
@@ -174,10 +191,11 @@ impl<'p> Flight<'p> {
         ticket.settled = false;
         ticket.pass = self.pass_breaker().await?;
         if let Some(limiter) = &slot.gate.limiter {
-            self.pass_limiter(limiter, &mut ticket.quota, WaitReason::RateLimit).await?;
+            let turn = self.take_turn(limiter).await?;
+            self.pass_limiter(limiter, turn, &mut ticket.quota, WaitReason::RateLimit).await?;
         }
         if let Some(share) = &slot.tenancy.share {
-            self.pass_limiter(share, &mut ticket.share, WaitReason::TenantShare).await?;
+            self.pass_limiter(share, None, &mut ticket.share, WaitReason::TenantShare).await?;
         }
         ticket.permit = self.queue().await?;
         Ok(())
@@ -264,10 +282,43 @@ impl<'p> Flight<'p> {
         }
     }
 
+    /// The turn to take a place at the vendor's limiter. Places are given out in the order of asking, so that a tenant with
+    /// a thousand calls would have a thousand in a row: only who has the turn takes one, and tenants take turns. A wait
+    /// that cannot end in time is refused at once. Callers that do not queue need no turn: there is no place for them while
+    /// others wait.
+    async fn take_turn(&mut self, limiter: &'p Limiter) -> Result<Option<Permit<'p>>> {
+        if self.pipeline.priority != Priority::Interactive {
+            return Ok(None);
+        }
+        let line = &self.slot.gate.line;
+        if let Some(turn) = line.try_acquire() {
+            return Ok(Some(turn));
+        }
+        let now = self.now();
+        let (tenant, longest) = (self.pipeline.shared.owner.tenant, self.longest_wait(now));
+        let ahead = u64::from(line.ahead_of(tenant)) * u64::from(self.op.cost);
+        let pause = limiter.paused(now);
+        let estimate = pause.unwrap_or_default() + Duration::from_nanos(ahead.saturating_mul(limiter.pace()));
+        let why = if pause.is_some() { LimitReason::Pause } else { LimitReason::Window };
+        if estimate > longest {
+            return Err(self.held_back(why, estimate));
+        }
+        let until = self.instant(now.saturating_add(nanos(longest)));
+        let outcome = tokio::time::timeout_at(until, line.acquire(tenant)).await;
+        self.note_wait(if pause.is_some() { WaitReason::VendorPause } else { WaitReason::RateLimit }, now);
+        match outcome {
+            Ok(Ok(turn)) => Ok(Some(turn)),
+            Ok(Err(_)) | Err(_) => {
+                Err(self.held_back(why, estimate.max(Duration::from_nanos(limiter.pace()))))
+            }
+        }
+    }
+
     /// Puts a place into `place`, from where it goes back if the call is dropped while it waits for its turn.
     async fn pass_limiter(
         &mut self,
         limiter: &'p Limiter,
+        turn: Option<Permit<'p>>,
         place: &mut Option<Reservation>,
         reason: WaitReason,
     ) -> Result<()> {
@@ -276,7 +327,7 @@ impl<'p> Flight<'p> {
             match limiter.reserve(now, self.op.cost, self.pipeline.priority, self.longest_wait(now)) {
                 Ok(reservation) => {
                     let reservation = place.insert(reservation);
-                    return self.wait_for_turn(limiter, reservation, reason).await;
+                    return self.wait_for_place(limiter, turn, reservation, reason).await;
                 }
                 Err(refused) => {
                     // Only interactive callers queue; the others ask again when there may be room.
@@ -293,10 +344,12 @@ impl<'p> Flight<'p> {
         }
     }
 
-    /// A pause that comes meanwhile moves the turn.
-    async fn wait_for_turn(
+    /// A pause that comes meanwhile moves the place. The turn is handed on shortly before the place comes, so that timers
+    /// that are late cost no throughput.
+    async fn wait_for_place(
         &mut self,
         limiter: &'p Limiter,
+        mut turn: Option<Permit<'p>>,
         reservation: &mut Reservation,
         reason: WaitReason,
     ) -> Result<()> {
@@ -308,7 +361,11 @@ impl<'p> Flight<'p> {
                 let why = if paused { LimitReason::Pause } else { LimitReason::Window };
                 return Err(self.held_back(why, wait));
             }
-            self.sleep(wait, if paused { WaitReason::VendorPause } else { reason }).await;
+            if wait <= AHEAD {
+                turn = None;
+            }
+            let nap = if turn.is_some() { wait - AHEAD } else { wait };
+            self.sleep(nap, if paused { WaitReason::VendorPause } else { reason }).await;
         }
     }
 
@@ -382,6 +439,7 @@ impl<'p> Flight<'p> {
         let now = self.now();
         ticket.settle(Verdict::Success, Outcome::Accepted, now);
         let took = Duration::from_nanos(now.saturating_sub(ticket.started));
+        self.slot.tenancy.pulse.answered(took, now);
         if let Some(latency) = &self.slot.latency {
             latency.observe(Duration::from_nanos(now.saturating_sub(ticket.slow_since)));
         }
@@ -431,6 +489,7 @@ impl<'p> Flight<'p> {
         ticket.settle(self.verdict(ticket, error), outcome(error), now);
         telemetry::attempt_failed(&ticket.span, error);
         self.slot.metrics.attempt(Some(error.kind()), took);
+        self.slot.tenancy.pulse.failed(error, self.op.name, took, now);
         self.heed_pause(error, now);
         let (kind, effect, status) = (error.kind(), error.effect(), error.status());
         self.note(now, Event::Failed { attempt: ticket.number, kind, effect, status, took });
@@ -526,6 +585,7 @@ impl<'p> Flight<'p> {
         if let Some(cause) = self.last_error.take() {
             error = error.with_source(cause);
         }
+        self.slot.tenancy.pulse.refused(&error, self.op.name, self.now());
         self.finish(error)
     }
 
@@ -581,9 +641,16 @@ impl Drop for Flight<'_> {
     }
 }
 
-fn switched_off() -> Error {
-    Error::new(ErrorKind::Config, Effect::NotSent, "all integrations are switched off")
-        .with_hint("switch them on again with `Stages::resume`")
+#[cold]
+fn off(all: bool, instance: &str) -> Error {
+    let off = |message: String| Error::new(ErrorKind::Config, Effect::NotSent, message);
+    if all {
+        off("all integrations are switched off".to_owned())
+            .with_hint("switch them on again with `Stages::resume`")
+    } else {
+        off(format!("`{instance}` is switched off, for all or for this tenant"))
+            .with_hint("switch it on again with `Stages::switch`, or enable it in the configuration")
+    }
 }
 
 /// What the rate limiter learns from a failed attempt.

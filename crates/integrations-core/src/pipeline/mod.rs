@@ -11,11 +11,13 @@ mod adaptive;
 pub mod breaker;
 pub mod budget;
 pub mod concurrency;
+mod control;
 mod flight;
 mod handle;
 pub mod hedge;
 pub mod limiter;
 mod policy;
+mod pulse;
 mod retry;
 mod stages;
 mod telemetry;
@@ -37,10 +39,12 @@ use crate::op::Op;
 use crate::quota::Quota;
 
 use concurrency::TenantKey;
+pub use control::GateReport;
 use flight::{Flight, Next, nanos};
 use handle::Slots;
 use limiter::{Priority, Told};
 pub use policy::{ConcurrencyPolicy, Policy, Wait};
+pub use pulse::{LastError, Pulse};
 pub use retry::RetryPolicy;
 use stages::Slot;
 pub use stages::Stages;
@@ -68,7 +72,12 @@ pub struct Scope {
 impl Scope {
     /// A scope with the application's own credential.
     pub fn new(tenant: impl Into<Arc<str>>, instance: impl Into<Arc<str>>) -> Self {
-        Self { tenant: tenant.into(), instance: instance.into(), credential: "".into(), connection: "".into() }
+        Self {
+            tenant: tenant.into(),
+            instance: instance.into(),
+            credential: "".into(),
+            connection: "".into(),
+        }
     }
 
     /// The same with another credential.
@@ -200,7 +209,8 @@ impl std::fmt::Debug for Pipeline {
 
 impl Pipeline {
     fn new(stages: Arc<Stages>, scope: Scope, policy: Arc<Policy>) -> Self {
-        let tenant = BuildHasherDefault::<DefaultHasher>::default().hash_one(&scope.tenant).into();
+        let tenant: TenantKey = BuildHasherDefault::<DefaultHasher>::default().hash_one(&scope.tenant).into();
+        let tenant = policy.tenant_share.map_or(tenant, |share| tenant.share(share));
         let time_limit = nanos(policy.total_timeout);
         let owner = Box::new(Owner { scope, tenant });
         let shared = Arc::new(Shared { slots: Slots::default(), stages, policy, owner });

@@ -120,6 +120,9 @@ impl Policy {
         if !self.retry.multiplier.is_finite() || self.retry.multiplier < 1.0 {
             return Err(Error::config("`retry.multiplier` must be a number of at least 1"));
         }
+        if self.tenant_share.is_some_and(|share| !(share > 0.0 && share < 1.0)) {
+            return Err(Error::config("`tenant_share` must be above 0 and below 1"));
+        }
         let limits = [&self.limit, &self.tenant_limit].into_iter().flatten();
         limits.chain(self.bucket_limits.values()).try_for_each(LimitPolicy::validate)
     }

@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use super::breaker::{Breaker, State};
 use super::budget::{BudgetPolicy, RetryBudget};
 use super::concurrency::Concurrency;
+use super::control::Control;
 use super::hedge::HedgeDelay;
 use super::limiter::{LimitPolicy, Limiter};
-use super::policy::Policy;
+use super::policy::{ConcurrencyPolicy, Policy};
+use super::pulse::Recorder;
 use super::telemetry::{Metrics, OpMetrics};
 use super::{Pipeline, Scope};
 use crate::error::Result;
@@ -23,13 +25,14 @@ use crate::op::Op;
 pub struct Stages {
     epoch: Instant,
     max_keys: usize,
-    gates: Keyed<GateKey, Gate>,
-    tenancies: Keyed<(Arc<str>, Arc<str>), Tenancy>,
+    pub(super) gates: Keyed<GateKey, Gate>,
+    pub(super) tenancies: Keyed<TenancyKey, Tenancy>,
     vendor_budgets: Keyed<&'static str, RetryBudget>,
     /// By instance and operation: the tenants of one instance learn from each other.
     latencies: Keyed<(Arc<str>, &'static str, &'static str), HedgeDelay>,
     metrics: Metrics,
     stopped: AtomicBool,
+    pub(super) control: Control,
 }
 
 impl std::fmt::Debug for Stages {
@@ -39,12 +42,15 @@ impl std::fmt::Debug for Stages {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct GateKey {
-    instance: Arc<str>,
-    credential: Arc<str>,
-    provider: &'static str,
-    bucket: &'static str,
+pub(super) struct GateKey {
+    pub(super) instance: Arc<str>,
+    pub(super) credential: Arc<str>,
+    pub(super) provider: &'static str,
+    pub(super) bucket: &'static str,
 }
+
+/// Tenant and instance.
+pub(super) type TenancyKey = (Arc<str>, Arc<str>);
 
 /// What all callers of one quota share, in one allocation. Permits and the window's state, which every call writes,
 /// share a cache line; the breaker, which a call that succeeds only reads, has its own.
@@ -53,12 +59,17 @@ pub(crate) struct Gate {
     pub(crate) concurrency: Option<Concurrency>,
     pub(crate) limiter: Option<Limiter>,
     pub(crate) breaker: Option<Breaker>,
+    /// Whose turn it is to take a place at the limiter that lies ahead: one at a time, tenants taking turns.
+    pub(crate) line: Concurrency,
 }
 
 /// What one tenant has at one instance, whatever the bucket; what every call reads and writes of it on one cache line.
 #[repr(C, align(64))]
 pub(crate) struct Tenancy {
     pub(crate) budget: RetryBudget,
+    /// Whether the tenant's calls of this instance are refused.
+    pub(crate) off: AtomicBool,
+    pub(crate) pulse: Recorder,
     /// The tenant's part of the vendor's limit.
     pub(crate) share: Option<Limiter>,
 }
@@ -94,6 +105,7 @@ impl Stages {
             latencies: Keyed::default(),
             metrics: Metrics::default(),
             stopped: AtomicBool::new(false),
+            control: Control::default(),
         })
     }
 
@@ -169,10 +181,8 @@ impl Stages {
             tenancy: self.tenancies.get(
                 (scope.tenant.clone(), scope.instance.clone()),
                 self.max_keys,
-                || Tenancy { budget: RetryBudget::new(policy.budget), share: policy.tenant_limit.as_ref().map(new_limiter) },
-                |tenancy| {
-                    tenancy.budget.is_full() && tenancy.share.as_ref().is_none_or(|share| share.is_idle(now))
-                },
+                || Tenancy::new(policy, self.control.is_off(&scope.tenant, &scope.instance)),
+                |tenancy| tenancy.is_idle(now),
             ),
             vendor_budget: self.vendor_budgets.get(
                 op.provider,
@@ -189,8 +199,37 @@ impl Stages {
     }
 }
 
-fn new_limiter(policy: &LimitPolicy) -> Limiter {
+impl Tenancy {
+    pub(super) fn new(policy: &Policy, off: bool) -> Self {
+        Self {
+            budget: RetryBudget::new(policy.budget),
+            off: AtomicBool::new(off),
+            pulse: Recorder::default(),
+            share: policy.tenant_limit.as_ref().map(new_limiter),
+        }
+    }
+
+    /// Whether forgetting this loses nothing but how calls fared.
+    fn is_idle(&self, now: u64) -> bool {
+        self.budget.is_full() && self.share.as_ref().is_none_or(|share| share.is_idle(now))
+    }
+}
+
+pub(super) fn new_limiter(policy: &LimitPolicy) -> Limiter {
     Limiter::new(policy).expect("`Stages::pipeline` has validated the policy")
+}
+
+/// A limiter under another policy, with what the old one knows.
+pub(super) fn successor_of(old: Option<&Limiter>, policy: &LimitPolicy) -> Limiter {
+    old.and_then(|old| old.successor(policy).ok()).unwrap_or_else(|| new_limiter(policy))
+}
+
+fn new_concurrency(policy: ConcurrencyPolicy) -> Concurrency {
+    Concurrency::new(policy.max_in_flight, policy.max_queue)
+}
+
+fn new_line(policy: &Policy) -> Concurrency {
+    Concurrency::new(1, policy.concurrency.unwrap_or_default().max_queue)
 }
 
 impl Slot {
@@ -203,6 +242,7 @@ impl Slot {
             gate.breaker.as_ref().map(Breaker::touch),
             gate.limiter.as_ref().map(Limiter::touch),
             gate.concurrency.as_ref().map(Concurrency::in_flight),
+            gate.line.in_flight(),
             self.tenancy.share.as_ref().map(Limiter::touch),
             self.tenancy.budget.tokens(),
         ));
@@ -214,8 +254,30 @@ impl Gate {
         Self {
             breaker: policy.breaker.clone().map(Breaker::new),
             limiter: policy.limit_of(bucket).map(new_limiter),
-            concurrency: policy.concurrency.map(|c| Concurrency::new(c.max_in_flight, c.max_queue)),
+            concurrency: policy.concurrency.map(new_concurrency),
+            line: new_line(policy),
         }
+    }
+
+    /// This gate under another policy, with what is a fact about the service carried over; `None` when nothing changes.
+    pub(super) fn successor(&self, policy: &Policy, bucket: &str) -> Option<Self> {
+        let same = self.breaker.as_ref().map(Breaker::policy) == policy.breaker.as_deref()
+            && match (&self.limiter, policy.limit_of(bucket)) {
+                (Some(limiter), Some(limit)) => limiter.is_of(limit),
+                (limiter, limit) => limiter.is_none() && limit.is_none(),
+            }
+            && self.concurrency.as_ref().map(|c| (c.limit(), c.max_queue()))
+                == policy.concurrency.map(|c| (c.max_in_flight.max(1), c.max_queue));
+        if same {
+            return None;
+        }
+        let breaker = policy.breaker.clone().map(|new| match &self.breaker {
+            Some(old) => old.successor(new),
+            None => Breaker::new(new),
+        });
+        let limiter = policy.limit_of(bucket).map(|new| successor_of(self.limiter.as_ref(), new));
+        let concurrency = policy.concurrency.map(new_concurrency);
+        Some(Self { concurrency, limiter, breaker, line: new_line(policy) })
     }
 
     /// Whether forgetting this gate loses nothing: no pause, no learnt limit, no open breaker.
@@ -226,7 +288,7 @@ impl Gate {
 }
 
 /// A map of shared values that forgets those nobody holds.
-struct Keyed<K, V>(Mutex<Entries<K, V>>);
+pub(super) struct Keyed<K, V>(Mutex<Entries<K, V>>);
 
 struct Entries<K, V> {
     map: HashMap<K, Arc<V>>,
@@ -260,9 +322,37 @@ impl<K: Eq + Hash, V> Keyed<K, V> {
         new
     }
 
-    fn for_each(&self, mut visit: impl FnMut(&K, &V)) {
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&K, &V)) {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.map.iter().for_each(|(key, value)| visit(key, value));
+    }
+
+    /// The value of `key`, if there is one.
+    pub(super) fn find(&self, key: &K) -> Option<Arc<V>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).map.get(key).cloned()
+    }
+
+    /// Puts another value in the place of each that `make` gives one for. Returns what was replaced.
+    pub(super) fn replace(&self, make: impl Fn(&K, &V) -> Option<V>) -> Vec<(K, Arc<V>)>
+    where
+        K: Clone,
+    {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut replaced = Vec::new();
+        for (key, value) in &mut entries.map {
+            if let Some(new) = make(key, value) {
+                replaced.push((key.clone(), std::mem::replace(value, Arc::new(new))));
+            }
+        }
+        replaced
+    }
+
+    /// Puts another value in the place of one, if `make` gives one. Returns what was replaced.
+    pub(super) fn replace_one(&self, key: &K, make: impl FnOnce(&V) -> Option<V>) -> Option<Arc<V>> {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = entries.map.get_mut(key)?;
+        let new = make(value)?;
+        Some(std::mem::replace(value, Arc::new(new)))
     }
 
     #[cfg(test)]
@@ -279,7 +369,9 @@ mod tests {
     fn what_every_call_writes_lies_on_one_cache_line() {
         assert_eq!(std::mem::offset_of!(Gate, concurrency), 0);
         assert_eq!(std::mem::offset_of!(Gate, limiter), 32, "its first 32 bytes are what one window needs");
-        assert_eq!((std::mem::offset_of!(Gate, breaker), size_of::<Gate>()), (128, 192));
+        assert_eq!((std::mem::offset_of!(Gate, breaker), std::mem::offset_of!(Gate, line)), (128, 192));
+        assert_eq!(size_of::<Gate>(), 256);
+        assert!(std::mem::offset_of!(Tenancy, share) <= 64, "what every call writes of a tenancy");
     }
 
     #[test]

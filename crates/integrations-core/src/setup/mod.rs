@@ -22,6 +22,13 @@ use crate::transport::Transport;
 
 pub use settings::{Settings, Value};
 
+/// The transport of a client that was given none, for [`Setup::caller`] where there is no default:
+/// [`ErrorKind::Config`](crate::ErrorKind).
+pub fn no_transport() -> Result<Arc<dyn Transport>> {
+    Err(Error::config("there is no transport")
+        .with_hint("give one to the builder or to the hub, for example `integrations_http::HttpTransport`"))
+}
+
 /// What a client of one provider is made from. Cheap to clone.
 #[derive(Clone)]
 #[must_use]
@@ -145,6 +152,11 @@ impl Setup {
     /// A secret that there must be. [`ErrorKind::Config`](crate::ErrorKind) that says where it comes from.
     pub fn secret(&self, name: &str) -> Result<&SecretString> {
         self.settings.secret(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// The pipeline, if one was set.
+    pub fn own_pipeline(&self) -> Option<&Pipeline> {
+        self.pipeline.as_ref()
     }
 
     /// Who proves each call, when that is not in the settings.

@@ -9,5 +9,7 @@ mod chaos;
 #[cfg(feature = "config")]
 mod config;
 mod edges;
+#[cfg(feature = "hub")]
+mod hub;
 mod pipeline;
 mod sizes;

@@ -22,7 +22,7 @@ pub struct Told {
 }
 
 /// Units that the service still grants until a reset.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Budget {
     pub(super) left: u64,
     pub(super) until: u64,
@@ -35,7 +35,7 @@ pub(super) struct Freed {
     cost: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Cold {
     pub(super) paused_from: u64,
     pub(super) paused_until: u64,
@@ -55,6 +55,12 @@ impl Cold {
     const FREED: usize = 256;
     /// A reset further away than this is not believed: a month, the longest period that is sold.
     const FAR: Duration = Duration::from_hours(31 * 24);
+
+    /// What another limiter of the same quota should know: without places and calls that only this one gets back.
+    pub(super) fn for_successor(&self) -> Self {
+        let adaptive = self.adaptive.as_ref().map(Adaptive::for_successor);
+        Self { freed: Vec::new(), in_flight: 0, adaptive, ..self.clone() }
+    }
 
     /// The time in which slots are counted: it stands still during a pause, so that all who queue keep their
     /// order and their distance, and nobody's slot passes while nobody may send. Except that one burst refills

@@ -42,7 +42,7 @@ impl Rate {
 }
 
 /// A rate and its state.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
     pub(super) rate: Rate,
     pub(super) tat: u64,

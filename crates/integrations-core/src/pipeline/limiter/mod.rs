@@ -434,6 +434,60 @@ impl Limiter {
         guarded.cold().pause(now, until, refill);
     }
 
+    /// A limiter under another policy with what is a fact about the quota: units already spent, pauses, what the service
+    /// told, the rate found so far.
+    ///
+    /// # Errors
+    /// Those of [`LimitPolicy::validate`].
+    pub(crate) fn successor(&self, policy: &LimitPolicy) -> Result<Self> {
+        let new = Self::new(policy)?;
+        let old = self.lock();
+        let spent_until = self.tat.load(Ordering::Relaxed).max(old.tat);
+        let spent_until = old.rest.iter().map(|window| window.tat).fold(spent_until, u64::max);
+        let mut guarded = new.lock();
+        // The bucket is full again when the old one was. A window that does not hold that much is merely empty until then.
+        new.visit(&mut guarded, |_, _| spent_until);
+        if let Some(cold) = &old.cold {
+            let mut cold = cold.for_successor();
+            if !policy.learn {
+                cold.budget = None;
+                cold.adopted = None;
+            }
+            if !policy.adaptive {
+                cold.adaptive = None;
+            }
+            guarded.cold = Some(Box::new(cold));
+            new.mode.store(GUARDED, Ordering::Release);
+        }
+        drop(guarded);
+        Ok(new)
+    }
+
+    /// Whether this limiter is what `policy` makes.
+    pub(crate) fn is_of(&self, policy: &LimitPolicy) -> bool {
+        let Ok(rates) = policy.rates() else { return false };
+        let guarded = self.lock();
+        let configured = self.rates.iter().copied().filter(|rate| *rate != Rate::NONE);
+        let same = configured.chain(guarded.rest.iter().map(|window| window.rate)).eq(rates);
+        same && (self.learn, self.adaptive) == (policy.learn, policy.adaptive)
+    }
+
+    /// Nanoseconds per unit of the slowest configured window; 0 without one.
+    pub(crate) fn pace(&self) -> u64 {
+        // The third window and those after it are rare, and this is an estimate.
+        self.rates.iter().map(|rate| rate.interval).max().unwrap_or(0)
+    }
+
+    /// Units that the service said are left until its reset, less those sent since.
+    pub(crate) fn left(&self, now: u64) -> Option<u64> {
+        if self.mode.load(Ordering::Acquire) != GUARDED {
+            return None;
+        }
+        let guarded = self.lock();
+        let budget = guarded.cold.as_ref()?.budget.as_ref()?;
+        (budget.until > now).then_some(budget.left)
+    }
+
     /// How long the present pause still lasts.
     pub fn paused(&self, now: u64) -> Option<Duration> {
         if self.mode.load(Ordering::Acquire) != GUARDED {

@@ -30,7 +30,11 @@ fn each_has_its_messages() {
         if update {
             case.write(&told);
         } else if case.section("expected") != told {
-            wrong.push(format!("{}\n--- expected\n{}\n--- told\n{told}", case.path.display(), case.section("expected")));
+            wrong.push(format!(
+                "{}\n--- expected\n{}\n--- told\n{told}",
+                case.path.display(),
+                case.section("expected")
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -88,7 +92,8 @@ impl Case {
 
 fn cases() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/config/cases");
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths.into_iter().map(Case::read).collect()
 }

@@ -11,12 +11,17 @@ static SPOTIFY: ProviderSpec = ProviderSpec::new("spotify", "Spotify", "music", 
     ])
     .settings(&[
         Setting::new("client_id", "the application's id on the dashboard").env("SPOTIFY_CLIENT_ID"),
-        Setting::new("client_secret", "the application's secret on the dashboard").env("SPOTIFY_CLIENT_SECRET").secret(),
+        Setting::new("client_secret", "the application's secret on the dashboard")
+            .env("SPOTIFY_CLIENT_SECRET")
+            .secret(),
         Setting::new("market", "the country of the catalogue").optional(),
     ]);
 
 static SENDGRID: ProviderSpec = ProviderSpec::new("sendgrid", "SendGrid", "email", Status::Full)
-    .hosts(&[Host::new("production", "https://api.sendgrid.com"), Host::new("eu", "https://api.eu.sendgrid.com")])
+    .hosts(&[
+        Host::new("production", "https://api.sendgrid.com"),
+        Host::new("eu", "https://api.eu.sendgrid.com"),
+    ])
     .settings(&[
         Setting::new("key", "an API key from Settings > API Keys")
             .env("SENDGRID_API_KEY")
@@ -39,13 +44,18 @@ static SMTP: ProviderSpec = ProviderSpec::new("smtp", "SMTP", "email", Status::F
 static STRIPE: ProviderSpec = ProviderSpec::new("stripe", "Stripe", "payments", Status::Full)
     .hosts(&[Host::new("production", "https://api.stripe.com/v1")])
     .settings(&[
-        Setting::new("secret_key", "a secret key from Developers > API keys").env("STRIPE_SECRET_KEY").secret().shapes(&[
-            Shape::live("sk_live_"),
-            Shape::test("sk_test_"),
-            Shape::live("rk_live_"),
-            Shape::test("rk_test_"),
-        ]),
-        Setting::new("webhook_secret", "the endpoint's secret from Developers > Webhooks").secret().optional(),
+        Setting::new("secret_key", "a secret key from Developers > API keys")
+            .env("STRIPE_SECRET_KEY")
+            .secret()
+            .shapes(&[
+                Shape::live("sk_live_"),
+                Shape::test("sk_test_"),
+                Shape::live("rk_live_"),
+                Shape::test("rk_test_"),
+            ]),
+        Setting::new("webhook_secret", "the endpoint's secret from Developers > Webhooks")
+            .secret()
+            .optional(),
         Setting::new("publishable_key", "the key for the browser")
             .shapes(&[Shape::live("pk_live_"), Shape::test("pk_test_")])
             .optional(),

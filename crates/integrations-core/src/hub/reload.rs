@@ -1,0 +1,262 @@
+//! Changing the configuration while calls run.
+//!
+//! The global part (instances, environment) changes whole or not at all. Each tenant's part changes whole or not at all
+//! too, but a mistake in one tenant's part holds back that tenant alone.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use super::open::{Off, Place, Snapshot, members};
+use super::{Hub, Inner};
+use crate::config::{Change, Config, TenantConfig};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a reload did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Reloaded {
+    /// What is different now; secrets are shown as where they come from.
+    pub changes: Vec<Change>,
+    /// Tenants whose part of the new configuration cannot be used. They keep what they had; a new one is not admitted.
+    pub kept: Vec<(Arc<str>, Error)>,
+}
+
+impl Hub {
+    /// Goes over to another configuration. Calls in flight end under the present one; clients that were opened before
+    /// keep their credentials and policy until they are opened again, but not their right to an instance that is gone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when an instance cannot be made or no longer does what is required of it. Nothing has
+    /// changed then.
+    pub fn reload(&self, config: Config) -> Result<Reloaded> {
+        let mut previous = self.inner.changing();
+        let before = self.inner.snapshot();
+        let (config, kept) = self.admissible(config, &before.config)?;
+        let changes = Config::diff(&before.config, &config);
+        *previous = Some(before.config.clone());
+        self.go_over(&before, config, before.off.clone());
+        Ok(Reloaded { changes, kept })
+    }
+
+    /// Changes one tenant's part.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it cannot be used. Nothing has changed then.
+    pub fn reload_tenant(&self, name: impl Into<Arc<str>>, tenant: TenantConfig) -> Result<Vec<Change>> {
+        let mut previous = self.inner.changing();
+        let before = self.inner.snapshot();
+        let name = name.into();
+        let config = before.config.clone().tenant(name.clone(), tenant);
+        self.check_tenant(&Snapshot::new(0, config.clone(), Off::default()), &name)?;
+        let changes = Config::diff(&before.config, &config);
+        *previous = Some(before.config.clone());
+        self.go_over(&before, config, before.off.clone());
+        Ok(changes)
+    }
+
+    /// Goes back to the configuration before the last change. A second rollback undoes the first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when there was no change yet.
+    pub fn rollback(&self) -> Result<Vec<Change>> {
+        let mut previous = self.inner.changing();
+        let present = self.inner.snapshot();
+        let config = previous.take().ok_or_else(|| Error::config("there was no change to roll back"))?;
+        let changes = Config::diff(&present.config, &config);
+        *previous = Some(present.config.clone());
+        self.go_over(&present, config, present.off.clone());
+        Ok(changes)
+    }
+
+    /// Switches an instance off or on for everybody, at once and also for clients that are open. It holds until it is
+    /// called again, also over reloads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when there is no such instance.
+    pub fn set_enabled(&self, instance: &str, enabled: bool) -> Result<()> {
+        let _changing = self.inner.changing();
+        let present = self.inner.snapshot();
+        let Some((name, _)) = present.config.instances.get_key_value(instance) else {
+            return Err(Error::config(format!("there is no instance `{instance}`")));
+        };
+        let mut off = present.off.clone();
+        switch(&mut off.instances, name, enabled);
+        self.go_over(&present, present.config.clone(), off);
+        Ok(())
+    }
+
+    /// Switches a tenant off or on, at once and also for clients that are open. It holds until it is called again, also
+    /// over reloads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when there is no such tenant.
+    pub fn set_tenant_enabled(&self, tenant: &str, enabled: bool) -> Result<()> {
+        let _changing = self.inner.changing();
+        let present = self.inner.snapshot();
+        present.tenant(tenant)?;
+        let mut off = present.off.clone();
+        switch(&mut off.tenants, &tenant.into(), enabled);
+        self.go_over(&present, present.config.clone(), off);
+        Ok(())
+    }
+
+    pub(super) fn start(&self, config: Config) -> Result<()> {
+        let before = self.inner.snapshot();
+        let (config, mut kept) = self.admissible(config, &before.config)?;
+        if let Some((name, error)) = kept.pop() {
+            return Err(error.with_context(&format!("the tenant `{name}`")));
+        }
+        self.go_over(&before, config, Off::default());
+        Ok(())
+    }
+
+    /// The configuration without what cannot be used of tenants, and why that is so.
+    fn admissible(&self, mut config: Config, before: &Config) -> Result<(Config, Vec<(Arc<str>, Error)>)> {
+        let candidate = Snapshot::new(0, config.clone(), Off::default());
+        self.check_instances(&candidate)?;
+        let mut kept = Vec::new();
+        for name in candidate.config.tenants.keys() {
+            let Err(error) = self.check_tenant(&candidate, name) else { continue };
+            match before.tenants.get(name) {
+                Some(old) => config.tenants.insert(name.clone(), old.clone()),
+                // Else the entry for every tenant would admit it.
+                None => config.tenants.insert(name.clone(), TenantConfig::default()),
+            };
+            kept.push((name.clone(), error));
+        }
+        Ok((config, kept))
+    }
+
+    fn check_instances(&self, candidate: &Snapshot) -> Result<()> {
+        for (name, instance) in &candidate.config.instances {
+            if instance.enabled {
+                self.inner.open_any(candidate, &Place::application(), name)?;
+            }
+        }
+        self.inner.requirements.iter().try_for_each(|wanted| {
+            let client = self.inner.open_any(candidate, &Place::application(), &wanted.instance)?;
+            let target = &candidate.config.instances[&wanted.instance].target;
+            let providers: Vec<_> =
+                members(&wanted.instance, target).into_iter().map(|member| member.provider).collect();
+            let caps = self.caps(&*client, &providers);
+            match wanted.caps.iter().find(|cap| !caps.contains(cap)) {
+                None => Ok(()),
+                Some(cap) => Err(Error::unsupported(
+                    format!("the instance `{}` cannot `{cap}`, which is required of it", wanted.instance),
+                    format!("it can {}", caps.join(", ")),
+                )),
+            }
+        })
+    }
+
+    /// Whether everything that a tenant's part names is there and, where it has settings of its own, can be made.
+    fn check_tenant(&self, candidate: &Snapshot, name: &Arc<str>) -> Result<()> {
+        let place = Place { tenant: name.clone(), connection: "".into() };
+        let tenant = candidate.tenant(name)?;
+        if let Some(limit) = &tenant.limit {
+            limit.validate()?;
+        }
+        for (instance, differs) in tenant.instances.iter().flatten() {
+            if !candidate.config.instances.contains_key(instance) {
+                return Err(Error::config(format!("there is no instance `{instance}`")));
+            }
+            if differs.settings.is_none() && differs.policy.is_none() {
+                continue;
+            }
+            match self.inner.open_any(candidate, &place, instance) {
+                Err(e) if e.kind() == ErrorKind::Config && !is_on(candidate, &place, instance) => drop(e),
+                made => drop(made?),
+            }
+        }
+        Ok(())
+    }
+
+    fn go_over(&self, before: &Snapshot, config: Config, off: Off) {
+        let inner = &self.inner;
+        let after = Arc::new(Snapshot::new(before.generation + 1, config, off));
+        *inner.current.write().unwrap_or_else(PoisonError::into_inner) = after.clone();
+        inner.reshape_instances(before, &after);
+        inner.switch_instances(before, &after);
+        inner.go_over_tenants(before, &after);
+    }
+}
+
+fn switch(off: &mut BTreeSet<Arc<str>>, name: &Arc<str>, on: bool) {
+    if on {
+        off.remove(name);
+    } else {
+        off.insert(name.clone());
+    }
+}
+
+fn is_on(candidate: &Snapshot, place: &Place, instance: &str) -> bool {
+    candidate.view(place, instance).is_ok()
+}
+
+impl Inner {
+    fn changing(&self) -> MutexGuard<'_, Option<Config>> {
+        // What is changed under the lock is whole after each statement.
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reshape_instances(&self, before: &Snapshot, after: &Snapshot) {
+        for (name, instance) in &after.config.instances {
+            let old = before.config.instances.get(name);
+            if old.is_some_and(|old| old.policy != instance.policy) {
+                for member in members(name, &instance.target) {
+                    self.stages.reshape(&member.name, &instance.policy);
+                }
+            }
+        }
+    }
+
+    /// An instance that is gone is off for those who have it open.
+    fn switch_instances(&self, before: &Snapshot, after: &Snapshot) {
+        for (name, instance) in before.config.instances.iter().chain(&after.config.instances) {
+            for member in members(name, &instance.target) {
+                self.stages.switch(None, Some(&member.name), after.instance_is_on(name));
+            }
+        }
+    }
+
+    fn go_over_tenants(&self, before: &Snapshot, after: &Snapshot) {
+        let (old, new) = (&before.config, &after.config);
+        let same_instances = old.instances == new.instances && old.any_tenant == new.any_tenant;
+        // Those that only the entry for every tenant knows are found among those who have called.
+        let others = if same_instances { Vec::new() } else { self.stages.tenants() };
+        let off = before.off.tenants.union(&after.off.tenants);
+        let names: BTreeSet<_> =
+            old.tenants.keys().chain(new.tenants.keys()).chain(off).chain(&others).collect();
+        for name in names.into_iter().filter(|name| !name.is_empty()) {
+            let was_on = before.tenant_is_on(name);
+            let same = old.tenants.get(name) == new.tenants.get(name) && was_on == after.tenant_is_on(name);
+            if !(same && same_instances) {
+                self.switch_tenant(after, name);
+                self.reshape_tenant(after, name);
+            }
+        }
+    }
+
+    fn switch_tenant(&self, after: &Snapshot, name: &Arc<str>) {
+        self.stages.switch(Some(name), None, after.tenant_is_on(name));
+        let allowed = after.tenant(name).ok().and_then(|tenant| tenant.instances.as_ref());
+        for (instance, configured) in &after.config.instances {
+            let on =
+                allowed.is_none_or(|allowed| allowed.get(instance).is_some_and(|differs| differs.enabled));
+            for member in members(instance, &configured.target) {
+                self.stages.switch(Some(name), Some(&member.name), on);
+            }
+        }
+    }
+
+    fn reshape_tenant(&self, snapshot: &Snapshot, name: &Arc<str>) {
+        let place = Place { tenant: name.clone(), connection: "".into() };
+        for (instance, configured) in &snapshot.config.instances {
+            let Ok(view) = snapshot.view(&place, instance) else { continue };
+            let policy = snapshot.policy(&view);
+            for member in members(instance, &configured.target) {
+                self.stages.reshape_tenant(name, &member.name, &policy);
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Health comes from the traffic; a probe is sent only where there is none.
+
+use std::time::Duration;
+
+use integrations_core::ErrorKind;
+use integrations_core::hub::{Depth, Health};
+
+use super::{Memos, Wire, hub};
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_checks_cost_no_call_while_there_is_traffic() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let memos: Memos = hub.tenant("acme").unwrap().open("main").unwrap();
+    memos.read().await.unwrap();
+    for n in 0..10_000 {
+        if n % 1000 == 0 {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        let status = hub.check("main", Depth::Full).await.unwrap();
+        assert_eq!((status.health, status.success_rate), (Health::Up, Some(1.0)));
+    }
+    assert_eq!(wire.sent(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_instance_is_probed_once_in_a_while_and_only_as_dear_as_allowed() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    for depth in [Depth::Passive, Depth::Cheap] {
+        assert_eq!(hub.check("main", depth).await.unwrap().health, Health::Unknown);
+    }
+    assert_eq!(wire.sent(), 0, "its probe costs quota");
+    for _ in 0..1000 {
+        let status = hub.check("main", Depth::Full).await.unwrap();
+        assert_eq!(status.health, Health::Up);
+    }
+    assert_eq!(wire.sent(), 1);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let many = (0..50).map(|_| hub.check("main", Depth::Full));
+    for status in futures(many).await {
+        assert!(status.unwrap().probe.unwrap().1.is_ok());
+    }
+    assert_eq!(wire.sent(), 2, "one probe at a time");
+}
+
+async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut all: Vec<_> = all.map(Box::pin).collect();
+    let mut done: Vec<Option<T>> = all.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        for (future, done) in all.iter_mut().zip(&mut done).filter(|(_, done)| done.is_none()) {
+            if let std::task::Poll::Ready(value) = future.as_mut().poll(cx) {
+                *done = Some(value);
+            }
+        }
+        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    done.into_iter().map(Option::unwrap).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_show_in_the_status_of_the_instance_and_of_the_tenant_that_had_them() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let (acme, own) = (hub.tenant("acme").unwrap(), hub.tenant("own").unwrap());
+    own.open::<Memos>("main").unwrap().read().await.unwrap();
+    wire.down(true);
+    let memos: Memos = acme.open("main").unwrap();
+    for _ in 0..100 {
+        memos.read().await.unwrap_err();
+    }
+    let statuses = hub.status();
+    let main = statuses.iter().find(|s| &*s.name == "main").unwrap();
+    assert_eq!((main.health, main.category, main.enabled), (Health::Down, Some("memos"), true));
+    assert_eq!(main.last_error.as_ref().map(|e| e.kind), Some(ErrorKind::CircuitOpen));
+    assert!(main.reasons.iter().any(|r| r.contains("breaker")), "{:?}", main.reasons);
+    assert_eq!(statuses.iter().find(|s| &*s.name == "gone").map(|s| s.health), Some(Health::Off));
+    assert_eq!(statuses.iter().find(|s| &*s.name == "other").map(|s| s.health), Some(Health::Unknown));
+    let of = |tenant: &integrations_core::hub::Tenant| {
+        tenant.status().into_iter().find(|s| &*s.name == "main").unwrap()
+    };
+    assert_eq!((of(&acme).health, of(&own).health), (Health::Down, Health::Up));
+    assert_eq!(own.status().len(), 1, "a tenant sees what it may use");
+}

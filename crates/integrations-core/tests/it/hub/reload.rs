@@ -1,0 +1,206 @@
+//! Changes of the configuration while calls run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use integrations_core::config::{InstanceConfig, TenantConfig, TenantInstance};
+use integrations_core::pipeline::{Policy, Wait};
+use integrations_core::{Effect, ErrorKind};
+
+use super::{Memos, Wire, builder, config, hub, memo, own, per_second, policy};
+
+fn fail_fast(calls_per_second: u64) -> Policy {
+    policy(|policy| {
+        policy.wait = Wait::FailFast;
+        policy.limit = Some(per_second(calls_per_second));
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_changes_credentials_and_says_what_changed() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let old: Memos = hub.open("main").unwrap();
+    let done = hub.reload(config().instance("main", memo("new-token"))).unwrap();
+    assert!(done.kept.is_empty());
+    let told = format!("{:?}", done.changes);
+    assert!(told.contains("main") && !told.contains("token\"") || !told.contains("new-token"), "{told}");
+    assert_eq!(hub.open::<Memos>("main").unwrap().read().await.unwrap(), "Bearer new-token");
+    assert_eq!(old.read().await.unwrap(), "Bearer app-token", "a client that is open keeps its credentials");
+    hub.rollback().unwrap();
+    assert_eq!(hub.open::<Memos>("main").unwrap().read().await.unwrap(), "Bearer app-token");
+    hub.rollback().unwrap();
+    assert_eq!(hub.open::<Memos>("main").unwrap().read().await.unwrap(), "Bearer new-token");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_configuration_changes_nothing() {
+    let wire = Wire::default();
+    let hub = builder(&wire).require("main", ["write"]).build().unwrap();
+    let e = hub.rollback().unwrap_err();
+    assert_eq!(e.message(), "there was no change to roll back");
+    for broken in [
+        config().instance("main", InstanceConfig::new("memo")),
+        config().instance("extra", InstanceConfig::new("nothing")),
+        config().instance("main", memo("t-readonly")),
+    ] {
+        hub.reload(broken).unwrap_err();
+        assert_eq!(hub.open::<Memos>("main").unwrap().read().await.unwrap(), "Bearer app-token");
+        assert!(hub.rollback().is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_in_one_tenants_part_holds_back_that_tenant_alone() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let next = config()
+        .instance("main", memo("new-token"))
+        .tenant("own", TenantConfig::new().instance("nowhere", TenantInstance::new()))
+        .tenant("newcomer", TenantConfig::new().instance("nowhere", TenantInstance::new()));
+    let done = hub.reload(next).unwrap();
+    let kept: Vec<_> = done.kept.iter().map(|(name, e)| format!("{name}: {}", e.message())).collect();
+    assert_eq!(kept, ["newcomer: there is no instance `nowhere`", "own: there is no instance `nowhere`"]);
+    let read = |tenant: &'static str| hub.tenant(tenant).unwrap().open::<Memos>("main");
+    assert_eq!(read("acme").unwrap().read().await.unwrap(), "Bearer new-token");
+    assert_eq!(read("own").unwrap().read().await.unwrap(), "Bearer own-token", "it keeps what it had");
+    assert_eq!(read("newcomer").unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_tenant_is_changed_alone() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let theirs: Memos = hub.tenant("own").unwrap().open("main").unwrap();
+    let changes = hub.reload_tenant("own", TenantConfig::new().instance("main", own("fresh"))).unwrap();
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(
+        hub.tenant("own").unwrap().open::<Memos>("main").unwrap().read().await.unwrap(),
+        "Bearer fresh"
+    );
+    hub.reload_tenant("own", TenantConfig::new().instance("spare", TenantInstance::new())).unwrap();
+    let e = theirs.read().await.unwrap_err();
+    assert_eq!(e.effect(), Effect::NotSent, "what it may no longer use ends for open clients too");
+    hub.reload_tenant("own", TenantConfig::new()).unwrap();
+    assert!(theirs.read().await.is_ok());
+    assert!(
+        hub.reload_tenant("own", TenantConfig::new().instance("nowhere", TenantInstance::new())).is_err()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_and_tenants_are_switched_off_and_on_at_once() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let acme: Memos = hub.tenant("acme").unwrap().open("main").unwrap();
+    let app: Memos = hub.open("main").unwrap();
+    hub.set_enabled("main", false).unwrap();
+    for memos in [&acme, &app] {
+        assert_eq!(memos.read().await.unwrap_err().effect(), Effect::NotSent);
+    }
+    assert!(hub.open::<Memos>("main").is_err());
+    hub.reload(config()).unwrap();
+    assert!(hub.open::<Memos>("main").is_err(), "it holds over reloads");
+    hub.set_enabled("main", true).unwrap();
+    hub.set_tenant_enabled("acme", false).unwrap();
+    assert!(app.read().await.is_ok());
+    assert_eq!(acme.read().await.unwrap_err().effect(), Effect::NotSent);
+    hub.set_tenant_enabled("acme", true).unwrap();
+    assert!(acme.read().await.is_ok());
+    assert_eq!(wire.sent(), 2);
+    assert!(hub.set_enabled("nowhere", true).is_err());
+    assert!(hub.set_tenant_enabled("nobody", true).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_gone_ends_for_open_clients_and_comes_back() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let spare: Memos = hub.open("spare").unwrap();
+    let mut without = config();
+    without.instances.remove("spare");
+    hub.reload(without).unwrap();
+    assert_eq!(spare.read().await.unwrap_err().effect(), Effect::NotSent);
+    hub.rollback().unwrap();
+    assert!(spare.read().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_without_an_entry_follow_the_entry_for_all() {
+    let wire = Wire::default();
+    let all = config().any_tenant(Some(TenantConfig::new()));
+    let hub = builder(&wire).config(all).build().unwrap();
+    let theirs: Memos = hub.tenant("anybody").unwrap().open("main").unwrap();
+    assert!(theirs.read().await.is_ok());
+    hub.reload(config()).unwrap();
+    assert_eq!(theirs.read().await.unwrap_err().effect(), Effect::NotSent);
+    hub.rollback().unwrap();
+    assert!(theirs.read().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_limit_reaches_gates_that_exist() {
+    let wire = Wire::default();
+    let with = |limit| config().instance("main", memo("app-token").policy(fail_fast(limit)));
+    let hub = builder(&wire).config(with(100)).build().unwrap();
+    let pass = async || {
+        let memos: Memos = hub.open("main").unwrap();
+        let mut passed = 0;
+        for _ in 0..20 {
+            passed += usize::from(memos.read().await.is_ok());
+        }
+        passed
+    };
+    assert_eq!(pass().await, 20);
+    hub.reload(with(3)).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(pass().await, 3);
+    hub.reload(with(100)).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(pass().await, 20);
+}
+
+/// Real threads: a reload must not fail a call, nor hand out half of one configuration and half of another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_reloads_under_load_fail_no_call() {
+    let wire = Wire::default();
+    let hub = Arc::new(hub(&wire));
+    let over = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = ["acme", "own", ""]
+        .map(|tenant| {
+            let (hub, over) = (hub.clone(), over.clone());
+            tokio::spawn(async move {
+                let mut calls = 0u32;
+                while !over.load(SeqCst) || calls < 100 {
+                    let memos: Memos = match tenant {
+                        "" => hub.open("main").unwrap(),
+                        name => hub.tenant(name).unwrap().open("main").unwrap(),
+                    };
+                    let token = memos.read().await.unwrap();
+                    let expected = if tenant == "own" {
+                        ["Bearer a-own", "Bearer b-own"]
+                    } else {
+                        ["Bearer a", "Bearer b"]
+                    };
+                    assert!(token.ends_with("-token") || expected.contains(&token.as_str()), "{token}");
+                    calls += 1;
+                }
+                calls
+            })
+        })
+        .into();
+    for n in 0..1000 {
+        let name = ["a", "b"][n % 2];
+        let limit = Duration::from_secs(30 + n as u64 % 3);
+        let next = config()
+            .instance("main", memo(name).policy(policy(|policy| policy.total_timeout = limit)))
+            .tenant("own", TenantConfig::new().instance("main", own(&format!("{name}-own"))));
+        assert!(hub.reload(next).unwrap().kept.is_empty());
+        tokio::task::yield_now().await;
+    }
+    over.store(true, SeqCst);
+    for caller in callers {
+        assert!(caller.await.unwrap() >= 100);
+    }
+}
