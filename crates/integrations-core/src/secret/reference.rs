@@ -146,7 +146,7 @@ fn is_variable_name(name: &str) -> bool {
 }
 
 fn malformed(place: usize, why: &str) -> Error {
-    Error::config(format!("the reference at byte {place} of a secret is malformed: {why}"))
+    Error::config(format!("the reference at byte {place} is malformed: {why}"))
         .with_hint("write `$${` for a plain `${`")
 }
 
