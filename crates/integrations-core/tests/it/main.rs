@@ -6,6 +6,8 @@
 mod caller;
 mod caller_edges;
 mod chaos;
+#[cfg(feature = "config")]
+mod config;
 mod edges;
 mod pipeline;
 mod sizes;
