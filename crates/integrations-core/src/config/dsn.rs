@@ -364,7 +364,7 @@ impl fmt::Display for ProviderDsn {
         if self.user.is_some() || self.password.is_some() {
             f.write_str("@")?;
         }
-        f.write_str(&open(&self.host))?;
+        f.write_str(&open_host(&self.host))?;
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }
@@ -384,8 +384,15 @@ pub(super) fn shown(reference: &SecretRef) -> String {
 
 /// A part that is no secret, as a DSN writes it.
 fn open(reference: &SecretRef) -> String {
-    let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
-    written(reference, &|text| if text.starts_with('[') { text.to_owned() } else { encoded(text) })
+    written(reference, &|text| utf8_percent_encode(text, ENCODED).to_string())
+}
+
+/// A host, where an IPv6 address keeps its brackets.
+fn open_host(host: &SecretRef) -> String {
+    match host {
+        SecretRef::Inline(address) if address.expose().starts_with('[') => address.expose().clone(),
+        host => open(host),
+    }
 }
 
 fn written(reference: &SecretRef, literal: &dyn Fn(&str) -> String) -> String {
@@ -447,6 +454,7 @@ mod tests {
     fn compositions_nest() {
         let dsn = Dsn::parse(" roundrobin( a://default failover(b://x c://y) ) ").unwrap();
         assert_eq!(dsn.to_string(), "roundrobin(a://default failover(b://x c://y))");
+        assert_eq!(Dsn::parse("a://[::1]:25/p").unwrap().to_string(), "a://[::1]:25/p");
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl<'r> Loader<'r> {
     /// Reads, checks and resolves everything; blocking where a reference names a file. All problems at once.
     ///
     /// References of other environments and of instances that are switched off are not resolved; everything else about
-    /// them is checked.
+    /// them is checked. An instance that is switched off and whose whole DSN is a reference is left out.
     pub fn load(self) -> Result<Config, Problems> {
         let mut found = Found::default();
         let config = self.read(&mut found);

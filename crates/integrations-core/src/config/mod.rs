@@ -1,7 +1,6 @@
 //! Which instances of which providers an application has, in which environment, and what each tenant may do with them.
 //!
 //! ```
-//! use integrations_core::config::{Loader, Target};
 //! use integrations_core::provider::{Host, ProviderSpec, Setting, Status};
 //! use integrations_core::registry::{Category, Registry};
 //! use std::time::Duration;
@@ -21,6 +20,8 @@
 //! registry.add(&JOTTER, |_| Ok(Notes));
 //!
 //! # #[cfg(feature = "config")] {
+//! use integrations_core::config::Loader;
+//!
 //! let text = r#"
 //! version: 1
 //! instances:
