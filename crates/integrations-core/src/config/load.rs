@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -83,9 +85,11 @@ impl<'r> Loader<'r> {
     /// what earlier ones say. [`ErrorKind::Config`](crate::ErrorKind) when it cannot be read.
     pub fn file(self, path: impl AsRef<Path>) -> Result<Self> {
         let name = path.as_ref().display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| {
+        let bytes = read(path.as_ref()).map_err(|e| {
             Error::config(format!("the configuration `{name}` cannot be read: {e}")).with_source(e)
         })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::config(format!("the configuration `{name}` is not UTF-8 text")))?;
         Ok(self.text(name, text))
     }
 
@@ -219,6 +223,13 @@ impl<'r> Loader<'r> {
         });
         None
     }
+}
+
+/// A file up to the size that shows that it is too large.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn tree(source: &Source, found: &mut Found) -> Option<Node> {

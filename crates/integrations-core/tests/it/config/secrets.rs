@@ -31,6 +31,10 @@ fn a_file_that_is_not_there_is_told_at_once() {
     let e = Loader::new(&registry).file("/no/such/config.yaml").unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Config);
     assert!(e.message().contains("/no/such/config.yaml"), "{e}");
+    let path = std::env::temp_dir().join(format!("integrations-config-{}.yaml", std::process::id()));
+    std::fs::write(&path, b"version: 1 # \xff").unwrap();
+    assert!(Loader::new(&registry).file(&path).unwrap_err().message().contains("not UTF-8"));
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
