@@ -3,11 +3,13 @@
 //! ```text
 //! dsn      = provider | how "(" dsn *( space dsn ) ")"
 //! how      = "failover" | "roundrobin"
-//! provider = scheme "://" [ user [ ":" password ] "@" ] host [ ":" port ] [ "/" path ] [ "?" name "=" value *( "&" … ) ]
+//! provider = scheme "://" [ user [ ":" password ] "@" ] host [ ":" port ] [ "/" path ] [ "?" params ]
+//! params   = name "=" value *( "&" name "=" value )
 //! ```
 //!
-//! Each part may hold references (`${NAME}`, `${file:PATH}`, `${vault:…}`), whose values are taken as they are; the rest
-//! is percent-decoded (RFC 3986, 2.1). Nothing here quotes what may be a secret: an error tells the place in bytes.
+//! Each part but scheme, port and path may hold references (`${NAME}`, `${file:PATH}`, `${vault:…}`), whose values are
+//! taken as they are; the rest is percent-decoded (RFC 3986, 2.1). Nothing here quotes what may be a
+//! secret: an error tells the place in bytes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -93,8 +95,12 @@ impl Dsn {
         if text.len() > MAX_LENGTH {
             return Err(Error::config(format!("the DSN is longer than {MAX_LENGTH} bytes")));
         }
+        if let Some(at) = unclosed(text) {
+            return Err(wrong(at, "a reference has no `}`").with_hint("write `$${` for a plain `${`"));
+        }
+        let text = text.trim_end();
         let start = text.len() - text.trim_start().len();
-        let mut parser = Parser { text: text.trim_end(), at: start };
+        let mut parser = Parser { text, at: start };
         let dsn = parser.dsn(0)?;
         if parser.at < parser.text.len() {
             return Err(wrong(parser.at, "there is more after its end"));
@@ -312,6 +318,12 @@ fn outside(text: &str) -> impl Iterator<Item = (usize, char)> {
     })
 }
 
+/// Where a reference begins that has no end.
+fn unclosed(text: &str) -> Option<usize> {
+    let starts = text.match_indices("${").map(|(at, _)| at);
+    starts.filter(|at| !text[..*at].ends_with('$')).find(|at| !text[*at..].contains('}'))
+}
+
 fn find(text: &str, wanted: char) -> Option<usize> {
     outside(text).find(|(_, c)| *c == wanted).map(|(at, _)| at)
 }
@@ -352,7 +364,7 @@ impl fmt::Display for ProviderDsn {
         if self.user.is_some() || self.password.is_some() {
             f.write_str("@")?;
         }
-        f.write_str(&open(&self.host))?;
+        f.write_str(&open_host(&self.host))?;
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }
@@ -372,10 +384,15 @@ pub(super) fn shown(reference: &SecretRef) -> String {
 
 /// A part that is no secret, as a DSN writes it.
 fn open(reference: &SecretRef) -> String {
-    written(reference, &|text| match text.starts_with('[') {
-        true => text.to_owned(),
-        false => utf8_percent_encode(text, ENCODED).to_string(),
-    })
+    written(reference, &|text| utf8_percent_encode(text, ENCODED).to_string())
+}
+
+/// A host, where an IPv6 address keeps its brackets.
+fn open_host(host: &SecretRef) -> String {
+    match host {
+        SecretRef::Inline(address) if address.expose().starts_with('[') => address.expose().clone(),
+        host => open(host),
+    }
 }
 
 fn written(reference: &SecretRef, literal: &dyn Fn(&str) -> String) -> String {
@@ -437,12 +454,14 @@ mod tests {
     fn compositions_nest() {
         let dsn = Dsn::parse(" roundrobin( a://default failover(b://x c://y) ) ").unwrap();
         assert_eq!(dsn.to_string(), "roundrobin(a://default failover(b://x c://y))");
+        assert_eq!(Dsn::parse("a://[::1]:25/p").unwrap().to_string(), "a://[::1]:25/p");
     }
 
     #[test]
     fn errors_tell_the_byte_and_quote_nothing() {
         for (text, says) in [
             ("", "at byte 0: it does not begin"),
+            (" \t ", "at byte 0: it does not begin"),
             ("hunter2", "at byte 0: it does not begin"),
             ("Hunter2://h", "at byte 0: before `://`"),
             ("a://", "at byte 4: the host is missing"),
@@ -506,9 +525,13 @@ mod tests {
 
         #[test]
         fn what_holds_references_only_is_shown_as_it_was(
-            scheme in "[a-z]{1,8}", user in "[^\\p{C}]{1,8}", how in prop::sample::select(vec!["failover", "roundrobin"]),
+            scheme in "[a-z]{1,8}",
+            user in "[^\\p{C}]{1,8}",
+            how in prop::sample::select(vec!["failover", "roundrobin"]),
         ) {
-            let text = format!("{how}({scheme}://{}:${{PW}}@h.example:1/x?k=${{file:/a b}}&v=${{vault:p#k}} b://default)", encoded(&user));
+            let user = encoded(&user);
+            let refs = "k=${file:/a b}&v=${vault:p#k}";
+            let text = format!("{how}({scheme}://{user}:${{PW}}@h.example:1/x?{refs} b://default)");
             prop_assert_eq!(Dsn::parse(&text).unwrap().to_string(), text);
         }
     }

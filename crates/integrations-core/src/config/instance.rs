@@ -76,8 +76,8 @@ fn unread() -> Draft {
     Draft { spec: None, target: None, values: Values::default() }
 }
 
-/// The DSN, and whether it stands in a file. One that is a single reference is resolved first, any other after it is cut
-/// into its parts, so that no character of a secret can be taken for a separator.
+/// The DSN, and whether it stands in a file. One that is a single reference is resolved first, any other after it is
+/// cut into its parts, so that no character of a secret can be taken for a separator.
 fn parse(reader: &mut Reader<'_>, node: &Node) -> Option<(Dsn, bool)> {
     let whole = match &node.data {
         Data::Text(text) => matches!(
@@ -141,8 +141,8 @@ fn dsn_entries(reader: &mut Reader<'_>, dsn: &ProviderDsn, node: &Node, written:
     Some(map)
 }
 
-/// The provider that a scheme means: its id, its id with `+` and how to connect (`sendgrid+http`), or its id with an `s`
-/// for a connection under TLS (`smtps`).
+/// The provider that a scheme means: its id, its id with `+` and how to connect (`sendgrid+http`), or its id with an
+/// `s` for a connection under TLS (`smtps`).
 fn scheme<'d>(
     reader: &mut Reader<'_>,
     dsn: &'d ProviderDsn,
@@ -360,9 +360,10 @@ fn check_host(reader: &mut Reader<'_>, spec: &ProviderSpec, values: &Values) {
     let names: Vec<&str> = spec.hosts.iter().map(|host| host.environment).collect();
     let message = format!("`host` is neither an absolute address nor one of the hosts of `{}`", spec.id);
     reader.problem(place, "host", message).did_you_mean(closest(host, names.iter().copied()), || {
-        Some(match names.is_empty() {
-            true => "write an address with its scheme, such as `https://api.example.com`".to_owned(),
-            false => format!("its hosts are {}", names.join(", ")),
+        Some(if names.is_empty() {
+            "write an address with its scheme, such as `https://api.example.com`".to_owned()
+        } else {
+            format!("its hosts are {}", names.join(", "))
         })
     });
 }

@@ -13,6 +13,8 @@ enum Role {
     Webhook,
     /// It signs, and is given to no one.
     PrivateKey,
+    /// One of these; it does not tell.
+    Either,
 }
 
 /// How a known kind of secret begins.
@@ -48,15 +50,14 @@ const PREFIXES: &[Prefix] = &[
     known("rk_test_", "a restricted test key of Stripe", Role::Call).test(),
     known("pk_live_", "a publishable key of Stripe", Role::Publishable).live(),
     known("pk_test_", "a publishable test key of Stripe", Role::Publishable).test(),
-    known("pk_", "a publishable key", Role::Publishable),
     // https://docs.stripe.com/webhooks/signature, https://www.standardwebhooks.com
     known("whsec_", "a webhook secret", Role::Webhook),
     known("whsk_", "a private key that signs webhooks", Role::PrivateKey),
     known("whpk_", "a public key that verifies webhooks", Role::Webhook),
     // https://www.twilio.com/docs/sendgrid/ui/account-and-settings/api-keys
     known("SG.", "an API key of SendGrid", Role::Call),
-    // https://documentation.mailgun.com
-    known("key-", "an API key of Mailgun", Role::Call),
+    // https://documentation.mailgun.com: the key that signs its webhooks begins so too
+    known("key-", "an API key of Mailgun", Role::Either),
     // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
     known("AKIA", "an access key id of AWS", Role::Call),
     known("ASIA", "a temporary access key id of AWS", Role::Call),
@@ -85,13 +86,11 @@ const PREFIXES: &[Prefix] = &[
 
 /// Words in a setting's name that tell what it asks for. The first that fits counts.
 const ROLES_BY_NAME: &[(&str, Role)] = &[
+    ("private_key", Role::PrivateKey),
     ("webhook", Role::Webhook),
-    ("signing", Role::Webhook),
+    ("signing_secret", Role::Webhook),
     ("publishable", Role::Publishable),
     ("public", Role::Publishable),
-    ("private_key", Role::PrivateKey),
-    ("pem", Role::PrivateKey),
-    ("service_account", Role::PrivateKey),
 ];
 
 /// Values that nobody's secret has.
@@ -177,15 +176,18 @@ fn is_placeholder(value: &str) -> bool {
 fn wrong_role(setting: &Setting, value: &str) -> Option<Finding> {
     let prefix = prefix_of(value)?;
     let fits = setting.shapes.iter().any(|shape| value.starts_with(shape.prefix));
-    let wanted = role_of(setting);
-    if fits || prefix.role == wanted {
+    if fits {
         return None;
     }
-    let wants = match wanted {
-        Role::Call => "an API key or a token",
-        Role::Publishable => "a publishable key",
-        Role::Webhook => "a webhook secret",
-        Role::PrivateKey => "a private key",
+    let wants = match (role_of(setting), prefix.role) {
+        (Role::Either, _) | (_, Role::Either) => return None,
+        (wanted, got) if wanted == got => return None,
+        (Role::Publishable, _) => "a publishable key",
+        // Some vendors' calls and webhooks are signed with private keys.
+        (_, Role::PrivateKey) => return None,
+        (Role::Call, _) => "an API key or a token",
+        (Role::Webhook, _) => "a webhook secret",
+        (Role::PrivateKey, _) => "a private key",
     };
     Some(Finding {
         message: format!("`{}` asks for {wants}, this begins like {}", setting.name, prefix.what),
@@ -207,8 +209,13 @@ fn wrong_shape(setting: &Setting, value: &str) -> Option<Finding> {
 }
 
 fn role_of(setting: &Setting) -> Role {
-    let role = ROLES_BY_NAME.iter().find(|(word, _)| setting.name.contains(word));
-    role.map_or(Role::Call, |(_, role)| *role)
+    let by_name = ROLES_BY_NAME.iter().find(|(word, _)| setting.name.contains(word));
+    let speaks_of_webhooks = || setting.about.to_ascii_lowercase().contains("webhook");
+    match by_name {
+        Some((_, role)) => *role,
+        None if speaks_of_webhooks() => Role::Either,
+        None => Role::Call,
+    }
 }
 
 fn prefix_of(value: &str) -> Option<&'static Prefix> {
@@ -259,6 +266,9 @@ mod tests {
             (&TOKEN, "xoxb-4eC39H"),
             (&WEBHOOK, "whsec_4eC39H"),
             (&WEBHOOK, "4eC39H"),
+            (&WEBHOOK, "key-4eC39H"),
+            (&TOKEN, "-----BEGIN PRIVATE KEY-----\n4eC39H"),
+            (&Setting::new("secret", "what verifies webhooks").secret(), "whsec_4eC39H"),
             (&Setting::new("private_key", "").secret(), "-----BEGIN PRIVATE KEY-----\n4eC39H\n"),
         ] {
             assert_eq!(message(setting, value), None, "{value}");
@@ -292,7 +302,6 @@ mod tests {
                 "sk_live_4eC39H",
                 "asks for a webhook secret, this begins like a secret key of Stripe",
             ),
-            (&TOKEN, "-----BEGIN PRIVATE KEY-----\n4eC39H", "begins like a private key"),
         ] {
             let told = message(setting, value);
             assert!(told.as_ref().is_some_and(|told| told.contains(says)), "{value}: {told:?}");

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -83,9 +85,11 @@ impl<'r> Loader<'r> {
     /// what earlier ones say. [`ErrorKind::Config`](crate::ErrorKind) when it cannot be read.
     pub fn file(self, path: impl AsRef<Path>) -> Result<Self> {
         let name = path.as_ref().display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| {
+        let bytes = read(path.as_ref()).map_err(|e| {
             Error::config(format!("the configuration `{name}` cannot be read: {e}")).with_source(e)
         })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::config(format!("the configuration `{name}` is not UTF-8 text")))?;
         Ok(self.text(name, text))
     }
 
@@ -119,16 +123,11 @@ impl<'r> Loader<'r> {
     /// Reads, checks and resolves everything; blocking where a reference names a file. All problems at once.
     ///
     /// References of other environments and of instances that are switched off are not resolved; everything else about
-    /// them is checked.
+    /// them is checked. An instance that is switched off and whose whole DSN is a reference is left out.
     pub fn load(self) -> Result<Config, Problems> {
         let mut found = Found::default();
         let config = self.read(&mut found);
-        found.finish()?;
-        config.ok_or_else(|| {
-            let mut found = Found::default();
-            found.add(&Place::Whole, "", "nothing could be read");
-            found.finish().err().unwrap_or_else(|| unreachable!("a problem was added"))
-        })
+        found.finish(config)
     }
 
     fn read(&self, found: &mut Found) -> Option<Config> {
@@ -137,7 +136,8 @@ impl<'r> Loader<'r> {
         let chosen = self.chosen(&root, &names, found)?;
         let resolver = Resolver { vars: &self.vars, store: self.store.as_deref() };
         let mut elsewhere = BTreeSet::new();
-        for (_, node) in names.iter().filter(|(name, _)| *name != chosen) {
+        for (name, node) in names.iter().filter(|(name, _)| *name != chosen) {
+            development(name, Some(node), &mut self.reader(found, None, true));
             let layers = layers::layers(root.get("instances"), Some(node), found);
             instances(&mut self.reader(found, None, true), &layers);
             elsewhere.extend(layers.instances.into_keys());
@@ -148,22 +148,7 @@ impl<'r> Loader<'r> {
         layers::variables(&mut layers, &self.vars, self.registry, found);
         layers::code(&mut layers, &self.set, found);
         let mut reader = self.reader(found, Some(&resolver), development);
-        self.config(&mut reader, &root, chosen, &layers, &elsewhere)
-    }
-
-    fn config(
-        &self,
-        reader: &mut Reader<'_>,
-        root: &Map,
-        chosen: &str,
-        layers: &Layers,
-        elsewhere: &BTreeSet<String>,
-    ) -> Option<Config> {
-        let instances = instances(reader, layers);
-        let development = reader.development;
-        let tenants = tenants(reader, root.get("tenants"), layers, elsewhere);
-        let environment = chosen.into();
-        Some(Config { environment, development, instances, tenants: tenants.named, any_tenant: tenants.any })
+        Some(config(&mut reader, &root, chosen, &layers, &elsewhere))
     }
 
     fn reader<'a>(
@@ -188,15 +173,14 @@ impl<'r> Loader<'r> {
         let mut root = Map::default();
         let mut whole = true;
         for source in &self.sources {
-            match tree(source, found).map(|node| (node.at.clone(), node.kind(), node.data)) {
-                Some((_, _, Data::Map(map))) => {
+            match tree(source, found) {
+                Some(Node { data: Data::Map(map), .. }) => {
                     self.top(&map, found);
                     root.overlay(&map);
                 }
-                Some((at, kind, _)) => {
-                    found
-                        .add(&at, "", format!("a configuration is a map, this is {kind}"))
-                        .hint("begin with `version: 1`");
+                Some(node) => {
+                    let message = format!("a configuration is a map, this is {}", node.kind());
+                    found.add(&node.at, "", message).hint("begin with `version: 1`");
                     whole = false;
                 }
                 None => whole = false,
@@ -241,6 +225,13 @@ impl<'r> Loader<'r> {
     }
 }
 
+/// A file up to the size that shows that it is too large.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn tree(source: &Source, found: &mut Found) -> Option<Node> {
     let at = Place::Text { file: source.name.clone(), line: 1, column: 1 };
     if source.text.len() > MAX_TEXT {
@@ -276,6 +267,20 @@ fn environments<'m>(root: &'m Map, found: &mut Found) -> Vec<(&'m str, &'m Node)
         names.push((name, &entry.value));
     }
     names
+}
+
+fn config(
+    reader: &mut Reader<'_>,
+    root: &Map,
+    chosen: &str,
+    layers: &Layers,
+    elsewhere: &BTreeSet<String>,
+) -> Config {
+    let development = reader.development;
+    let instances = instances(reader, layers);
+    let tenants = tenants(reader, root.get("tenants"), layers, elsewhere);
+    let environment = chosen.into();
+    Config { environment, development, instances, tenants: tenants.named, any_tenant: tenants.any }
 }
 
 /// The instances that can be read.

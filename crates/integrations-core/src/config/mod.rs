@@ -1,5 +1,61 @@
 //! Which instances of which providers an application has, in which environment, and what each tenant may do with them.
 //!
+//! ```
+//! use integrations_core::provider::{Host, ProviderSpec, Setting, Status};
+//! use integrations_core::registry::{Category, Registry};
+//! use std::time::Duration;
+//!
+//! #[derive(Clone)]
+//! struct Notes;
+//!
+//! impl Category for Notes {
+//!     const NAME: &'static str = "notes";
+//! }
+//!
+//! static JOTTER: ProviderSpec = ProviderSpec::new("jotter", "Jotter", "notes", Status::Full)
+//!     .hosts(&[Host::new("production", "https://api.jotter.example")])
+//!     .settings(&[Setting::new("token", "a token from the dashboard").secret()]);
+//!
+//! let mut registry = Registry::new();
+//! registry.add(&JOTTER, |_| Ok(Notes));
+//!
+//! # #[cfg(feature = "config")] {
+//! use integrations_core::config::Loader;
+//!
+//! let text = r#"
+//! version: 1
+//! instances:
+//!   pad: { use: jotter, token: "${JOTTER_TOKEN}", timeout: 20 }
+//! environments:
+//!   production:
+//!     pad: { retry: { max_attempts: 5 } }
+//! "#;
+//! let load = |token: &str| {
+//!     let vars = [("JOTTER_TOKEN", token), ("INTEGRATIONS__PAD__TIMEOUT", "10")];
+//!     Loader::new(&registry).environment("production").text("config.yaml", text).vars(vars).load()
+//! };
+//! let config = load("abc")?;
+//! let pad = &config.instances["pad"];
+//! assert_eq!((pad.policy.total_timeout, pad.policy.retry.max_attempts), (Duration::from_secs(10), 5));
+//!
+//! // What changed, without the secret itself:
+//! let changes = config.diff(&load("def")?);
+//! assert_eq!(changes[0].to_string(), "instances.pad.token: ${JOTTER_TOKEN} (another value)");
+//!
+//! // What is wrong, all of it, with its place:
+//! let problems = load("Bearer abc").unwrap_err();
+//! assert_eq!(
+//!     problems.to_string(),
+//!     "config.yaml:4:30: `token` begins with `Bearer `, which the client adds by itself (remove `Bearer `)",
+//! );
+//! # }
+//! # Ok::<(), integrations_core::Error>(())
+//! ```
+//!
+//! The layers, each over the one before: the provider's facts, `instances`, the chosen one of `environments`, `tenants`,
+//! variables (`INTEGRATIONS__INSTANCE__KEY`), code. Maps are laid over each other key by key, everything else is
+//! replaced, `null` unsets.
+//!
 //! Invariants:
 //! - What is loaded is whole: every setting is known to its provider, every reference is resolved, every number is in
 //!   range. A configuration with one problem is not used at all, and all its problems are told at once.

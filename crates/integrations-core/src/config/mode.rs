@@ -33,9 +33,8 @@ impl HostMode {
         match named.map(|host| host.mode) {
             Some(Mode::Test) => Self::Test,
             Some(Mode::Live) if has_test => Self::Live,
-            Some(Mode::Live) => Self::Either,
             None if host.is_some_and(is_loopback) => Self::Loopback,
-            None => Self::Either,
+            Some(Mode::Live) | None => Self::Either,
         }
     }
 }
@@ -103,7 +102,7 @@ impl fmt::Display for ModeClash {
 /// Development goes with test keys and test hosts, any other environment with live ones, and a fake on this machine
 /// with everything.
 ///
-/// | host | development + live key | development + test key | development, key unknown | live key | test key | key unknown |
+/// | host | development: live key | test key | unknown | else: live key | test key | unknown |
 /// |---|---|---|---|---|---|---|
 /// | loopback | yes | yes | yes | yes | yes | yes |
 /// | either | no | yes | yes | yes | no | yes |

@@ -4,8 +4,8 @@
 //! - `failure_threshold: 5`: the breaker opens when the last 5 outcomes are failures, all of them: a window of 5 calls,
 //!   5 of them known, 100 percent. `failure_rate` says it by share instead, and the two exclude each other.
 //! - `burst_limit` belongs to the shortest window: in the one of a day it would spread the day's requests evenly.
-//! - `requests_per_…` is the limit of every bucket that has none of its own; that of the vendor's bucket `default`, which
-//!   holds the operations without a special limit, is replaced by it.
+//! - `requests_per_…` is the limit of every bucket that has none of its own; that of the vendor's bucket `default`,
+//!   which holds the operations without a special limit, is replaced by it.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -263,7 +263,12 @@ pub(super) fn limit(reader: &mut Reader<'_>, values: &Values, path: &str) -> Opt
         match windows.first_mut() {
             Some(shortest) => *shortest = shortest.burst(burst),
             None => {
-                at(reader, values, &burst_path, "`burst_limit` needs a window, such as `requests_per_minute`")
+                at(
+                    reader,
+                    values,
+                    &burst_path,
+                    "`burst_limit` needs a window, such as `requests_per_minute`",
+                );
             }
         }
     }

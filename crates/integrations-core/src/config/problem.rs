@@ -114,11 +114,18 @@ impl Found {
         &mut self.0[last]
     }
 
-    /// All that was found, once each: several environments share what stands in `instances`.
-    pub(super) fn finish(mut self) -> Result<(), Problems> {
+    /// What was made, or all that was found, once each: several environments share what stands in `instances`.
+    pub(super) fn finish<T>(mut self, made: Option<T>) -> Result<T, Problems> {
         self.0.sort();
         self.0.dedup_by(|a, b| a.place == b.place && a.message == b.message);
-        if self.0.is_empty() { Ok(()) } else { Err(Problems(self.0)) }
+        match made {
+            Some(made) if self.0.is_empty() => return Ok(made),
+            None if self.0.is_empty() => {
+                self.add(&Place::Whole, "", "it cannot be read");
+            }
+            _ => {}
+        }
+        Err(Problems(self.0))
     }
 }
 

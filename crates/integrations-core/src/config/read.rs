@@ -308,7 +308,9 @@ impl Resolver<'_> {
                     pieces.iter().map(|piece| self.resolve(piece, at)).collect::<Result<Vec<_>>>()?;
                 let room = values.iter().map(|value| value.expose().len()).sum();
                 let mut whole = String::with_capacity(room);
-                values.iter().for_each(|value| whole.push_str(value.expose()));
+                for value in &values {
+                    whole.push_str(value.expose());
+                }
                 Ok(whole.into())
             }
             SecretRef::Env(_) | SecretRef::Inline(_) => reference.resolve(&lookup),
@@ -399,7 +401,6 @@ fn seconds(data: &Data) -> Option<Duration> {
     }
 }
 
-#[expect(clippy::collapsible_match, reason = "each kind on a line of its own")]
 fn setting_of_text(text: &Text, kind: SettingKind) -> Option<Value> {
     let value = text.value.expose().as_str();
     match kind {

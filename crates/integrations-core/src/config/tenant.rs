@@ -172,7 +172,8 @@ impl<'c> Context<'c, '_> {
             if schema::find(schema::SHARED, name).is_some() && !has_credentials {
                 let message = format!("`{name}` is shared by all tenants that use the same credentials");
                 let problem = self.reader.problem(&entry.at, name, message);
-                problem.hint("give the tenant credentials of its own here, or limit it by `rate_limits` and `share` of the tenant");
+                problem
+                    .hint("give the tenant credentials of its own here, or set the tenant's `rate_limits` or `share`");
             }
         }
     }

@@ -65,7 +65,7 @@ impl Map {
         for (key, entry) in &upper.0 {
             match (self.0.get_mut(key), &entry.value.data) {
                 (Some(Entry { value: Node { data: Data::Map(lower), .. }, .. }), Data::Map(upper)) => {
-                    lower.overlay(upper)
+                    lower.overlay(upper);
                 }
                 _ => {
                     self.0.insert(key.clone(), entry.clone());

@@ -150,13 +150,12 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn alias(&mut self, id: usize, at: Place) -> Result<Node, Stop> {
-        let Some((node, values)) = self.anchors.get(&id) else {
+        let Some(values) = self.anchors.get(&id).map(|(_, values)| *values) else {
             self.found.add(&at, "", "an alias within the value that it stands for");
             return Err(Stop);
         };
-        let (node, values) = (node.clone(), *values);
         self.count(values, &at)?;
-        Ok(node)
+        self.anchors.get(&id).map(|(node, _)| node.clone()).ok_or(Stop)
     }
 
     fn count(&mut self, values: usize, at: &Place) -> Result<(), Stop> {
