@@ -50,15 +50,15 @@ impl fmt::Display for Finding {
             Self::Config(message) => f.write_str(message),
             Self::Decoding(decoding) => write!(
                 f,
-                "the secret is read in the wrong way: it verifies with `Decoding::{decoding:?}`; Stripe takes `whsec_…` \
-                 as it is, Standard Webhooks decodes it"
+                "the secret is read in the wrong way: it verifies with `Decoding::{decoding:?}`; Stripe takes \
+                 `whsec_…` as it is, Standard Webhooks decodes it"
             ),
             Self::OtherEndpoint(name) => write!(f, "it verifies with the key of another endpoint: `{name}`"),
             Self::Body(change) => write!(f, "the body was changed on its way: it verifies when {change}"),
             Self::Address(what) => write!(
                 f,
-                "the sender called another address than the one that was verified: it verifies with {what}; configure the \
-                 public base address instead of the one behind the proxy"
+                "the sender called another address than the one that was verified: it verifies with {what}; \
+                 configure the public base address instead of the one behind the proxy"
             ),
             Self::Clock(age) if *age > 0 => write!(f, "the signature is good and {age} s old: check the clock"),
             Self::Clock(age) => write!(f, "the signature is good and {} s in the future: check the clock", -age),
@@ -229,7 +229,7 @@ fn other_json(body: &[u8], value: &Value) -> Vec<(&'static str, Vec<u8>)> {
     let mut found = Vec::from(spacings);
     found.push(("the JSON is written with its fields sorted", value.to_string().into_bytes()));
     found.push(("the JSON is written with its fields sorted and an indent of two", pretty));
-    for (_, text) in found[..2].to_vec() {
+    for text in [respace(body, "", "", None), respace(body, " ", " ", None)] {
         let escaped = escape_non_ascii(&text);
         found.push(("the JSON is written with characters beyond ASCII as `\\u` escapes", escaped));
         let slashes = String::from_utf8_lossy(&text).replace('/', "\\/").into_bytes();
@@ -281,14 +281,15 @@ fn respace(body: &[u8], after_comma: &str, after_colon: &str, indent: Option<&st
 }
 
 fn escape_non_ascii(text: &[u8]) -> Vec<u8> {
-    let escape = |c: char| {
+    let mut out = String::new();
+    for c in String::from_utf8_lossy(text).chars() {
         if c.is_ascii() {
-            c.to_string()
+            out.push(c);
         } else {
-            c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
         }
-    };
-    String::from_utf8_lossy(text).chars().map(escape).collect::<String>().into_bytes()
+    }
+    out.into_bytes()
 }
 
 /// The address as the sender may have seen it, before a proxy.

@@ -50,8 +50,6 @@ enum Place {
     Jwks(String),
     #[cfg(feature = "webhook-x509")]
     Certificates,
-    #[cfg(not(any(feature = "webhook-jwt", feature = "webhook-x509")))]
-    Nowhere(std::convert::Infallible),
 }
 
 /// What is known of one address.
@@ -205,11 +203,6 @@ impl KeySource {
                     std::str::from_utf8(bytes).map_err(|_| unreadable("the certificate is not PEM"))?;
                 super::Key::certificate(address, text).map(KeyRing::new)
             }
-            #[cfg(not(any(feature = "webhook-jwt", feature = "webhook-x509")))]
-            Place::Nowhere(never) => {
-                let _ = (address, bytes);
-                match *never {}
-            }
         }
     }
 
@@ -219,8 +212,6 @@ impl KeySource {
             Place::Jwks(address) => Some(address),
             #[cfg(feature = "webhook-x509")]
             Place::Certificates => None,
-            #[cfg(not(any(feature = "webhook-jwt", feature = "webhook-x509")))]
-            Place::Nowhere(never) => match *never {},
         }
     }
 
@@ -269,7 +260,6 @@ impl KeySourceBuilder {
         Ok(self.build(Place::Certificates))
     }
 
-    #[cfg(any(feature = "webhook-jwt", feature = "webhook-x509"))]
     fn build(self, place: Place) -> KeySource {
         let Self { transport, base, hosts } = self;
         KeySource {

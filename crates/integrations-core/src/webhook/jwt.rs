@@ -1,7 +1,8 @@
 //! Deliveries with a JWT (RFC 7519), under published keys or a shared secret.
 //!
-//! The algorithm comes from the kit's list, the key from the ring by its id, and both must fit: the header of the token
-//! chooses neither. The cryptography is named explicitly, so that another crate's choice for the process changes nothing.
+//! The algorithm comes from the kit's list, the key from the ring by its id, and both must fit: the header of the
+//! token chooses neither. The cryptography is named explicitly, so that another crate's choice for the process changes
+//! nothing.
 
 use std::time::Duration;
 

@@ -160,6 +160,13 @@ impl Key {
         Ok(Self::new(address, Material::Chain(certificates(pem)?)))
     }
 
+    /// The keys of a JWK set (RFC 7517), named by their ids. Those without an id, for encryption, or of another kind
+    /// than RSA, P-256 and Ed25519 are left out.
+    #[cfg(feature = "webhook-jwt")]
+    pub fn jwks(json: &[u8]) -> Result<Vec<Self>> {
+        super::jwt::parse_jwks(json)
+    }
+
     pub(super) fn new(name: impl Into<String>, material: Material) -> Self {
         Self { name: name.into(), material }
     }
@@ -169,6 +176,7 @@ impl Key {
         &self.name
     }
 
+    #[cfg(any(feature = "webhook-jwt", feature = "webhook-x509"))]
     pub(super) fn material(&self) -> &Material {
         &self.material
     }
@@ -274,6 +282,7 @@ impl KeyRing {
         self.keys.iter().map(Key::name)
     }
 
+    #[cfg(any(feature = "webhook-jwt", feature = "webhook-x509"))]
     pub(super) fn keys(&self) -> &[Key] {
         &self.keys
     }

@@ -2,8 +2,10 @@
 //!
 //! Invariants:
 //! - A [`Verified`] delivery comes out of a verification kit of this module and from nowhere else.
-//! - Every kit hashes the raw bytes, tries every key, checks both sides of the time window and compares in constant time.
-//! - A key ring is never empty. A vendor that does not sign yields claims ([`Trust::Claim`]), to be confirmed by a read.
+//! - Every kit hashes the raw bytes, tries every key, checks both sides of the time window and compares in constant
+//!   time.
+//! - A key ring is never empty. A vendor that does not sign yields claims ([`Trust::Claim`]), to be confirmed by a
+//!   read.
 //! - Nothing of a refused delivery is kept, and the sender learns nothing of the reason.
 //! - A key comes from the ring, never from the request: what a request names is only looked up there.
 //!
@@ -12,7 +14,7 @@
 //! ```
 //! use http::{HeaderMap, Method, Uri};
 //! use integrations_core::webhook::{
-//!     Decoding, Encoding, Grammar, Hmac, Incoming, Key, KeyRing, Kit, Place, Scheme, Stamp, Token, Trust, WebhookError,
+//!     Decoding, Encoding, Grammar, Hmac, Incoming, Key, KeyRing, Kit, Place, Scheme, Stamp, Token, WebhookError,
 //! };
 //!
 //! /// `X-Slack-Signature: v0=<hex>` over `v0:<timestamp>:<body>`.
@@ -48,6 +50,7 @@
 mod asymmetric;
 mod diagnose;
 mod encoding;
+#[cfg(any(feature = "webhook-jwt", feature = "webhook-x509"))]
 mod fetch;
 pub mod handshake;
 mod hmac;
@@ -72,6 +75,7 @@ use crate::error::{Effect, Error, ErrorKind, Result};
 
 pub use asymmetric::{EcdsaP256, Ed25519};
 pub use diagnose::{Finding, Suspects, diagnose};
+#[cfg(any(feature = "webhook-jwt", feature = "webhook-x509"))]
 pub use fetch::{KeySource, KeySourceBuilder};
 pub use hmac::{Hash, Hmac};
 #[cfg(feature = "webhook-jwt")]

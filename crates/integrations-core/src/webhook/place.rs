@@ -159,6 +159,7 @@ pub(super) fn header<'a>(
 }
 
 /// Whether a host is the one of a pattern, in which one `*` stands for letters, digits and hyphens.
+#[cfg(any(feature = "webhook-jwt", feature = "webhook-x509"))]
 pub(super) fn host_matches(pattern: &str, host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     let Some((before, after)) = pattern.split_once('*') else { return pattern == host };

@@ -52,8 +52,8 @@ pub enum Grammar {
     Prefixed(&'static str),
     /// The same, for a vendor that sends it with and without.
     MaybePrefixed(&'static str),
-    /// A list of named items: `t=…,v1=…,v1=…`, or `v1,… v1,…`. Items of another name, such as a version that is not
-    /// known, are passed over.
+    /// A list of named items: `t=…,v1=…,v1=…`, or `v1,… v1,…`. Items of another name, such as an unknown version,
+    /// are passed over.
     List {
         /// What stands between two items.
         separator: char,
@@ -371,10 +371,12 @@ pub(super) fn check_window(
 ) -> Result<(), WebhookError> {
     let age = now.duration_since(signed);
     let distance = age.unsigned_abs();
-    match distance > tolerance {
-        false => Ok(()),
-        true if age > SignedDuration::ZERO => Err(WebhookError::Stale(distance)),
-        true => Err(WebhookError::Early(distance)),
+    if distance <= tolerance {
+        Ok(())
+    } else if age > SignedDuration::ZERO {
+        Err(WebhookError::Stale(distance))
+    } else {
+        Err(WebhookError::Early(distance))
     }
 }
 

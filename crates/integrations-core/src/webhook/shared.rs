@@ -77,7 +77,8 @@ impl Kit for Unsigned {
             Ok(Verified::new(request, Trust::Claim, "none"))
         } else {
             Err(WebhookError::Config(
-                "this vendor signs nothing, yet the endpoint has a key: remove it, or use the kit that checks it".to_owned(),
+                "this vendor signs nothing, yet the endpoint has a key: remove it, or use the kit that checks it"
+                    .to_owned(),
             ))
         }
     }

@@ -1,7 +1,7 @@
 //! Deliveries signed by RSA under a certificate that is fetched from the vendor: AWS SNS, PayPal.
 //!
-//! The delivery says where its certificate is. That address is looked up in the ring, and only if its host is one of the
-//! vendor's; the certificate must lead to a trust anchor of the ring, name the vendor, and be valid now.
+//! The delivery says where its certificate is. That address is looked up in the ring, and only if its host is one of
+//! the vendor's; the certificate must lead to a trust anchor of the ring, name the vendor, and be valid now.
 
 use std::time::Duration;
 
