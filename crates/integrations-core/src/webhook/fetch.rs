@@ -111,6 +111,8 @@ impl KeySource {
             Some(address) => address.to_owned(),
             None => key.to_owned(),
         };
+        check_address(&address, &self.hosts)
+            .map_err(|_| WebhookError::Malformed("the address of the key"))?;
         self.refresh(&address, FLOOR).await;
         match self.state().get(&address).and_then(|entry| entry.failure.clone()) {
             Some(failure) => Err(WebhookError::Unavailable(failure)),
@@ -131,9 +133,10 @@ impl KeySource {
         let now = Instant::now();
         let mut state = self.state();
         if !state.contains_key(address) && state.len() >= MAX_ADDRESSES {
-            let oldest =
-                state.iter().min_by_key(|(_, entry)| entry.tried).map(|(address, _)| address.clone());
-            oldest.and_then(|address| state.remove(&address));
+            // Addresses that gave nothing go first: inventing some must not cost us a key that we have.
+            let least = state.iter().min_by_key(|(_, entry)| (entry.keys.is_some(), entry.tried));
+            let least = least.map(|(address, _)| address.clone());
+            least.and_then(|address| state.remove(&address));
         }
         let entry = state.entry(address.to_owned());
         let entry = entry.or_insert(Entry { keys: None, fetched: None, tried: now, failure: None });

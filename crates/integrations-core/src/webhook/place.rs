@@ -99,8 +99,10 @@ impl<'a> View<'a> {
         let root = self.json.get_or_init(|| serde_json::from_slice(self.request.body).ok());
         let root = root.as_ref().ok_or(WebhookError::Malformed("the JSON body"))?;
         let mut level = vec![root];
+        let mut is_batch = false;
         for step in pointer.split('/').skip(1) {
-            level = level.into_iter().flat_map(|value| children(value, step)).collect();
+            is_batch |= step == "*";
+            level = level.into_iter().flat_map(|value| children(value, step, is_batch)).collect();
         }
         level.into_iter().map(|value| scalar(value).ok_or(WebhookError::Malformed(pointer))).collect()
     }
@@ -120,16 +122,18 @@ impl<'a> View<'a> {
     }
 }
 
-fn children<'v>(value: &'v Value, step: &str) -> Vec<&'v Value> {
+/// Below a `*`, an element without the field counts as one with a null: none of a batch may be passed over.
+fn children<'v>(value: &'v Value, step: &str, is_batch: bool) -> Vec<&'v Value> {
+    let absent = || is_batch.then_some(&Value::Null);
     match value {
         Value::Array(items) if step == "*" => items.iter().collect(),
         Value::Array(items) => {
             step.parse().ok().and_then(|index: usize| items.get(index)).into_iter().collect()
         }
         Value::Object(fields) => {
-            fields.get(&step.replace("~1", "/").replace("~0", "~")).into_iter().collect()
+            fields.get(&step.replace("~1", "/").replace("~0", "~")).or_else(absent).into_iter().collect()
         }
-        _ => Vec::new(),
+        _ => absent().into_iter().collect(),
     }
 }
 

@@ -9,3 +9,5 @@ mod chaos;
 mod edges;
 mod pipeline;
 mod sizes;
+#[cfg(all(feature = "webhook-jwt", feature = "webhook-x509"))]
+mod webhook;

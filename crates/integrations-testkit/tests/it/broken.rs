@@ -38,9 +38,10 @@ impl Webhook for Broken {
             .into_iter()
             .filter(|signer| keys.names().any(|name| name == format!("{signer:?}")))
             .collect();
-        match (self.0)(request, &known) {
-            true => Unsigned.verify(request, &KeyRing::unsigned()).map(Receipt::Delivery),
-            false => Err(WebhookError::NoMatch),
+        if (self.0)(request, &known) {
+            Unsigned.verify(request, &KeyRing::unsigned()).map(Receipt::Delivery)
+        } else {
+            Err(WebhookError::NoMatch)
         }
     }
 

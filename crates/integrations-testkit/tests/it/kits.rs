@@ -111,8 +111,9 @@ fn hmac_with_a_prefix_and_a_time_header_as_slack_and_zoom_do() {
 #[test]
 fn hmac_over_the_body_in_each_hash_and_encoding() {
     type Sign = fn(&[u8], &[u8]) -> Vec<u8>;
+    type Write = fn(&[u8]) -> String;
     const SCHEME: Scheme = Scheme::new(Place::Header("x-signature"), &[Token::Body]);
-    let kits: [(Hmac, Sign, fn(&[u8]) -> String); 4] = [
+    let kits: [(Hmac, Sign, Write); 4] = [
         (Hmac::sha1(SCHEME), sign::hmac_sha1, sign::hex),
         (Hmac::sha256(SCHEME.encoding(Encoding::Base64)), sign::hmac_sha256, sign::base64),
         (Hmac::sha256(SCHEME.grammar(Grammar::MaybePrefixed("sha256="))), sign::hmac_sha256, sign::hex),
