@@ -25,6 +25,7 @@ pages! {
     cache = "docs/src/guides/cache.md",
     money = "docs/src/guides/money.md",
     secrets = "docs/src/guides/secrets.md",
+    webhooks = "docs/src/guides/webhooks.md",
     tls = "docs/src/guides/tls.md",
     egress = "docs/src/guides/egress.md",
     telemetry = "docs/src/guides/telemetry.md",
