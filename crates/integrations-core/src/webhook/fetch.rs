@@ -197,11 +197,11 @@ impl KeySource {
     }
 
     fn parse(&self, address: &str, bytes: &[u8]) -> Result<KeyRing> {
-        match &self.place {
+        match (&self.place, address) {
             #[cfg(feature = "webhook-jwt")]
-            Place::Jwks(_) => KeyRing::from_jwks(bytes),
+            (Place::Jwks(_), _) => KeyRing::from_jwks(bytes),
             #[cfg(feature = "webhook-x509")]
-            Place::Certificates => {
+            (Place::Certificates, address) => {
                 let text =
                     std::str::from_utf8(bytes).map_err(|_| unreadable("the certificate is not PEM"))?;
                 super::Key::certificate(address, text).map(KeyRing::new)

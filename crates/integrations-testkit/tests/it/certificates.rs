@@ -177,7 +177,8 @@ fn fields_under_a_certificate_as_sns_does() {
     let (pem, key) = leaf(&vendor, "sns.eu-west-1.amazonaws.com");
     let ring = KeyRing::new(Key::anchor("root", &vendor.pem()).unwrap())
         .with(Key::certificate(ADDRESS, &pem).unwrap());
-    let text = "Message\nhello\nMessageId\nm1\nTimestamp\n2026-11-20T00:00:00.000Z\nTopicArn\narn:t\nType\nNotification\n";
+    let text = "Message\nhello\nMessageId\nm1\nTimestamp\n2026-11-20T00:00:00.000Z\n\
+        TopicArn\narn:t\nType\nNotification\n";
     let signature = sign::base64(&key.sign(text.as_bytes()).unwrap());
     let fields = [
         ("Type", "Notification"),

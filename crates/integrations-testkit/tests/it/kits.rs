@@ -420,7 +420,8 @@ fn jwt_of_an_identity_as_google_pub_sub_does() {
     let make = |order: &Order<'_>| {
         let (from, until) = (order.at.as_second(), order.at.as_second() + 3600);
         let claims = format!(
-            r#"{{"iss":"https://accounts.google.com","aud":"https://us","email":"a@b","email_verified":true,"iat":{from},"exp":{until}}}"#
+            r#"{{"iss":"https://accounts.google.com","aud":["https://us"],"email":"a@b",
+            "email_verified":true,"iat":{from},"exp":{until}}}"#
         );
         let header = format!(r#"{{"alg":"ES256","kid":"{:?}"}}"#, order.signer);
         let token = sign::jwt(&header, &claims, |message| signers(order.signer).sign_fixed(message));

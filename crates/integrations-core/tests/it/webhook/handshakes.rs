@@ -121,7 +121,8 @@ fn zoom_is_verified_first_and_answered_with_a_signature() {
         .grammar(Grammar::Prefixed("v0="))
         .stamp(Stamp::seconds(Place::Header("x-zm-request-timestamp"))),
     );
-    let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"},"event_ts":1654503849680}"#;
+    let body = "{\"event\":\"endpoint.url_validation\",\"payload\":{\"plainToken\":\"qgg8vlvZRS6UYooatFL8Aw\"},\
+        \"event_ts\":1654503849680}";
     let sent = Sent::post(body)
         .header("x-zm-request-timestamp", "1654503849")
         .header("x-zm-signature", "v0=5e22de9d400c0f79a8c3ede327e47ffaeaee6c5f3ac51e3992bd5e1fdefdc5b8")

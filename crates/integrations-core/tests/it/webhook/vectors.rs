@@ -130,7 +130,8 @@ fn zoom() {
             .grammar(Grammar::Prefixed("v0="))
             .stamp(Stamp::seconds(Place::Header("x-zm-request-timestamp"))),
     );
-    let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"},"event_ts":1654503849680}"#;
+    let body = "{\"event\":\"endpoint.url_validation\",\"payload\":{\"plainToken\":\"qgg8vlvZRS6UYooatFL8Aw\"},\
+        \"event_ts\":1654503849680}";
     let sent = Sent::post(body)
         .header("x-zm-request-timestamp", "1654503849")
         .header("x-zm-signature", "v0=5e22de9d400c0f79a8c3ede327e47ffaeaee6c5f3ac51e3992bd5e1fdefdc5b8")
@@ -359,7 +360,8 @@ fn braintree() {
             .grammar(Grammar::List { separator: '&', assign: '|', name: None })
             .covers_all_that_is_read(),
     );
-    let form = "bt_signature=other%7C00ff%26public_key%7Cd503d7a1a6adba1e6474e9ff2c4167f9dfdf4247&bt_payload=hello+world";
+    let form = "bt_signature=other%7C00ff%26public_key%7Cd503d7a1a6adba1e6474e9ff2c4167f9dfdf4247\
+        &bt_payload=hello+world";
     holds(&kit, Sent::post(form), &ring("secretKey", Decoding::Sha1));
     let doubled = Sent::post(format!("{form}&bt_payload=hello+world"));
     let refused = kit.verify(&doubled.incoming(), &ring("secretKey", Decoding::Sha1)).unwrap_err();
