@@ -136,7 +136,7 @@ pub fn diagnose(
     let decodings = Decoding::ALL.into_iter().filter(|decoding| {
         keys.decoded_as(*decoding).is_some_and(|ring| is_good(&kit.verify(request, &ring)))
     });
-    found.extend(decodings.map(Finding::Decoding));
+    found.extend(decodings.map(Finding::Decoding).take(1));
     let others = suspects.others.iter().filter(|(_, ring)| is_good(&kit.verify(request, ring)));
     found.extend(others.map(|(name, _)| Finding::OtherEndpoint((*name).to_owned())));
     let bodies = other_bodies(request.body).into_iter();

@@ -38,19 +38,17 @@ const MAX_ADDRESSES: usize = 16;
 pub struct KeySource {
     transport: Arc<dyn Transport>,
     base: Option<KeyRing>,
-    place: Place,
+    /// The one address of all keys; without it, each key's name is its address.
+    fixed: Option<String>,
+    parse: Parse,
     hosts: Vec<String>,
     state: Mutex<HashMap<String, Entry>>,
     /// One fetch at a time; whoever waited finds what the other one fetched.
     flight: tokio::sync::Mutex<()>,
 }
 
-enum Place {
-    #[cfg(feature = "webhook-jwt")]
-    Jwks(String),
-    #[cfg(feature = "webhook-x509")]
-    Certificates,
-}
+/// Reads what was fetched from an address.
+type Parse = fn(&str, &[u8]) -> Result<KeyRing>;
 
 /// What is known of one address.
 #[derive(Clone)]
@@ -91,7 +89,7 @@ impl KeySource {
     }
 
     async fn keys_at_hand(&self) -> Result<KeyRing, WebhookError> {
-        if let Some(address) = self.fixed_address() {
+        if let Some(address) = &self.fixed {
             self.refresh(address, MAX_AGE).await;
         }
         self.known().ok_or_else(|| WebhookError::Unavailable("its place does not answer".to_owned()))
@@ -107,14 +105,10 @@ impl KeySource {
     }
 
     async fn fetch_missing(&self, key: &str) -> Result<(), WebhookError> {
-        let address = match self.fixed_address() {
-            Some(address) => address.to_owned(),
-            None => key.to_owned(),
-        };
-        check_address(&address, &self.hosts)
-            .map_err(|_| WebhookError::Malformed("the address of the key"))?;
-        self.refresh(&address, FLOOR).await;
-        match self.state().get(&address).and_then(|entry| entry.failure.clone()) {
+        let address = self.fixed.as_deref().unwrap_or(key);
+        check_address(address, &self.hosts).map_err(|_| WebhookError::Malformed("the address of the key"))?;
+        self.refresh(address, FLOOR).await;
+        match self.state().get(address).and_then(|entry| entry.failure.clone()) {
             Some(failure) => Err(WebhookError::Unavailable(failure)),
             None => Ok(()),
         }
@@ -171,7 +165,7 @@ impl KeySource {
         let request = request.map_err(|_| Error::config("the address of the keys is malformed"))?;
         let sent = self.read(request);
         let bytes = timeout(TIMEOUT, sent).await.map_err(|_| unreadable("no answer in time"))??;
-        self.parse(address, &bytes)
+        (self.parse)(address, &bytes)
     }
 
     async fn read(&self, request: Request<Body>) -> Result<Vec<u8>> {
@@ -194,28 +188,6 @@ impl KeySource {
             }
         }
         if bytes.len() > MAX_SIZE { Err(unreadable("the answer is larger than 64 KiB")) } else { Ok(bytes) }
-    }
-
-    fn parse(&self, address: &str, bytes: &[u8]) -> Result<KeyRing> {
-        match (&self.place, address) {
-            #[cfg(feature = "webhook-jwt")]
-            (Place::Jwks(_), _) => KeyRing::from_jwks(bytes),
-            #[cfg(feature = "webhook-x509")]
-            (Place::Certificates, address) => {
-                let text =
-                    std::str::from_utf8(bytes).map_err(|_| unreadable("the certificate is not PEM"))?;
-                super::Key::certificate(address, text).map(KeyRing::new)
-            }
-        }
-    }
-
-    fn fixed_address(&self) -> Option<&str> {
-        match &self.place {
-            #[cfg(feature = "webhook-jwt")]
-            Place::Jwks(address) => Some(address),
-            #[cfg(feature = "webhook-x509")]
-            Place::Certificates => None,
-        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
@@ -250,7 +222,7 @@ impl KeySourceBuilder {
         let uri: Option<Uri> = address.parse().ok();
         self.hosts.extend(uri.as_ref().and_then(Uri::authority).map(ToString::to_string));
         check_address(address, &self.hosts)?;
-        Ok(self.build(Place::Jwks(address.to_owned())))
+        Ok(self.build(Some(address.to_owned()), |_, bytes| KeyRing::from_jwks(bytes)))
     }
 
     /// Certificates at the addresses that deliveries name, on the hosts that were allowed.
@@ -260,20 +232,20 @@ impl KeySourceBuilder {
             return Err(Error::config("fetching certificates needs allowed hosts and trust anchors")
                 .with_hint("give them with `host` and `keys`"));
         }
-        Ok(self.build(Place::Certificates))
+        Ok(self.build(None, certificate))
     }
 
-    fn build(self, place: Place) -> KeySource {
+    fn build(self, fixed: Option<String>, parse: Parse) -> KeySource {
         let Self { transport, base, hosts } = self;
-        KeySource {
-            transport,
-            base,
-            place,
-            hosts,
-            state: Mutex::default(),
-            flight: tokio::sync::Mutex::default(),
-        }
+        let (state, flight) = (Mutex::default(), tokio::sync::Mutex::default());
+        KeySource { transport, base, fixed, parse, hosts, state, flight }
     }
+}
+
+#[cfg(feature = "webhook-x509")]
+fn certificate(address: &str, bytes: &[u8]) -> Result<KeyRing> {
+    let text = std::str::from_utf8(bytes).map_err(|_| unreadable("the certificate is not PEM"))?;
+    super::Key::certificate(address, text).map(KeyRing::new)
 }
 
 impl fmt::Debug for KeySourceBuilder {
