@@ -459,3 +459,37 @@ fn a_password_and_a_shared_token() {
     report.assert();
     assert!(report.passed().count() >= 10, "{report}");
 }
+
+/// RFC 7519 section 4.1, with 60 s between the clocks.
+#[test]
+fn jwt_times_and_claims() {
+    const KIT: Jwt = Jwt::new(Place::Header("authorization"), &[Algorithm::Hs256])
+        .claims(&[("aud", Expect::Param("audience"))])
+        .leeway(Duration::from_secs(3600));
+    let ring = KeyRing::new(text_key(Signer::Present)).with_param("audience", "us");
+    let now = moment().as_second();
+    let receive = |claims: String| {
+        let token = sign::jwt(r#"{"alg":"HS256"}"#, &claims, |message| mac(&order(b""), message));
+        let delivery = Delivery::post("").header("authorization", &format!("bearer {token}"));
+        KIT.verify(&delivery.incoming(moment()), &ring).map(|_| ())
+    };
+    let early = |seconds| Err(WebhookError::Early(Duration::from_secs(seconds)));
+    for (claims, expected) in [
+        (format!(r#"{{"aud":"us","exp":{}}}"#, now - 59), Ok(())),
+        (format!(r#"{{"aud":"us","exp":{}.5}}"#, now - 59), Ok(())),
+        (format!(r#"{{"aud":"us","exp":{}}}"#, now - 60), Err(WebhookError::Stale(Duration::from_secs(60)))),
+        (format!(r#"{{"aud":"us","exp":{now},"nbf":{}}}"#, now + 60), Ok(())),
+        (format!(r#"{{"aud":"us","exp":{now},"nbf":{}}}"#, now + 61), early(61)),
+        (format!(r#"{{"aud":"us","exp":{now},"iat":{}}}"#, now + 61), early(61)),
+        (r#"{"aud":"us"}"#.to_owned(), Err(WebhookError::MissingHeader("exp"))),
+        (r#"{"aud":"us","exp":"soon"}"#.to_owned(), Err(WebhookError::Malformed("exp"))),
+        (r#"{"aud":"us","exp":1e300}"#.to_owned(), Err(WebhookError::Malformed("exp"))),
+        (format!(r#"{{"exp":{now}}}"#), Err(WebhookError::MissingHeader("aud"))),
+        (format!(r#"{{"aud":["them","us"],"exp":{now}}}"#), Ok(())),
+        (format!(r#"{{"aud":["them"],"exp":{now}}}"#), Err(WebhookError::NoMatch)),
+        (format!(r#"{{"aud":"us ","exp":{now}}}"#), Err(WebhookError::NoMatch)),
+        ("[]".to_owned(), Err(WebhookError::Malformed("authorization"))),
+    ] {
+        assert_eq!(receive(claims.clone()), expected, "{claims}");
+    }
+}
