@@ -26,6 +26,7 @@ pages! {
     money = "docs/src/guides/money.md",
     secrets = "docs/src/guides/secrets.md",
     configuration = "docs/src/guides/configuration.md",
+    webhooks = "docs/src/guides/webhooks.md",
     tls = "docs/src/guides/tls.md",
     egress = "docs/src/guides/egress.md",
     telemetry = "docs/src/guides/telemetry.md",

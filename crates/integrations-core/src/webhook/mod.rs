@@ -2,9 +2,68 @@
 //!
 //! Invariants:
 //! - A [`Verified`] delivery comes out of a verification kit of this module and from nowhere else.
-//! - Every kit hashes the raw bytes, tries every key, checks both sides of the time window and compares in constant time.
-//! - A key ring is never empty. A vendor that does not sign yields claims ([`Trust::Claim`]), to be confirmed by a read.
+//! - Every kit hashes the raw bytes, tries every key, checks both sides of the time window and compares in constant
+//!   time.
+//! - A key ring is never empty. A vendor that does not sign yields claims ([`Trust::Claim`]), to be confirmed by a
+//!   read.
 //! - Nothing of a refused delivery is kept, and the sender learns nothing of the reason.
+//! - A key comes from the ring, never from the request: what a request names is only looked up there.
+//!
+//! A vendor's scheme is a constant: where the signature stands, how it is written, which bytes it covers.
+//!
+//! ```
+//! use http::{HeaderMap, Method, Uri};
+//! use integrations_core::webhook::{
+//!     Decoding, Encoding, Grammar, Hmac, Incoming, Key, KeyRing, Kit, Place, Scheme, Stamp, Token, WebhookError,
+//! };
+//!
+//! /// `X-Slack-Signature: v0=<hex>` over `v0:<timestamp>:<body>`.
+//! const SLACK: Hmac = Hmac::sha256(
+//!     Scheme::new(
+//!         Place::Header("x-slack-signature"),
+//!         &[Token::Text("v0:"), Token::Timestamp, Token::Text(":"), Token::Body],
+//!     )
+//!     .grammar(Grammar::Prefixed("v0="))
+//!     .encoding(Encoding::Hex)
+//!     .stamp(Stamp::seconds(Place::Header("x-slack-request-timestamp"))),
+//! );
+//!
+//! let secret = "8f742231b10e8888abcd99yyyzzz85a5".into();
+//! let ring = KeyRing::new(Key::secret("present", secret, Decoding::Utf8)?);
+//! let mut headers = HeaderMap::new();
+//! headers.insert("x-slack-request-timestamp", "1700000000".parse()?);
+//! headers.insert(
+//!     "x-slack-signature",
+//!     "v0=38ef8fc9fd3b1eeb0d4e5ad9ef0fbbf86ba5b1ab2ac1a9ce84eae3e1ba49a4e5".parse()?,
+//! );
+//! let forged = Incoming {
+//!     method: &Method::POST,
+//!     uri: &Uri::from_static("https://example.com/slack"),
+//!     headers: &headers,
+//!     body: b"{}",
+//!     received: "2023-11-14T22:13:20Z".parse()?,
+//! };
+//! assert_eq!(SLACK.verify(&forged, &ring).unwrap_err(), WebhookError::NoMatch);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod asymmetric;
+mod diagnose;
+mod encoding;
+#[cfg(any(feature = "webhook-jwt", feature = "webhook-x509"))]
+mod fetch;
+pub mod handshake;
+mod hmac;
+#[cfg(feature = "webhook-jwt")]
+mod jwt;
+mod keys;
+mod place;
+mod scheme;
+mod shared;
+mod standard;
+mod twilio;
+#[cfg(feature = "webhook-x509")]
+mod x509;
 
 use std::borrow::Cow;
 
@@ -12,7 +71,23 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
 
-use crate::error::Result;
+use crate::error::{Effect, Error, ErrorKind, Result};
+
+pub use asymmetric::{EcdsaP256, Ed25519};
+pub use diagnose::{Finding, Suspects, diagnose};
+#[cfg(any(feature = "webhook-jwt", feature = "webhook-x509"))]
+pub use fetch::{KeySource, KeySourceBuilder};
+pub use hmac::{Hash, Hmac};
+#[cfg(feature = "webhook-jwt")]
+pub use jwt::{Algorithm, Expect, Jwt};
+pub use keys::{Decoding, Key, KeyRing};
+pub use place::Place;
+pub use scheme::{Encoding, Grammar, Scheme, Signed, Stamp, Token, Unit};
+pub use shared::{BasicAuth, SharedToken, Unsigned};
+pub use standard::StandardWebhooks;
+pub use twilio::TwilioForm;
+#[cfg(feature = "webhook-x509")]
+pub use x509::{RsaCertificate, RsaHash};
 
 /// A request as it arrived. Nothing may have been decoded, merged or re-encoded before.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +140,20 @@ pub struct Verified<'a> {
 }
 
 impl<'a> Verified<'a> {
+    /// What a kit makes of a request that it accepts.
+    fn new(request: &Incoming<'a>, trust: Trust, matched: &str) -> Self {
+        Self {
+            body: request.body,
+            headers: request.headers,
+            uri: request.uri,
+            trust,
+            id: None,
+            signed_at: None,
+            received: request.received,
+            key: Cow::Owned(matched.to_owned()),
+        }
+    }
+
     /// The bytes that were verified.
     pub fn body(&self) -> &'a [u8] {
         self.body
@@ -205,9 +294,14 @@ pub trait Webhook: Send + Sync {
     fn events(&self, delivery: &Verified<'_>) -> Result<Vec<Event>>;
 }
 
-/// The keys that one endpoint accepts: the present one and, while it is being rotated, its predecessor. Never empty.
-#[derive(Debug, Clone)]
-pub struct KeyRing(());
+/// A way of proving who sent a request. The kits of this module implement it; a [`Webhook`] is made of one, of the
+/// handshakes it answers and of the events it reads.
+///
+/// Implementing it elsewhere is possible and of no use: only this module makes a [`Verified`].
+pub trait Kit: Send + Sync {
+    /// Verifies a request. Pure: the time is the request's [`Incoming::received`].
+    fn verify<'a>(&self, request: &Incoming<'a>, keys: &KeyRing) -> Result<Verified<'a>, WebhookError>;
+}
 
 /// Why a request was refused. For our own logs and metrics: a sender is told nothing but "refused".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -234,7 +328,22 @@ pub enum WebhookError {
         /// The key's id, or the address of the certificate, as the sender says.
         key: String, // tidy: not a secret, the public key's name
     },
+    /// It names a key that is not in the ring, and the place of the keys does not answer: ask the sender to come again.
+    #[error("the key it names is not known and cannot be fetched: {0}")]
+    Unavailable(String),
     /// The configuration cannot verify this.
     #[error("{0}")]
     Config(String),
+}
+
+impl From<WebhookError> for Error {
+    /// A refused request is `Unauthenticated`; a wrong configuration is `Config`; keys out of reach are `Unavailable`.
+    fn from(refused: WebhookError) -> Self {
+        let kind = match refused {
+            WebhookError::Config(_) => ErrorKind::Config,
+            WebhookError::Unavailable(_) => ErrorKind::Unavailable,
+            _ => ErrorKind::Unauthenticated,
+        };
+        Self::new(kind, Effect::NotSent, refused.to_string())
+    }
 }

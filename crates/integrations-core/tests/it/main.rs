@@ -13,3 +13,5 @@ mod edges;
 mod hub;
 mod pipeline;
 mod sizes;
+#[cfg(all(feature = "webhook-jwt", feature = "webhook-x509"))]
+mod webhook;

@@ -1,0 +1,9 @@
+//! Suites that every provider proves itself with. They are public: a driver of your own can run them too.
+//!
+//! Invariants:
+//! - A suite knows no provider: what differs between two is data of the case.
+//! - Whatever is signed here is signed by this crate's own code, written from the vendors' documents and not from the
+//!   code that is tested.
+//! - A suite that could not fail proves nothing: each has verifiers that are broken on purpose, which it must refuse.
+
+pub mod webhook;
