@@ -2,14 +2,14 @@
 //!
 //! Rules:
 //! - While nobody waits, a permit is one atomic exchange, whoever asks.
-//! - Once somebody waits, a permit that comes free goes to a waiter, never to a newcomer. Tenants with waiters take
-//!   turns: a turn is one permit, or `weight` of them; within a tenant, first come, first served. So a tenant with one
-//!   call waits for at most one turn of each other tenant, however many calls those have queued.
-//! - A tenant with a share gets that part of the permits while others wait too. Its turns are as long as that takes, and
-//!   what is missing to a whole permit is credited to the next (deficit round robin, Shreedhar and Varghese 1995).
+//! - Once somebody waits, a permit that comes free goes to a waiter, never to a newcomer. Tenants that want much take
+//!   turns; one that wants little is served before anybody gets a second permit, however many calls the others have
+//!   queued. Within a tenant, first come, first served.
+//! - A tenant with a share gets that part of the permits while others wait too. No permit lies idle.
 //! - A waiter can be dropped at any time. If it had been given its permit already, that goes on to the next.
 
-use std::collections::BTreeMap;
+mod queue;
+
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
@@ -17,39 +17,27 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Whose call it is, and how many permits a turn of theirs is worth.
+use queue::{Queue, WHOLE};
+
+/// Whose call it is, and which part of the permits is theirs while others wait too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TenantKey {
     id: u64,
-    weight: u32,
-    /// In parts of [`ONE`]; 0 for none.
+    /// In parts of [`WHOLE`]; 0 for none.
     share: u32,
 }
 
-/// One permit, as turns are credited.
-const ONE: u64 = 1024;
-/// The shortest turn: nobody is passed over for more than 64 rounds.
-const SHORTEST: u64 = ONE / 64;
-
 impl TenantKey {
-    /// A tenant with weight 1.
+    /// A tenant without a share.
     pub const fn new(id: u64) -> Self {
-        Self { id, weight: 1, share: 0 }
+        Self { id, share: 0 }
     }
 
-    /// Sets how many permits a turn is worth; at least 1. It takes effect from the tenant's next turn on.
-    #[must_use]
-    pub const fn weight(mut self, permits: u32) -> Self {
-        self.weight = if permits == 0 { 1 } else { permits };
-        self
-    }
-
-    /// Sets the part of the permits that the tenant gets while others wait too, above 0 and below 1, in place of a
-    /// weight; those without a share divide the rest. A value that is no part counts as none.
+    /// Sets the tenant's part of the permits, above 0 and below 1. What is no part counts as none.
     #[must_use]
     pub fn share(mut self, part: f64) -> Self {
         let valid = part > 0.0 && part < 1.0;
-        self.share = if valid { ((part * ONE as f64).round() as u32).clamp(1, ONE as u32 - 1) } else { 0 };
+        self.share = if valid { ((part * f64::from(WHOLE)).round() as u32).clamp(1, WHOLE - 1) } else { 0 };
         self
     }
 }
@@ -135,7 +123,7 @@ impl Concurrency {
 
     /// Calls that wait now.
     pub fn queued(&self) -> u32 {
-        if self.queue.get().is_some() { self.lock().len } else { 0 }
+        if self.queue.get().is_some() { self.lock().len() } else { 0 }
     }
 
     /// The most calls in flight.
@@ -148,8 +136,7 @@ impl Concurrency {
         self.max_queue
     }
 
-    /// About how many permits come free before one for a newcomer of this tenant: never more than wait, and for a tenant
-    /// with nobody in the queue at most one turn of each other.
+    /// About how many permits come free before one for a newcomer of this tenant.
     pub(crate) fn ahead_of(&self, tenant: TenantKey) -> u32 {
         if self.queue.get().is_some() { self.lock().ahead_of(tenant) } else { 0 }
     }
@@ -158,7 +145,7 @@ impl Concurrency {
     /// were taken, so that whoever gives one back next looks into the queue.
     fn enter(&self, tenant: TenantKey) -> Result<Entered<'_>, Refused> {
         let mut queue = self.lock();
-        let full = queue.len >= self.max_queue;
+        let full = queue.len() >= self.max_queue;
         let admit = |state: u64| {
             if state < u64::from(self.limit.get()) {
                 return Some(state + 1);
@@ -193,7 +180,7 @@ impl Concurrency {
         if next.is_none() {
             self.state.fetch_sub(1, AcqRel);
         }
-        if queue.len == 0 {
+        if queue.len() == 0 {
             self.state.fetch_and(!QUEUED, AcqRel);
         }
         drop(queue);
@@ -276,160 +263,6 @@ impl Drop for Waiting<'_> {
             // The permit was granted between the last poll and now.
             self.owner.release();
         }
-    }
-}
-
-/// The waiters, by tenant. Trees instead of linked lists: a waiter leaves from the middle of its line at any time, and a
-/// storm of cancellations must not be quadratic.
-#[derive(Debug, Default)]
-struct Queue {
-    /// Tenants with waiters, and no others.
-    lines: BTreeMap<u64, Line>,
-    /// Whose turn it is: the number of a turn and the tenant's id.
-    turns: BTreeMap<u64, u64>,
-    /// The next number of a ticket or a turn.
-    next: u64,
-    len: u32,
-    /// The shares of the lines that have one, in parts of [`ONE`], and how many lines have none.
-    shares: u64,
-    without_share: u64,
-}
-
-#[derive(Debug)]
-struct Line {
-    turn: u64,
-    /// What is left in this turn, in parts of [`ONE`] permit.
-    credit: u64,
-    key: TenantKey,
-    waiters: BTreeMap<u64, Waiter>,
-}
-
-#[derive(Debug, Default)]
-struct Waiter {
-    /// `None` until the future is polled for the first time.
-    waker: Option<Waker>,
-}
-
-impl Queue {
-    fn push(&mut self, tenant: TenantKey) -> u64 {
-        let (turn, ticket) = (self.next, self.next + 1);
-        self.next += 2;
-        match self.lines.get_mut(&tenant.id) {
-            Some(line) => {
-                let before = std::mem::replace(&mut line.key, tenant);
-                line.waiters.insert(ticket, Waiter::default());
-                self.count(before, false);
-                self.count(tenant, true);
-            }
-            None => {
-                self.count(tenant, true);
-                let waiters = BTreeMap::from([(ticket, Waiter::default())]);
-                let credit = self.length_of_turn(tenant);
-                self.turns.insert(turn, tenant.id);
-                self.lines.insert(tenant.id, Line { turn, credit, key: tenant, waiters });
-            }
-        }
-        self.len += 1;
-        ticket
-    }
-
-    fn count(&mut self, tenant: TenantKey, comes: bool) {
-        let (of_shares, of_others) = if tenant.share > 0 { (u64::from(tenant.share), 0) } else { (0, 1) };
-        if comes {
-            self.shares += of_shares;
-            self.without_share += of_others;
-        } else {
-            self.shares -= of_shares;
-            self.without_share -= of_others;
-        }
-    }
-
-    /// How long a turn is that begins now, in parts of [`ONE`] permit. Those without a share get one permit each per
-    /// round, which is `1 - shares` of it; so a share `s` is `s / (1 - shares)` times their number.
-    fn length_of_turn(&self, tenant: TenantKey) -> u64 {
-        let share = u64::from(tenant.share);
-        if share == 0 {
-            return u64::from(tenant.weight) * ONE;
-        }
-        let rest = ONE.saturating_sub(self.shares).max(1);
-        let length = match self.without_share {
-            // Among themselves, in proportion.
-            0 => share,
-            others => ONE * share * others / rest,
-        };
-        length.max(SHORTEST)
-    }
-
-    /// Takes the next waiter out.
-    fn pop(&mut self) -> Option<Waiter> {
-        loop {
-            let tenant = *self.turns.first_key_value()?.1;
-            let line = self.lines.get_mut(&tenant)?;
-            if line.credit < ONE {
-                self.rotate(tenant);
-                continue;
-            }
-            let (_, waiter) = line.waiters.pop_first()?;
-            line.credit -= ONE;
-            let (is_empty, is_over) = (line.waiters.is_empty(), line.credit < ONE);
-            self.len -= 1;
-            if is_empty {
-                self.leave(tenant);
-            } else if is_over {
-                self.rotate(tenant);
-            }
-            return Some(waiter);
-        }
-    }
-
-    /// Ends a tenant's turn and gives it its next one, behind all others.
-    fn rotate(&mut self, tenant: u64) {
-        let Some(key) = self.lines.get(&tenant).map(|line| line.key) else { return };
-        let length = self.length_of_turn(key);
-        if let Some(line) = self.lines.get_mut(&tenant) {
-            self.turns.remove(&line.turn);
-            line.turn = self.next;
-            line.credit += length;
-            self.turns.insert(line.turn, tenant);
-            self.next += 1;
-        }
-    }
-
-    fn ahead_of(&self, tenant: TenantKey) -> u32 {
-        let own = self.lines.get(&tenant.id).map_or(0, |line| line.waiters.len() as u64);
-        let others = self.lines.len() as u64 - u64::from(own > 0);
-        let turns = ((own + 1) * ONE).div_ceil(self.length_of_turn(tenant));
-        (own + turns * others).min(u64::from(self.len)) as u32
-    }
-
-    fn get(&mut self, tenant: u64, ticket: u64) -> Option<&mut Waiter> {
-        self.lines.get_mut(&tenant)?.waiters.get_mut(&ticket)
-    }
-
-    /// Takes one waiter out, if it is there.
-    fn remove(&mut self, tenant: u64, ticket: u64) -> Option<Waiter> {
-        let line = self.lines.get_mut(&tenant)?;
-        let waiter = line.waiters.remove(&ticket)?;
-        self.len -= 1;
-        if line.waiters.is_empty() {
-            self.leave(tenant);
-        }
-        Some(waiter)
-    }
-
-    fn leave(&mut self, tenant: u64) {
-        if let Some(line) = self.lines.remove(&tenant) {
-            self.turns.remove(&line.turn);
-            self.count(line.key, false);
-        }
-    }
-
-    fn take_wakers(&mut self) -> Vec<Waker> {
-        self.lines
-            .values_mut()
-            .flat_map(|line| line.waiters.values_mut())
-            .filter_map(|waiter| waiter.waker.take())
-            .collect()
     }
 }
 

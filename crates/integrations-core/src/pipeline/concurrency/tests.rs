@@ -35,7 +35,7 @@ fn assert_idle(limit: &Concurrency) {
     let permits: Vec<_> = std::iter::from_fn(|| limit.try_acquire()).collect();
     assert_eq!(permits.len(), limit.limit() as usize, "full capacity");
     let queue = limit.lock();
-    assert!(queue.lines.is_empty() && queue.turns.is_empty());
+    assert!(queue.is_clean());
 }
 
 #[test]
@@ -165,11 +165,57 @@ async fn equal_tenants_take_turns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_weight_is_the_length_of_a_turn() {
-    let order =
-        order_of_service(&[(TenantKey::new(1), 4), (TenantKey::new(2).weight(3), 7), (TenantKey::new(3), 4)])
-            .await;
-    assert_eq!(order, [1, 2, 2, 2, 3, 1, 2, 2, 2, 3, 1, 2, 3, 1, 3]);
+async fn a_share_is_a_part_of_the_permits_while_others_wait() {
+    for part in [0.05, 0.25, 0.5, 0.9] {
+        for others in [1, 3, 50] {
+            let mut calls = vec![(TenantKey::new(0).share(part), 2_000)];
+            calls.extend((1..=others).map(|id| (TenantKey::new(id), 2_000 / others as usize)));
+            let order = order_of_service(&calls).await;
+            // Until one side has nobody left.
+            let contended = &order[..1_000];
+            let got = contended.iter().filter(|id| **id == 0).count() as f64 / contended.len() as f64;
+            assert!((got - part).abs() < 0.01, "{part} of {others} others: {got}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_shares_hold_beside_each_other_and_nothing_lies_idle() {
+    let [first, second] = [TenantKey::new(1).share(0.5), TenantKey::new(2).share(0.2)];
+    let order = order_of_service(&[(first, 500), (second, 500), (TenantKey::new(3), 500)]).await;
+    let count = |id: u64| order[..500].iter().filter(|got| **got == id).count();
+    assert!(
+        (count(1) as i64 - 250).abs() <= 3 && (count(2) as i64 - 100).abs() <= 3,
+        "{} {}",
+        count(1),
+        count(2)
+    );
+    assert_eq!(order.len(), 1_500, "everybody is served in the end");
+    let order = order_of_service(&[(first, 100), (second, 100)]).await;
+    assert_eq!(order.len(), 200, "those with a share may use everything");
+}
+
+/// As many calls as there are permits come from tenants that were never seen: who waits for a second permit gets one
+/// nevertheless.
+#[tokio::test(start_paused = true)]
+async fn newcomers_do_not_starve_who_waits() {
+    let limit = Rc::new(Concurrency::new(1, 10_000));
+    let served = Rc::new(Cell::new(0));
+    let local = LocalSet::new();
+    for n in 0..2_000_u64 {
+        let (limit, served) = (Rc::clone(&limit), Rc::clone(&served));
+        let (tenant, comes) = if n < 100 { (0, 0) } else { (n, n as u32 - 100) };
+        local.spawn_local(async move {
+            sleep(comes * MS).await;
+            let _permit = limit.acquire(tenant.into()).await.expect("open");
+            served.set(served.get() + u32::from(tenant == 0));
+            sleep(MS).await;
+        });
+    }
+    local.run_until(sleep(1_000 * MS)).await;
+    assert!((12..=18).contains(&served.get()), "a 65th of 1,000, not {}", served.get());
+    local.await;
+    assert_idle(&limit);
 }
 
 /// Need 16: a tenant that offers a hundred times as much must not slow another one down.
@@ -211,7 +257,8 @@ async fn a_storm_of_cancellations_leaves_nothing_behind() {
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..400 {
             let (limit, peak, served) = (Rc::clone(&limit), Rc::clone(&peak), Rc::clone(&served));
-            let tenant = TenantKey::new(random.u64(..7)).weight(random.u32(1..4));
+            let tenant =
+                TenantKey::new(random.u64(..7)).share(if random.bool() { 0.0 } else { random.f64() });
             let (starts, holds, patience) = (random.u64(..40), random.u64(..6), random.u64(..30));
             local.spawn_local(async move {
                 sleep(starts as u32 * MS).await;
@@ -291,41 +338,43 @@ enum Step {
     Cancel(usize),
 }
 
-/// Round robin over queues in plain lists: tenants in order of their turn, each with its waiters.
+/// Plain lists: each tenant with the virtual time at which it is due, and its waiters.
 #[derive(Default)]
 struct Model {
     in_flight: usize,
-    ring: VecDeque<(u64, u64, VecDeque<u64>)>,
+    time: u64,
+    standing: u32,
+    lines: Vec<(u64, u64, VecDeque<u64>)>,
+    due: HashMap<u64, u64>,
     granted: Vec<u64>,
-}
-
-fn weight(tenant: u64) -> u32 {
-    tenant as u32 + 1
 }
 
 impl Model {
     fn ask(&mut self, limit: usize, tenant: u64, id: u64) {
-        if self.ring.is_empty() && self.in_flight < limit {
+        if self.lines.is_empty() && self.in_flight < limit {
             self.in_flight += 1;
             self.granted.push(id);
-        } else if let Some((_, _, line)) = self.ring.iter_mut().find(|(t, ..)| *t == tenant) {
+        } else if let Some((_, _, line)) = self.lines.iter_mut().find(|(t, ..)| *t == tenant) {
             line.push_back(id);
         } else {
-            self.ring.push_back((tenant, u64::from(weight(tenant)), [id].into()));
+            let due = self.due.get(&tenant).copied().unwrap_or_default().max(self.time);
+            self.lines.push((tenant, due, [id].into()));
         }
     }
 
     fn free_one(&mut self) {
-        let Some((tenant, credit, mut line)) = self.ring.pop_front() else {
+        // The first of those that are due first.
+        let Some(at) = (0..self.lines.len()).min_by_key(|at| self.lines[*at].1) else {
             self.in_flight -= 1;
             return;
         };
+        let (tenant, due, mut line) = self.lines.remove(at);
         self.granted.extend(line.pop_front());
-        match (line.is_empty(), credit) {
-            (true, _) => {}
-            (false, 1) => self.ring.push_back((tenant, u64::from(weight(tenant)), line)),
-            (false, _) => self.ring.push_front((tenant, credit - 1, line)),
-        }
+        self.standing = if due > self.time { 0 } else { self.standing + 1 };
+        self.time = self.time.max(due) + u64::from(self.standing == 64);
+        self.standing %= 64;
+        self.lines.push((tenant, due + 1, line));
+        self.tidy();
     }
 
     fn cancel(&mut self, id: u64) {
@@ -333,8 +382,17 @@ impl Model {
             self.granted.swap_remove(at);
             self.free_one();
         }
-        self.ring.iter_mut().for_each(|(_, _, line)| line.retain(|waiting| *waiting != id));
-        self.ring.retain(|(_, _, line)| !line.is_empty());
+        self.lines.iter_mut().for_each(|(_, _, line)| line.retain(|waiting| *waiting != id));
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        for (tenant, due, _) in self.lines.extract_if(.., |(_, _, line)| line.is_empty()) {
+            self.due.insert(tenant, due);
+        }
+        if self.lines.is_empty() {
+            self.due.clear();
+        }
     }
 }
 
@@ -342,7 +400,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
     #[test]
     fn it_grants_in_the_order_of_the_model(limit in 1..4_u32, steps in prop::collection::vec(prop_oneof![
-        4 => (0..4_u64).prop_map(Step::Ask),
+        4 => (0..6_u64).prop_map(Step::Ask),
         2 => Just(Step::Look),
         3 => (0..64_usize).prop_map(Step::Release),
         2 => (0..64_usize).prop_map(Step::Cancel),
@@ -356,7 +414,7 @@ proptest! {
             match step {
                 Step::Ask(tenant) => {
                     model.ask(limit as usize, tenant, id);
-                    let key = TenantKey::new(tenant).weight(weight(tenant));
+                    let key = TenantKey::new(tenant);
                     let mut waiter: Waiter<'_> = Box::pin(concurrency.acquire(key));
                     match poll(&mut waiter) {
                         Some(permit) => {
@@ -393,7 +451,7 @@ proptest! {
                 }
                 Step::Release(_) | Step::Cancel(_) => {}
             }
-            let waiting: usize = model.ring.iter().map(|(_, _, line)| line.len()).sum();
+            let waiting: usize = model.lines.iter().map(|(_, _, line)| line.len()).sum();
             prop_assert_eq!((concurrency.in_flight() as usize, concurrency.queued() as usize), (model.in_flight, waiting));
         }
         drop((waiters, held));
