@@ -83,7 +83,7 @@ use crate::transport::Transport;
 use clients::Clients;
 pub use find::{Find, Found};
 use open::{Off, Place, Snapshot};
-pub use reload::Reloaded;
+pub use reload::{Kept, Reloaded};
 pub use status::{Depth, Health, Status};
 pub use tenant::{Connection, ConnectionId, Connections, Tenant};
 

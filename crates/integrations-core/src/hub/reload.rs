@@ -11,6 +11,9 @@ use super::{Hub, Inner};
 use crate::config::{Change, Config, TenantConfig};
 use crate::error::{Error, ErrorKind, Result};
 
+/// Tenants whose part of a configuration cannot be used, and why.
+pub type Kept = Vec<(Arc<str>, Error)>;
+
 /// What a reload did.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -18,7 +21,7 @@ pub struct Reloaded {
     /// What is different now; secrets are shown as where they come from.
     pub changes: Vec<Change>,
     /// Tenants whose part of the new configuration cannot be used. They keep what they had; a new one is not admitted.
-    pub kept: Vec<(Arc<str>, Error)>,
+    pub kept: Kept,
 }
 
 impl Hub {
@@ -111,7 +114,7 @@ impl Hub {
     }
 
     /// The configuration without what cannot be used of tenants, and why that is so.
-    fn admissible(&self, mut config: Config, before: &Config) -> Result<(Config, Vec<(Arc<str>, Error)>)> {
+    fn admissible(&self, mut config: Config, before: &Config) -> Result<(Config, Kept)> {
         let candidate = Snapshot::new(0, config.clone(), Off::default());
         self.check_instances(&candidate)?;
         let mut kept = Vec::new();

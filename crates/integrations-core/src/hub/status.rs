@@ -103,7 +103,9 @@ pub struct Status {
 
 /// What is known of the probes, by instance; the inner lock lets one run at a time.
 #[derive(Default)]
-pub(super) struct Probes(Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<Option<Probed>>>>>);
+pub(super) struct Probes(Mutex<HashMap<Arc<str>, ProbeSlot>>);
+
+type ProbeSlot = Arc<tokio::sync::Mutex<Option<Probed>>>;
 
 #[derive(Clone)]
 struct Probed {
@@ -240,7 +242,7 @@ impl Inner {
 }
 
 impl Probes {
-    fn slot(&self, name: &Arc<str>) -> Arc<tokio::sync::Mutex<Option<Probed>>> {
+    fn slot(&self, name: &Arc<str>) -> ProbeSlot {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slots.entry(name.clone()).or_default().clone()
     }

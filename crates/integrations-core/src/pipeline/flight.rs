@@ -364,7 +364,7 @@ impl<'p> Flight<'p> {
             if wait <= AHEAD {
                 turn = None;
             }
-            let nap = if turn.is_some() { wait - AHEAD } else { wait };
+            let nap = if turn.is_some() { wait.saturating_sub(AHEAD) } else { wait };
             self.sleep(nap, if paused { WaitReason::VendorPause } else { reason }).await;
         }
     }

@@ -39,9 +39,9 @@ async fn measure() -> Memory {
     let mut held = Vec::new();
     // What the process and one tenant need anyway.
     call_all(&hub, "tenant-0", None).await;
-    let series =
+    let count =
         |hub: &Hub| hub.stages().metrics().prometheus().lines().filter(|l| !l.starts_with('#')).count();
-    let first_series = series(&hub);
+    let first_series = count(&hub);
     let before = resident_mib();
     for tenant in 1..=TENANTS {
         call_all(&hub, &format!("tenant-{tenant}"), None).await;
@@ -52,19 +52,14 @@ async fn measure() -> Memory {
     }
     let held_mib = resident_mib() - before;
     let text = hub.stages().metrics().prometheus();
-    let naive: String = (0..TENANTS * INSTANCES)
-        .map(|n| {
-            format!(
-                "requests_total{{tenant=\"tenant-{}\",instance=\"i{}\"}} 1\n",
-                n / INSTANCES,
-                n % INSTANCES
-            )
-        })
-        .collect();
+    let series = (0..TENANTS * INSTANCES).map(|n| {
+        format!("requests_total{{tenant=\"tenant-{}\",instance=\"i{}\"}} 1", n / INSTANCES, n % INSTANCES)
+    });
+    let naive = series.collect::<Vec<_>>().join("\n");
     Memory {
         kept_mib,
         held_mib,
-        series: [first_series, series(&hub)],
+        series: [first_series, count(&hub)],
         names_in_metrics: text.matches("tenant-").count(),
         naive_series: naive.lines().count(),
         naive_names: naive.matches("tenant-").count(),
