@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 mod hidden_limit;
+mod inbox;
 mod report;
 mod secrets;
 mod sim;
@@ -16,7 +17,7 @@ struct Proof {
     run: fn(bool) -> ExitCode,
 }
 
-const PROOFS: [Proof; 3] = [
+const PROOFS: [Proof; 4] = [
     Proof {
         name: "hidden-limit",
         shows: "callers find a rate limit that nobody tells them, and that changes",
@@ -31,6 +32,11 @@ const PROOFS: [Proof; 3] = [
         name: "secrets",
         shows: "no credential reaches a log, an error, a metric or a panic, whatever goes wrong",
         run: |json| secrets::prove().print(json),
+    },
+    Proof {
+        name: "inbox",
+        shows: "webhooks are applied once and in order by a receiver that is killed again and again",
+        run: inbox::run,
     },
 ];
 
