@@ -212,7 +212,7 @@ fn paused(error: &Error) -> Duration {
     STORE_PAUSE
 }
 
-fn delivery(leased: &Leased) -> Delivery {
+pub(super) fn delivery(leased: &Leased) -> Delivery {
     let event = &leased.entry.event;
     let work = match leased.entry.ordering {
         Ordering::Refetch => Work::Refetch { entity: event.entity.clone(), kind: event.kind.clone() },

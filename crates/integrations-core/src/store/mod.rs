@@ -36,6 +36,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -91,7 +92,10 @@ impl Store {
         tokio::task::spawn_blocking(move || file::prepare(&place))
             .await
             .map_err(|e| Error::new(ErrorKind::Cancelled, Effect::NotSent, e.to_string()))??;
-        let file = SqliteConnectOptions::new().filename(&path).busy_timeout(BUSY_DEADLINE);
+        let file = SqliteConnectOptions::new()
+            .filename(&path)
+            .busy_timeout(BUSY_DEADLINE)
+            .disable_statement_logging();
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(DEADLINE)
@@ -107,7 +111,11 @@ impl Store {
 
     /// A database that is gone with its last handle. For tests, and for what need not survive.
     pub async fn in_memory() -> Result<Self> {
-        Self::start(SqliteConnectOptions::new().in_memory(true).foreign_keys(true), None).await
+        Self::start(
+            SqliteConnectOptions::new().in_memory(true).foreign_keys(true).disable_statement_logging(),
+            None,
+        )
+        .await
     }
 
     async fn start(options: SqliteConnectOptions, readers: Option<SqlitePool>) -> Result<Self> {

@@ -175,16 +175,16 @@ impl Writer {
     async fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<()> {
         let tx = self.connected().await?;
         tx.failed = None;
-        tx.execute("BEGIN IMMEDIATE", &[]).await?;
+        tx.execute("BEGIN IMMEDIATE; SAVEPOINT job", &[]).await?;
         for job in jobs {
-            tx.execute("SAVEPOINT job", &[]).await?;
-            if !job.run(tx).await? {
-                let cause = tx.failed.take();
-                // Fails if the error was of the kind that ends the whole transaction, such as a full disk.
-                let undone = tx.execute("ROLLBACK TO SAVEPOINT job", &[]).await;
-                undone.map_err(|e| cause.unwrap_or(e))?;
+            if job.run(tx).await? {
+                tx.execute("RELEASE SAVEPOINT job; SAVEPOINT job", &[]).await?;
+                continue;
             }
-            tx.execute("RELEASE SAVEPOINT job", &[]).await?;
+            let cause = tx.failed.take();
+            // Keeps the savepoint. Fails if the error was of the kind that ends the whole transaction, such as a full disk.
+            let undone = tx.execute("ROLLBACK TO SAVEPOINT job", &[]).await;
+            undone.map_err(|e| cause.unwrap_or(e))?;
         }
         tx.execute("COMMIT", &[]).await.map(drop).map_err(|e| e.with_effect(Effect::Unknown))
     }
