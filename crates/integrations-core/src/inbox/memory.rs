@@ -48,7 +48,7 @@ enum Status {
     Dead,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
     tenant: String,
     /// Waiting events by rank and arrival, the leased one among them.
@@ -156,7 +156,7 @@ impl State {
         }
         self.last += 1;
         let (seq, lane, rank) = (self.last, entry.lane.clone(), entry.rank);
-        self.lanes.entry(lane.clone()).or_default().tenant.clone_from(&entry.source.tenant);
+        self.lanes.entry(lane.clone()).or_insert_with(|| Lane::new(&entry.source.tenant, now));
         self.keys.insert(key, seq);
         self.rows.insert(seq, Row::new(entry, now));
         self.enqueue(&lane, rank, seq, now);
@@ -307,7 +307,7 @@ impl State {
             }
             (row.status, row.attempts, row.due) = (Status::Waiting, 0, now);
             let (lane, rank) = (row.entry.lane.clone(), row.entry.rank);
-            self.lanes.entry(lane.clone()).or_default().tenant.clone_from(&row.entry.source.tenant);
+            self.lanes.entry(lane.clone()).or_insert_with(|| Lane::new(&row.entry.source.tenant, now));
             self.enqueue(&lane, rank, seq, now);
             replayed += 1;
         }
@@ -337,6 +337,21 @@ impl State {
         self.keys.retain(|_, seq| rows.contains_key(seq));
         self.lanes.retain(|_, lane| !lane.waiting.is_empty() || lane.touched >= keys);
         purged
+    }
+}
+
+impl Lane {
+    fn new(tenant: &str, now: Timestamp) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            waiting: BTreeSet::new(),
+            due: None,
+            owner: None,
+            // Not 0: a lane that was purged and comes back must not give an old lease's fence again.
+            fence: now.as_microsecond(),
+            applied: None,
+            touched: now,
+        }
     }
 }
 

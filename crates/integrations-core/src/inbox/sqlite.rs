@@ -29,20 +29,21 @@ static TABLES: Module = Module {
         "CREATE TABLE inbox_lanes (
             lane TEXT NOT NULL PRIMARY KEY, tenant TEXT NOT NULL, due_at BIGINT, owner TEXT, fence BIGINT NOT NULL,
             applied_ordering TEXT, applied_rank BIGINT, touched_at BIGINT NOT NULL)",
-        "CREATE INDEX inbox_lanes_turn ON inbox_lanes (tenant, due_at) WHERE due_at IS NOT NULL",
+        "CREATE INDEX inbox_lanes_turn ON inbox_lanes (tenant, due_at, lane) WHERE due_at IS NOT NULL",
         "CREATE INDEX inbox_lanes_due ON inbox_lanes (due_at) WHERE due_at IS NOT NULL",
     ]],
 };
 
+/// The number starts at the time, so that none is used again after a purge.
 const INSERT: &str = "INSERT INTO inbox_events (seq, tenant, provider, endpoint, event_id, kind, occurred_at, \
     entity_kind, entity_id, version, live, trust, payload, lane, ordering, rank, status, first_seen, due_at, attempts, \
     duplicates, round) \
-    VALUES ((SELECT COALESCE(MAX(seq), 0) + 1 FROM inbox_events), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+    VALUES ((SELECT CASE WHEN MAX(seq) >= $16 THEN MAX(seq) + 1 ELSE $16 END FROM inbox_events), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
     $13, $14, $15, 'waiting', $16, $16, 0, 0, 0) \
     ON CONFLICT (tenant, provider, event_id) DO UPDATE SET duplicates = inbox_events.duplicates + 1 \
     RETURNING duplicates";
-/// While a lane is leased its time is that of the lease.
-const ENQUEUE: &str = "INSERT INTO inbox_lanes (lane, tenant, due_at, fence, touched_at) VALUES ($1, $2, $3, 0, $3) \
+/// While a lane is leased its time is that of the lease. The fence starts at the time, for the same reason.
+const ENQUEUE: &str = "INSERT INTO inbox_lanes (lane, tenant, due_at, fence, touched_at) VALUES ($1, $2, $3, $3, $3) \
     ON CONFLICT (lane) DO UPDATE SET touched_at = excluded.touched_at, \
     due_at = CASE WHEN inbox_lanes.owner IS NULL THEN excluded.due_at ELSE inbox_lanes.due_at END";
 
@@ -51,7 +52,7 @@ const NEXT_TENANT: &str =
 const FIRST_TENANT: &str =
     "SELECT tenant FROM inbox_lanes WHERE due_at <= $1 AND tenant >= $2 ORDER BY tenant LIMIT 1";
 const DUE_LANES: &str = "SELECT lane, fence, applied_ordering, applied_rank FROM inbox_lanes \
-    WHERE tenant = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3 /* skip locked */";
+    WHERE tenant = $1 AND due_at <= $2 ORDER BY due_at, lane LIMIT $3 /* skip locked */";
 const SETTLE_STALE: &str = "UPDATE inbox_events SET status = 'stale', finished_at = $1 \
     WHERE lane = $2 AND status = 'waiting' AND ordering = $3 AND rank < $4";
 const HEAD: &str = "SELECT seq, due_at, attempts, tenant, provider, endpoint, event_id, kind, occurred_at, entity_kind, \
