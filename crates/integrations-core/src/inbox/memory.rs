@@ -267,8 +267,8 @@ impl State {
         if row.status == Status::Done && ordering == Ordering::Refetch {
             self.settle_covered(lease, now);
         }
-        let head = self.lanes.get(&lease.lane).and_then(|lane| lane.waiting.first());
-        let due = head.and_then(|(_, seq)| self.rows.get(seq)).map(|row| row.due);
+        let next = self.lanes.get(&lease.lane).and_then(|lane| lane.waiting.first());
+        let due = next.and_then(|(_, seq)| self.rows.get(seq)).map(|row| row.due);
         self.schedule(&lease.lane, due);
         true
     }

@@ -111,7 +111,11 @@ impl Delivery {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut key = String::with_capacity(64);
+        for byte in hash.finish().as_ref() {
+            key.push_str(&format!("{byte:02x}"));
+        }
+        key
     }
 }
 

@@ -84,6 +84,8 @@ impl Inbox {
             if let Wake::Stop = wake.await {
                 break;
             }
+            // Handlings that ended in one commit wake this one by one: let them all end, and lease for all of them at once.
+            tokio::task::yield_now().await;
         }
         while running.tasks.join_next().await.is_some() {}
         Ok(())

@@ -219,6 +219,15 @@ fn made(tenant: u8, id: u8, entity: Option<u8>, version: Option<u8>, order: u8, 
     Entry::new(source(&format!("t{tenant}")), event, ordering)
 }
 
+#[cfg_attr(not(feature = "sqlite"), allow(clippy::unused_async, reason = "a file is opened with SQLite alone"))]
+async fn stores() -> Vec<Box<dyn InboxStore>> {
+    vec![
+        Box::new(MemoryInbox::new()),
+        #[cfg(feature = "sqlite")]
+        Box::new(SqliteInbox::new(crate::store::Store::in_memory().await.unwrap()).await.unwrap()),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
@@ -226,13 +235,7 @@ proptest! {
     fn stores_agree_and_keep_their_promises(steps in prop::collection::vec(step(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut stores: Vec<Box<dyn InboxStore>> = vec![Box::new(MemoryInbox::new())];
-            #[cfg(feature = "sqlite")]
-            {
-                let store = crate::store::Store::in_memory().await.unwrap();
-                stores.push(Box::new(SqliteInbox::new(store).await.unwrap()));
-            }
-            let mut run = Run { stores, now: 0, given: Vec::new(), promises: Promises::default() };
+            let mut run = Run { stores: stores().await, now: 0, given: Vec::new(), promises: Promises::default() };
             for step in steps {
                 run.step(step).await;
             }
