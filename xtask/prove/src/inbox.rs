@@ -140,7 +140,7 @@ fn figures(sent: &Sent, found: &Findings, mut more: Value) -> Value {
         "kills": sent.kills,
         "kills_with_unacknowledged_deliveries": sent.killed_accepting,
         "kills_with_events_in_handling": sent.killed_applying,
-        "sent_again": sent.sent_again,
+        "sent_again": sent.repeated,
         "seconds": rounded(sent.took.as_secs_f64()),
     });
     if let (Some(all), Value::Object(figures)) = (more.as_object_mut(), figures) {
@@ -214,5 +214,5 @@ impl Drop for Dir {
 
 /// How long one child lives before it is killed.
 fn life(rng: &mut fastrand::Rng) -> Duration {
-    Duration::from_millis(rng.u64(20..400))
+    Duration::from_millis(rng.u64(20..300))
 }

@@ -34,10 +34,10 @@ const CHANGE: &str = "INSERT INTO things (id, version, backwards) VALUES ($1, $2
 /// Reads deliveries' numbers, acknowledges them, and ends when there are no more and all are handled.
 pub(super) fn run(role: &str, file: &Path, seed: u64) -> ExitCode {
     let load = Load::new(seed);
-    let (send, deliveries) = mpsc::unbounded_channel();
+    let (tell, deliveries) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         let lines = std::io::stdin().lines().map_while(std::result::Result::ok);
-        lines.filter_map(|line| line.parse().ok()).try_for_each(|delivery| send.send(delivery))
+        lines.filter_map(|line| line.parse().ok()).try_for_each(|delivery| tell.send(delivery))
     });
     let served = super::runtime().block_on(async {
         let store = Store::open(file).await?;
@@ -66,7 +66,7 @@ async fn ours(store: Store, load: &Load, mut deliveries: mpsc::UnboundedReceiver
     let mut settings = Settings::default();
     // A lease outlives a killed worker by a second at most, and no event dies of fifty kills.
     (settings.deadline, settings.max_attempts) = (Duration::from_millis(500), 100);
-    (settings.concurrency, settings.per_tenant) = (64, 64);
+    (settings.concurrency, settings.per_tenant) = (256, 256);
     let inbox = Inbox::builder(SqliteInbox::new(store.clone()).await?)
         .ordering("vendor", Ordering::ByVersion)
         .settings(settings)

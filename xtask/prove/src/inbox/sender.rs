@@ -23,7 +23,7 @@ pub(super) struct Sent {
     pub(super) killed_accepting: u32,
     /// Kills that left events leased, as the next child saw them.
     pub(super) killed_applying: u32,
-    pub(super) sent_again: usize,
+    pub(super) repeated: usize,
     pub(super) took: Duration,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn send(role: &str, file: &Path, seed: u64) -> Result<Sent, String> {
         sent.kills += 1;
         let unacknowledged = receiver.bury(&mut sent);
         sent.killed_accepting += u32::from(!unacknowledged.is_empty());
-        sent.sent_again += unacknowledged.len();
+        sent.repeated += unacknowledged.len();
         unacknowledged.into_iter().rev().for_each(|delivery| waiting.push_front(delivery));
     }
     let mut last = Process::start(role, file, seed)?;
@@ -112,7 +112,10 @@ impl Process {
             return;
         }
         let batch: Vec<_> = waiting.drain(..room).collect();
-        let lines: String = batch.iter().map(|delivery| format!("{delivery}\n")).collect();
+        let mut lines = String::new();
+        for delivery in &batch {
+            lines.push_str(&format!("{delivery}\n"));
+        }
         self.open.extend(batch);
         if let Some(input) = &mut self.child.stdin {
             // If the child is gone, so is its output, which is noticed there.
