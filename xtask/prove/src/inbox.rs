@@ -1,12 +1,12 @@
 //! `inbox`: a receiver of webhooks is killed fifty times, while it accepts and while it applies.
 //!
-//! 70,000 events of 5,000 entities, 30,000 of them sent twice, all in a random order, so that an entity's versions arrive
-//! in any order. This process is the vendor: it sends to a child process until each delivery was acknowledged, and sends
-//! again what a killed child had not acknowledged. The child is killed (SIGKILL) at random moments and started again on
-//! the same file; then it may finish. An effect is a row counted in the handler's transaction.
+//! 70,000 events of 5,000 entities, 30,000 of them sent twice, all in a random order, so that an entity's versions
+//! arrive in any order. This process is the vendor: it sends to a child process until each delivery was acknowledged,
+//! and sends again what a killed child had not acknowledged. The child is killed (SIGKILL) at random moments and
+//! started again on the same file; then it may finish. An effect is a row counted in the handler's transaction.
 //!
-//! The control has the same load, kills and database: it acknowledges first and works later, looks for duplicates before
-//! it acts and marks the event after it acted.
+//! The control has the same load, kills and database: it acknowledges first and works later, looks for duplicates
+//! before it acts and marks the event after it acted.
 //!
 //! `--seed=<number>` repeats a run's order, duplicates and moments; how far the child has come by then is up to the
 //! machine.

@@ -62,8 +62,8 @@ pub struct Settings {
     pub first_wait: Duration,
     /// The longest wait between two attempts. Default 1 h.
     pub longest_wait: Duration,
-    /// How long an id is remembered after its event was settled, and an entity's order after its last event. Longer than
-    /// any sender tries again. Default 30 days.
+    /// How long an id is remembered after its event was settled, and an entity's order after its last event. Longer
+    /// than any sender tries again. Default 30 days.
     pub keep_keys: Duration,
     /// How long a body is kept after its event was settled. Default 7 days.
     pub keep_bodies: Duration,
@@ -166,8 +166,8 @@ impl Inbox {
         })
     }
 
-    /// Stores the events that are not there yet; gives their number once they are safe. All are stored or, after an error,
-    /// none, unless the error's effect is [`Effect::Unknown`]: then the sender's next delivery settles it.
+    /// Stores the events that are not there yet; gives their number once they are safe. All are stored or, after an
+    /// error, none, unless the error's effect is [`Effect::Unknown`]: then the sender's next delivery settles it.
     pub async fn accept(&self, source: &Source, events: Vec<Event>) -> Result<Accepted> {
         let ordering = self.0.orderings.get(&source.provider).copied().unwrap_or_default();
         let entries: Vec<_> =

@@ -18,13 +18,15 @@ impl Inbox {
     /// | answer | when |
     /// |---|---|
     /// | the handshake's own | the vendor asks whether the address is meant to receive |
-    /// | 200 | the events are stored, or were before, or none concerns us; also for events of the other mode (live or test) than the source expects, which are logged and not stored |
+    /// | 200 | the events are stored, or were before, or none concerns us |
     /// | 400 | the sender was verified but the delivery cannot be read |
     /// | 401 | the sender was not verified |
     /// | 503, `Retry-After` | the store, or our configuration, is out of order: the vendor is to send again |
     ///
-    /// No answer but the handshake's has a body: a sender learns nothing of the reason, which is in the log. The size of
-    /// the body must have been limited before.
+    /// Events of the other mode (live or test) than the source expects are logged and not stored; they are 200 too.
+    ///
+    /// No answer but the handshake's has a body: a sender learns nothing of the reason, which is in the log. The size
+    /// of the body must have been limited before.
     pub async fn receive(
         &self,
         source: &Source,

@@ -38,7 +38,8 @@ static TABLES: Module = Module {
 const INSERT: &str = "INSERT INTO inbox_events (seq, tenant, provider, endpoint, event_id, kind, occurred_at, \
     entity_kind, entity_id, version, live, trust, payload, lane, ordering, rank, status, first_seen, due_at, attempts, \
     duplicates, round) \
-    VALUES ((SELECT CASE WHEN MAX(seq) >= $16 THEN MAX(seq) + 1 ELSE $16 END FROM inbox_events), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+    VALUES ((SELECT CASE WHEN MAX(seq) >= $16 THEN MAX(seq) + 1 ELSE $16 END FROM inbox_events), \
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
     $13, $14, $15, 'waiting', $16, $16, 0, 0, 0) \
     ON CONFLICT (tenant, provider, event_id) DO UPDATE SET duplicates = inbox_events.duplicates + 1 \
     RETURNING duplicates";
@@ -55,8 +56,8 @@ const DUE_LANES: &str = "SELECT lane, fence, applied_ordering, applied_rank FROM
     WHERE tenant = $1 AND due_at <= $2 ORDER BY due_at, lane LIMIT $3 /* skip locked */";
 const SETTLE_STALE: &str = "UPDATE inbox_events SET status = 'stale', finished_at = $1 \
     WHERE lane = $2 AND status = 'waiting' AND ordering = $3 AND rank < $4";
-const HEAD: &str = "SELECT seq, due_at, attempts, tenant, provider, endpoint, event_id, kind, occurred_at, entity_kind, \
-    entity_id, version, live, trust, payload, lane, ordering, rank, first_seen, duplicates, round, \
+const HEAD: &str = "SELECT seq, due_at, attempts, tenant, provider, endpoint, event_id, kind, occurred_at, \
+    entity_kind, entity_id, version, live, trust, payload, lane, ordering, rank, first_seen, duplicates, round, \
     (SELECT MAX(seq) FROM inbox_events) FROM inbox_events \
     WHERE lane = $1 AND status = 'waiting' ORDER BY rank, seq LIMIT 1";
 const SCHEDULE: &str = "UPDATE inbox_lanes SET due_at = $1, owner = NULL WHERE lane = $2";

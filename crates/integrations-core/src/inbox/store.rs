@@ -57,8 +57,8 @@ fn place(event: &Event, provider_ordering: Ordering) -> (Ordering, i64) {
     rank.map_or((Ordering::Refetch, 0), |rank| (provider_ordering, rank))
 }
 
-/// The right to handle the head of a lane, until it runs out. A store takes a result only under the lane's present owner
-/// and fence, so that a worker whose lease ran out writes nothing.
+/// The right to handle the head of a lane, until it runs out. A store takes a result only under the lane's present
+/// owner and fence, so that a worker whose lease ran out writes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lease {

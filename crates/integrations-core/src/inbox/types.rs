@@ -67,8 +67,8 @@ pub struct Accepted {
 pub enum Work {
     /// Apply what the event says.
     Apply(Event),
-    /// Something happened; what it was must be read from the vendor's API. All events of the entity that came before this
-    /// run are settled with it.
+    /// Something happened; what it was must be read from the vendor's API. All events of the entity that came before
+    /// this run are settled with it.
     Refetch {
         /// What to read; `None` when the event named nothing.
         entity: Option<Entity>,
@@ -206,8 +206,8 @@ pub enum Replay {
     Dead(EventKey),
     /// All dead letters that died at this time or later.
     DeadSince(Timestamp),
-    /// One event, whatever became of it: after a mistake of our own was mended. It is applied even if it is older than what
-    /// was applied since.
+    /// One event, whatever became of it: after a mistake of our own was mended. It is applied even if it is older than
+    /// what was applied since.
     Force(EventKey),
 }
 

@@ -59,8 +59,8 @@ impl Running {
 }
 
 impl Inbox {
-    /// Handles events until `shutdown` is ready; then finishes those in handling, leases no more and returns. May run in
-    /// several tasks and processes on one store. Needs a tokio runtime with time.
+    /// Handles events until `shutdown` is ready; then finishes those in handling, leases no more and returns. May run
+    /// in several tasks and processes on one store. Needs a tokio runtime with time.
     ///
     /// While the store cannot be reached it is asked again each second.
     pub async fn run(&self, handler: Arc<dyn Handler>, shutdown: impl Future<Output = ()>) -> Result<()> {
@@ -84,7 +84,8 @@ impl Inbox {
             if let Wake::Stop = wake.await {
                 break;
             }
-            // Handlings that ended in one commit wake this one by one: let them all end, and lease for all of them at once.
+            // Handlings that ended in one commit wake this one by one: let them all end, and lease for all of them at
+            // once.
             tokio::task::yield_now().await;
         }
         while running.tasks.join_next().await.is_some() {}

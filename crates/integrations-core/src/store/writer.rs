@@ -182,7 +182,8 @@ impl Writer {
                 continue;
             }
             let cause = tx.failed.take();
-            // Keeps the savepoint. Fails if the error was of the kind that ends the whole transaction, such as a full disk.
+            // Keeps the savepoint. Fails if the error was of the kind that ends the whole transaction, such as a full
+            // disk.
             let undone = tx.execute("ROLLBACK TO SAVEPOINT job", &[]).await;
             undone.map_err(|e| cause.unwrap_or(e))?;
         }

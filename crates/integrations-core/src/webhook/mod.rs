@@ -167,8 +167,8 @@ impl Event {
         }
     }
 
-    /// An event that was read from the vendor's API, when deliveries that were missed are caught up on. It is relied on as if
-    /// it were signed: never make one of bytes that somebody sent.
+    /// An event that was read from the vendor's API, when deliveries that were missed are caught up on. It is relied
+    /// on as if it were signed: never make one of bytes that somebody sent.
     pub fn from_api(id: impl Into<String>, kind: impl Into<String>, payload: impl Into<Bytes>) -> Self {
         Self {
             id: id.into(),

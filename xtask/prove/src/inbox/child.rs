@@ -120,7 +120,8 @@ async fn act(tx: &mut Tx, event: &Event) -> Result<()> {
     Ok(())
 }
 
-/// As it is often written: acknowledge, because the vendor wants an answer soon; then look whether it is new; act; mark.
+/// As it is often written: acknowledge, because the vendor wants an answer soon; then look whether it is new; act;
+/// mark.
 async fn naive(store: Store, load: &Load, mut deliveries: mpsc::UnboundedReceiver<usize>) -> Result<()> {
     let workers = Arc::new(Semaphore::new(64));
     let mut tasks = JoinSet::new();

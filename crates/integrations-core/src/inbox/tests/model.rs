@@ -219,7 +219,10 @@ fn made(tenant: u8, id: u8, entity: Option<u8>, version: Option<u8>, order: u8, 
     Entry::new(source(&format!("t{tenant}")), event, ordering)
 }
 
-#[cfg_attr(not(feature = "sqlite"), allow(clippy::unused_async, reason = "a file is opened with SQLite alone"))]
+#[cfg_attr(
+    not(feature = "sqlite"),
+    allow(clippy::unused_async, reason = "a file is opened with SQLite alone")
+)]
 async fn stores() -> Vec<Box<dyn InboxStore>> {
     vec![
         Box::new(MemoryInbox::new()),
