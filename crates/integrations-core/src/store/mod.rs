@@ -73,6 +73,9 @@ const READERS: u32 = 4;
 pub type TxFuture<'t, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 't>>;
 
 /// One database, shared by all its clones. When the last one is dropped, what waits is still committed.
+///
+/// Its deadlines are those of tokio's clock, which the file's own thread does not follow: a test with a paused clock may
+/// see them pass while a statement runs.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Shared>);
 
