@@ -29,6 +29,7 @@ pages! {
     webhooks = "docs/src/guides/webhooks.md",
     tls = "docs/src/guides/tls.md",
     egress = "docs/src/guides/egress.md",
+    inbox = "docs/src/guides/inbox.md",
     telemetry = "docs/src/guides/telemetry.md",
     testing = "docs/src/guides/testing.md",
     provider = "docs/src/guides/provider.md",

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 mod hidden_limit;
+mod inbox;
 mod report;
 mod secrets;
 mod sim;
@@ -37,6 +38,11 @@ const PROOFS: &[Proof] = &[
         name: "tenants",
         shows: "a loud tenant is not noticed by 10,000 others, and nothing of one reaches another",
         run: |json| tenants::prove().print(json),
+    },
+    Proof {
+        name: "inbox",
+        shows: "webhooks are applied once and in order by a receiver that is killed again and again",
+        run: inbox::run,
     },
 ];
 

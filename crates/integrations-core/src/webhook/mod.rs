@@ -256,6 +256,21 @@ impl Event {
         }
     }
 
+    /// An event that was read from the vendor's API, when deliveries that were missed are caught up on. It is relied
+    /// on as if it were signed: never make one of bytes that somebody sent.
+    pub fn from_api(id: impl Into<String>, kind: impl Into<String>, payload: impl Into<Bytes>) -> Self {
+        Self {
+            id: id.into(),
+            kind: kind.into(),
+            occurred_at: None,
+            entity: None,
+            version: None,
+            live: None,
+            trust: Trust::Signed,
+            payload: payload.into(),
+        }
+    }
+
     /// Sets when it happened.
     #[must_use]
     pub fn occurred_at(mut self, at: Timestamp) -> Self {
