@@ -25,6 +25,7 @@ pub mod cache;
 pub mod config;
 #[cfg(feature = "dynamic")]
 pub mod dynamic;
+pub mod egress;
 #[cfg(feature = "hub")]
 pub mod hub;
 #[cfg(feature = "inbox")]
@@ -60,5 +61,5 @@ pub use open_enum::private as __private;
 pub use page::{Cursor, Page, PageReq};
 pub use secret::{Secret, SecretRef, SecretString};
 pub use timeline::WaitReason;
-pub use transport::{Exchange, Payload, Transport, TransportError, TransportFailure};
+pub use transport::{Exchange, Payload, Reach, Transport, TransportError, TransportFailure};
 pub use wire::{Req, WireRequest, WireResponse};

@@ -207,7 +207,9 @@ impl Registry {
         let message = format!("there is no provider `{id}`");
         match closest(id, ids.iter().copied().chain(self.known.keys().copied())) {
             Some(close) => Error::unsupported(message, format!("did you mean `{close}`?")),
-            None if ids.is_empty() => Error::unsupported(message, "this build has no provider; enable a feature"),
+            None if ids.is_empty() => {
+                Error::unsupported(message, "this build has no provider; enable a feature")
+            }
             None => Error::unsupported(message, format!("this build has {}", ids.join(", "))),
         }
     }
@@ -232,6 +234,7 @@ pub(crate) fn another_type(category: &str) -> Error {
 
 /// The name that `wrong` was probably meant to be.
 pub(crate) fn closest<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let near = |name: &&str| strsim::damerau_levenshtein(wrong, name) <= (wrong.len().max(name.len()) / 3).max(1);
+    let near =
+        |name: &&str| strsim::damerau_levenshtein(wrong, name) <= (wrong.len().max(name.len()) / 3).max(1);
     names.filter(near).min_by_key(|name| strsim::damerau_levenshtein(wrong, name))
 }

@@ -68,7 +68,12 @@ pub struct Scope {
 impl Scope {
     /// A scope with the application's own credential.
     pub fn new(tenant: impl Into<Arc<str>>, instance: impl Into<Arc<str>>) -> Self {
-        Self { tenant: tenant.into(), instance: instance.into(), credential: "".into(), connection: "".into() }
+        Self {
+            tenant: tenant.into(),
+            instance: instance.into(),
+            credential: "".into(),
+            connection: "".into(),
+        }
     }
 
     /// The same with another credential.

@@ -169,7 +169,10 @@ impl Stages {
             tenancy: self.tenancies.get(
                 (scope.tenant.clone(), scope.instance.clone()),
                 self.max_keys,
-                || Tenancy { budget: RetryBudget::new(policy.budget), share: policy.tenant_limit.as_ref().map(new_limiter) },
+                || Tenancy {
+                    budget: RetryBudget::new(policy.budget),
+                    share: policy.tenant_limit.as_ref().map(new_limiter),
+                },
                 |tenancy| {
                     tenancy.budget.is_full() && tenancy.share.as_ref().is_none_or(|share| share.is_idle(now))
                 },

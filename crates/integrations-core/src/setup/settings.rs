@@ -60,8 +60,12 @@ impl Value {
                 Error::config("seconds, or a number with `ms`, `s`, `m`, `h` or `d` is expected")
             }),
             SettingKind::Url => match text.parse::<http::Uri>() {
-                Ok(uri) if uri.scheme().is_some() && uri.authority().is_some() => Ok(Self::Text(text.to_owned())),
-                _ => Err(Error::config("an absolute address, such as `https://api.example.com`, is expected")),
+                Ok(uri) if uri.scheme().is_some() && uri.authority().is_some() => {
+                    Ok(Self::Text(text.to_owned()))
+                }
+                _ => {
+                    Err(Error::config("an absolute address, such as `https://api.example.com`, is expected"))
+                }
             },
             SettingKind::List => Ok(Self::List(text.split(',').map(|item| item.trim().to_owned()).collect())),
             SettingKind::Text => Ok(Self::Text(text.to_owned())),
