@@ -1,0 +1,259 @@
+//! What becomes of the rows, as pure functions that every store calls inside its transaction.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+
+use super::class::{ErrorClass, happening};
+use super::model::{Attempt, Delivery, Endpoint, EndpointStatus, EventId, Health};
+use super::schedule::RetrySchedule;
+use super::state::{Happening, Mark, Plan, State, next};
+
+const MAX_SLOWDOWN: u32 = 64;
+
+/// What a lease leaves beyond twice the time of the attempt, for writing its result.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// When to try again, and when to stop.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Rules {
+    /// When a delivery is tried again.
+    pub schedule: RetrySchedule,
+    /// How long an endpoint in order is held up by one event. Default: 6 h.
+    pub park_after: Duration,
+    /// After how much failing an endpoint's owner should know. Default: 1 day.
+    pub warn_after: Duration,
+    /// After how much failing an endpoint is disabled. Default: 5 days.
+    pub disable_after: Duration,
+    /// After how many failed attempts at the least. Default: 10.
+    pub disable_attempts: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let hours = |n: u64| Duration::from_secs(n * 3600);
+        Self {
+            schedule: RetrySchedule::default(),
+            park_after: hours(6),
+            warn_after: hours(24),
+            disable_after: hours(120),
+            disable_attempts: 10,
+        }
+    }
+}
+
+/// How one attempt ended.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// What is kept of it.
+    pub attempt: Attempt,
+    /// The receiver's `Retry-After`.
+    pub told: Option<Duration>,
+    /// From -1 to 1: moves the delay until the next attempt.
+    pub jitter: f64,
+}
+
+impl Report {
+    pub(super) fn failed(at: Timestamp, class: ErrorClass) -> Self {
+        let attempt =
+            Attempt { at, latency: Duration::ZERO, status: None, class: Some(class), head: Bytes::new() };
+        Self { attempt, told: None, jitter: 0.0 }
+    }
+}
+
+/// What somebody should know. Told once, after the store has kept its cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The endpoint has failed for a day.
+    Failing {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The endpoint has failed for so long that it gets no more deliveries.
+    Disabled {
+        /// Since when it failed: where catching up begins.
+        since: Timestamp,
+    },
+    /// The endpoint answered 410 and gets no more deliveries.
+    Gone,
+    /// The address is not public; the delivery has failed.
+    Blocked(EventId),
+    /// A delivery has failed for good.
+    DeliveryFailed(EventId),
+    /// A delivery of an endpoint in order was set aside, so that others can go on.
+    DeliveryParked(EventId),
+}
+
+/// What a report changes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settled {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The endpoint's health.
+    pub health: Health,
+    /// The endpoint's status.
+    pub status: EndpointStatus,
+    /// What to tell.
+    pub notices: Vec<Notice>,
+}
+
+/// What `report` makes of a delivery and its endpoint. `None` if `fence` is not the present lease's: another worker
+/// has the delivery, or it was withdrawn.
+pub fn settle(
+    rules: &Rules,
+    endpoint: &Endpoint,
+    delivery: &Delivery,
+    fence: u64,
+    report: &Report,
+    now: Timestamp,
+) -> Option<Settled> {
+    if delivery.fence != fence {
+        return None;
+    }
+    let Attempt { status, class, .. } = report.attempt;
+    let what = happening(class, status);
+    let step = next(delivery.state, what, plan(rules, endpoint, delivery, report, now))?;
+    let mut health = health_after(&endpoint.health, what, step.mark, now);
+    let mut notices: Vec<_> = delivery_notice(step.to, step.mark, &delivery.event).into_iter().collect();
+    let mut status = endpoint.status;
+    if step.mark == Mark::Gone {
+        status = EndpointStatus::Gone;
+        notices.push(Notice::Gone);
+    } else if let Some(notice) = judge(rules, &health, now) {
+        if matches!(notice, Notice::Disabled { .. }) {
+            status = EndpointStatus::Disabled;
+        }
+        health.warned = true;
+        notices.push(notice);
+    }
+    let due = step.delay.map(|delay| later(now, delay));
+    let (last_status, last_class) = (report.attempt.status, class);
+    let delivery = Delivery { state: step.to, due, last_status, last_class, ..delivery.clone() };
+    Some(Settled { delivery, health, status, notices })
+}
+
+fn plan(rules: &Rules, endpoint: &Endpoint, delivery: &Delivery, report: &Report, now: Timestamp) -> Plan {
+    let Some(delay) = rules.schedule.after(delivery.attempts, report.jitter, report.told) else {
+        return Plan::GiveUp;
+    };
+    let held_from = delivery.first_at.unwrap_or(now);
+    if endpoint.settings.fifo && later(now, delay) > later(held_from, rules.park_after) {
+        return Plan::Park;
+    }
+    Plan::Retry(delay)
+}
+
+fn delivery_notice(to: State, mark: Mark, event: &EventId) -> Option<Notice> {
+    match (to, mark) {
+        (State::Failed, Mark::Blocked) => Some(Notice::Blocked(event.clone())),
+        (State::Failed, _) => Some(Notice::DeliveryFailed(event.clone())),
+        (State::Parked, _) => Some(Notice::DeliveryParked(event.clone())),
+        _ => None,
+    }
+}
+
+fn health_after(before: &Health, what: Happening, mark: Mark, now: Timestamp) -> Health {
+    if what == Happening::Delivered {
+        let slowdown = before.slowdown.saturating_sub(1).max(1);
+        let (last_success, next_slot) = (Some(now), before.next_slot);
+        return Health { last_success, slowdown, next_slot, ..Health::default() };
+    }
+    let slower = mark == Mark::Slower;
+    Health {
+        failing_since: before.failing_since.or(Some(now)),
+        failures: before.failures.saturating_add(1),
+        blocked: before.blocked || mark == Mark::Blocked,
+        slowdown: if slower { (before.slowdown * 2).min(MAX_SLOWDOWN) } else { before.slowdown },
+        ..before.clone()
+    }
+}
+
+/// What continuous failing comes to.
+fn judge(rules: &Rules, health: &Health, now: Timestamp) -> Option<Notice> {
+    let since = health.failing_since?;
+    let over = |limit: Duration| now >= later(since, limit);
+    if over(rules.disable_after) && health.failures >= rules.disable_attempts {
+        return Some(Notice::Disabled { since });
+    }
+    (over(rules.warn_after) && !health.warned).then_some(Notice::Failing { since })
+}
+
+/// A delivery that a worker takes now.
+pub fn leased(endpoint: &Endpoint, delivery: &Delivery, now: Timestamp) -> Option<Delivery> {
+    let step = next(delivery.state, Happening::Leased, Plan::GiveUp)?;
+    Some(Delivery {
+        state: step.to,
+        attempts: delivery.attempts.saturating_add(1),
+        fence: delivery.fence + 1,
+        due: Some(later(now, endpoint.settings.timeout * 2 + LEASE_MARGIN)),
+        first_at: delivery.first_at.or(Some(now)),
+        ..delivery.clone()
+    })
+}
+
+/// A final delivery that begins anew: with the same id, and all its attempts before it. `None` if it is under way.
+pub fn replayed(delivery: &Delivery, due: Option<Timestamp>) -> Option<Delivery> {
+    let step = next(delivery.state, Happening::Replayed, Plan::GiveUp)?;
+    Some(Delivery { state: step.to, attempts: 0, due, first_at: None, ..delivery.clone() })
+}
+
+/// A delivery whose endpoint takes no more. `None` if it is final.
+pub fn withdrawn(delivery: &Delivery) -> Option<Delivery> {
+    let step = next(delivery.state, Happening::Withdrawn, Plan::GiveUp)?;
+    Some(Delivery { state: step.to, due: None, ..delivery.clone() })
+}
+
+/// The time between two deliveries.
+fn interval(endpoint: &Endpoint) -> Duration {
+    Duration::from_secs(1) * endpoint.health.slowdown / endpoint.settings.max_rate.max(1)
+}
+
+/// How far ahead of its rate an endpoint may run: one delivery per concurrent place, none while it is slowed down.
+fn burst(endpoint: &Endpoint) -> Duration {
+    let ahead = if endpoint.health.slowdown > 1 { 0 } else { endpoint.settings.concurrency - 1 };
+    interval(endpoint) * ahead
+}
+
+/// How many deliveries may begin now, with so many under way.
+pub fn places(endpoint: &Endpoint, in_flight: u32, now: Timestamp) -> u32 {
+    let free = endpoint.settings.concurrency.saturating_sub(in_flight);
+    let slot = endpoint.health.next_slot.unwrap_or(now).max(now);
+    let ahead = later(now, burst(endpoint)).duration_since(slot);
+    let Ok(ahead) = Duration::try_from(ahead) else { return 0 };
+    let by_rate = ahead.as_nanos() / interval(endpoint).as_nanos().max(1) + 1;
+    free.min(u32::try_from(by_rate).unwrap_or(u32::MAX))
+}
+
+/// The health after so many deliveries began.
+pub fn taken(endpoint: &Endpoint, count: u32, now: Timestamp) -> Health {
+    let slot = endpoint.health.next_slot.unwrap_or(now).max(now);
+    Health { next_slot: Some(later(slot, interval(endpoint) * count)), ..endpoint.health.clone() }
+}
+
+/// When to look at an endpoint again, whose earliest delivery is due at `due` and whose earliest lease ends at
+/// `lease_end`. A settled delivery makes it due at once, whatever this says.
+pub fn wake(
+    endpoint: &Endpoint,
+    due: Option<Timestamp>,
+    in_flight: u32,
+    lease_end: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let due = due?;
+    if in_flight >= endpoint.settings.concurrency {
+        return Some(lease_end.map_or(due, |end| due.max(end)));
+    }
+    let slot = endpoint.health.next_slot.unwrap_or(now);
+    let by_rate = slot.checked_sub(burst(endpoint)).unwrap_or(slot);
+    Some(due.max(by_rate))
+}
+
+/// `at` and `delay`, at the end of time at the latest.
+pub(super) fn later(at: Timestamp, delay: Duration) -> Timestamp {
+    at.saturating_add(SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+}
