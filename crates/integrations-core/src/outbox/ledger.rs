@@ -57,10 +57,9 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn failed(at: Timestamp, class: ErrorClass) -> Self {
-        let attempt =
-            Attempt { at, latency: Duration::ZERO, status: None, class: Some(class), head: Bytes::new() };
-        Self { attempt, told: None, jitter: 0.0 }
+    /// An attempt that began at `at`, with its answer's status and its class.
+    pub fn new(at: Timestamp, latency: Duration, status: Option<u16>, class: Option<ErrorClass>) -> Self {
+        Self { attempt: Attempt { at, latency, status, class, head: Bytes::new() }, told: None, jitter: 0.0 }
     }
 }
 
@@ -255,5 +254,6 @@ pub fn wake(
 
 /// `at` and `delay`, at the end of time at the latest.
 pub(super) fn later(at: Timestamp, delay: Duration) -> Timestamp {
-    at.saturating_add(SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+    at.saturating_add(SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX))
+        .unwrap_or(Timestamp::MAX)
 }

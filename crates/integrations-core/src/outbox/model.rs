@@ -123,7 +123,9 @@ impl NewEvent {
         };
         if payload.len() > MAX_PAYLOAD {
             let message = format!("the event is larger than {MAX_PAYLOAD} bytes");
-            return Err(Error::invalid_request(message).with_hint("send ids, and let receivers fetch the rest"));
+            return Err(
+                Error::invalid_request(message).with_hint("send ids, and let receivers fetch the rest")
+            );
         }
         let (id, tenant) = (EventId::generate()?, tenant.to_owned());
         let (kind, partition) = (self.kind, self.partition);
@@ -140,7 +142,8 @@ impl fmt::Debug for NewEvent {
 
 /// Whether it is a type of event: identifiers of `[a-zA-Z0-9_]` with dots between them, at most 128 characters.
 pub(super) fn is_type(text: &str) -> bool {
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     text.len() <= 128 && text.split('.').all(is_name)
 }
 
@@ -269,7 +272,8 @@ impl EndpointSettings {
         match sound.into_iter().find(|(sound, ..)| !sound) {
             None => Ok(()),
             Some((_, name, hint)) => {
-                Err(Error::invalid_request(format!("the endpoint's `{name}` is out of range")).with_hint(hint))
+                Err(Error::invalid_request(format!("the endpoint's `{name}` is out of range"))
+                    .with_hint(hint))
             }
         }
     }
@@ -398,7 +402,18 @@ impl Delivery {
     /// A delivery that waits until `due`, or for others when that is `None`.
     pub(super) fn new(endpoint: EndpointId, event: EventId, seq: u64, due: Option<Timestamp>) -> Self {
         let (state, last_status, last_class) = (State::Pending, None, None);
-        Self { endpoint, event, seq, state, attempts: 0, fence: 0, due, first_at: None, last_status, last_class }
+        Self {
+            endpoint,
+            event,
+            seq,
+            state,
+            attempts: 0,
+            fence: 0,
+            due,
+            first_at: None,
+            last_status,
+            last_class,
+        }
     }
 }
 
