@@ -243,7 +243,8 @@ pub fn wake(
     lease_end: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let due = due?;
+    // Not before now: an endpoint that had its turn goes behind those that wait for theirs.
+    let due = due?.max(now);
     if in_flight >= endpoint.settings.concurrency {
         return Some(lease_end.map_or(due, |end| due.max(end)));
     }
@@ -256,4 +257,103 @@ pub fn wake(
 pub(super) fn later(at: Timestamp, delay: Duration) -> Timestamp {
     at.saturating_add(SignedDuration::try_from(delay).unwrap_or(SignedDuration::MAX))
         .unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{EndpointId, EndpointSettings};
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(ms).unwrap()
+    }
+
+    fn endpoint(max_rate: u32, concurrency: u32, slowdown: u32, next_slot: Option<i64>) -> Endpoint {
+        Endpoint {
+            id: EndpointId::from("ep_1"),
+            tenant: "acme".into(),
+            created: at(0),
+            revision: 0,
+            status: EndpointStatus::Active,
+            settings: EndpointSettings::new("https://a.example").limits(max_rate, concurrency),
+            keys: Vec::new(),
+            health: Health { slowdown, next_slot: next_slot.map(at), ..Health::default() },
+        }
+    }
+
+    #[test]
+    fn places_by_rate_and_by_what_is_under_way() {
+        // Rate, concurrency, slowdown, next slot, under way: places at 10 s.
+        let table = [
+            ((10, 4, 1, None, 0), 4),
+            ((10, 4, 1, None, 3), 1),
+            ((10, 4, 1, None, 4), 0),
+            ((10, 4, 1, None, 9), 0),
+            ((10, 4, 1, Some(1_000), 0), 4),
+            ((10, 4, 1, Some(10_100), 0), 3),
+            ((10, 4, 1, Some(10_300), 0), 1),
+            ((10, 4, 1, Some(10_301), 0), 0),
+            ((10, 4, 2, None, 0), 1),
+            ((10, 4, 2, Some(10_001), 0), 0),
+        ];
+        for ((rate, concurrency, slowdown, slot, in_flight), expected) in table {
+            let endpoint = endpoint(rate, concurrency, slowdown, slot);
+            assert_eq!(places(&endpoint, in_flight, at(10_000)), expected, "{endpoint:?} {in_flight}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_moves_the_slot_by_the_rate() {
+        for (slowdown, slot, expected) in [(1, None, 10_200), (1, Some(10_050), 10_250), (4, Some(0), 10_800)]
+        {
+            let health = taken(&endpoint(10, 4, slowdown, slot), 2, at(10_000));
+            assert_eq!(health.next_slot, Some(at(expected)));
+        }
+    }
+
+    #[test]
+    fn when_to_look_again() {
+        let now = at(10_000);
+        let look = |slot, due, in_flight, end| wake(&endpoint(10, 4, 1, slot), due, in_flight, end, now);
+        assert_eq!(look(None, None, 0, None), None);
+        assert_eq!(look(None, Some(at(12_000)), 0, None), Some(at(12_000)));
+        assert_eq!(look(None, Some(at(9_000)), 1, None), Some(now), "behind those that wait for their turn");
+        assert_eq!(look(Some(10_500), Some(at(9_000)), 1, None), Some(at(10_200)), "as the rate allows");
+        assert_eq!(look(None, Some(at(9_000)), 4, Some(at(30_000))), Some(at(30_000)));
+    }
+
+    #[test]
+    fn failing_is_told_of_once_and_ends_in_disabling() {
+        let rules = Rules::default();
+        let hour = 3_600_000;
+        // Failures, hours since the first, told of already.
+        let table = [
+            ((9, 23, false), None),
+            ((2, 24, false), Some(Notice::Failing { since: at(0) })),
+            ((2, 24, true), None),
+            ((9, 120, true), None),
+            ((10, 119, true), None),
+            ((10, 120, true), Some(Notice::Disabled { since: at(0) })),
+            ((10, 120, false), Some(Notice::Disabled { since: at(0) })),
+        ];
+        for ((failures, hours, warned), expected) in table {
+            let health = Health { failing_since: Some(at(0)), failures, warned, ..Health::default() };
+            assert_eq!(judge(&rules, &health, at(hours * hour)), expected, "{failures} {hours} {warned}");
+        }
+        assert_eq!(judge(&rules, &Health::default(), at(1000 * hour)), None);
+    }
+
+    #[test]
+    fn slowing_down_is_bounded_and_undone_by_steps() {
+        let mut health = Health::default();
+        for expected in [2, 4, 8, 16, 32, 64, 64] {
+            health = health_after(&health, Happening::Throttled, Mark::Slower, at(0));
+            assert_eq!(health.slowdown, expected);
+        }
+        for expected in [63, 62, 61] {
+            health = health_after(&health, Happening::Delivered, Mark::None, at(0));
+            assert_eq!((health.slowdown, health.failures, health.failing_since), (expected, 0, None));
+        }
+        assert_eq!(health_after(&Health::default(), Happening::Delivered, Mark::None, at(0)).slowdown, 1);
+    }
 }

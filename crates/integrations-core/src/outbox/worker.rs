@@ -104,7 +104,7 @@ impl Inner {
         match settled {
             Ok(Some(notices)) => notices.iter().for_each(|notice| (self.listener)(&lease.endpoint, notice)),
             Ok(None) => {
-                tracing::debug!(%endpoint, %event, "the delivery was withdrawn, or its lease was lost")
+                tracing::debug!(%endpoint, %event, "the delivery was withdrawn, or its lease was lost");
             }
             Err(error) => {
                 tracing::error!(%endpoint, %event, %error, "an attempt's end was not kept; it is sent again");

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{Request, Response};
-use integrations_core::outbox::{EndpointSettings, MemoryOutbox, NewEvent, Outbox, SigningScheme};
+use integrations_core::outbox::{
+    EndpointSettings, ErrorClass, MemoryOutbox, NewEvent, Outbox, SigningScheme,
+};
 use integrations_core::{Body, ErrorKind, Exchange, Payload, Reach, Transport, TransportError};
 
 use crate::support::{Receiver, TENANT};
@@ -66,6 +68,6 @@ async fn an_address_is_checked_again_at_each_attempt() {
     let event = strict.publish(TENANT, NewEvent::new("a", &()).unwrap()).await.unwrap();
     strict.deliver_due().await.unwrap();
     let attempts = strict.attempts(TENANT, &endpoint.id, &event).await.unwrap();
-    assert_eq!(attempts[0].class.map(|class| class.as_str()), Some("blocked_address"));
+    assert_eq!(attempts[0].class.map(ErrorClass::as_str), Some("blocked_address"));
     assert!(strict.endpoint(TENANT, &endpoint.id).await.unwrap().health.blocked);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use integrations_core::outbox::{Sealer, SigningKey, SigningScheme, SqliteOutbox};
+use integrations_core::outbox::{ErrorClass, Sealer, SigningKey, SigningScheme, SqliteOutbox};
 use integrations_core::secret::Secret;
 use integrations_core::store::Store;
 use integrations_core::{Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ async fn both_keys_sign_while_the_old_one_is_replaced(bench: Bench) {
     let endpoint = bench.outbox.rotate_key(TENANT, &endpoint.id).await.unwrap();
     let new = endpoint.keys[0].key.reveal();
     for (time, both) in
-        [(hours(0), true), (hours(24) - Duration::from_secs(1), true), (Duration::from_secs(1), false)]
+        [(hours(0), true), (Duration::from_secs(24 * 3600 - 1), true), (Duration::from_secs(1), false)]
     {
         bench.pass(time);
         bench.publish(1).await;
@@ -86,7 +86,7 @@ async fn sealed_keys_work_and_are_not_in_the_table() {
     let event = later.publish(2).await;
     later.deliver().await;
     let delivery = later.outbox.delivery(TENANT, &endpoint.id, &event).await.unwrap().unwrap();
-    assert_eq!(delivery.last_class.map(|class| class.as_str()), Some("signing_error"));
+    assert_eq!(delivery.last_class.map(ErrorClass::as_str), Some("signing_error"));
     assert!(later.receiver.got().is_empty());
 }
 

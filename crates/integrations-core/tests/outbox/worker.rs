@@ -129,6 +129,66 @@ async fn a_receiver_that_hangs_is_given_up_in_time_and_holds_up_nobody() {
     assert!(attempts[0].latency >= Duration::from_secs(15));
 }
 
+/// More hanging endpoints than there are places in all: a new event waits for a place, not for their backlog.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_hanging_receivers_starves_nobody() {
+    let bench = Bench::virtual_time();
+    for n in 0..20 {
+        let settings = EndpointSettings::new(format!("https://hang{n}.example/")).types(["thing.made"]);
+        bench.endpoint_with(settings).await;
+        bench.receiver.always(&format!("hang{n}.example"), Reply::Hang);
+    }
+    for n in 0..200 {
+        bench.publish(n).await;
+    }
+    bench.endpoint_with(EndpointSettings::new("https://quick.example/").types(["other"])).await;
+    let outbox = bench.outbox.clone();
+    let publishing = async {
+        sleep(Duration::from_secs(20)).await;
+        let event = NewEvent::new("other", &serde_json::json!({ "n": 7 })).unwrap();
+        outbox.publish(TENANT, event).await.unwrap();
+        sleep(Duration::from_secs(31)).await;
+    };
+    bench.outbox.run(publishing).await;
+    assert_eq!(bench.receiver.numbers("quick.example"), [7]);
+}
+
+/// Workers that die at any moment, receivers that fail at random: every event arrives, and nothing is left behind.
+#[tokio::test(start_paused = true)]
+async fn workers_that_die_at_random_lose_nothing() {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let bench = Bench::virtual_time();
+    let hosts = ["a.example", "b.example", "c.example"];
+    for host in hosts {
+        let settings = EndpointSettings::new(format!("https://{host}/")).limits(100, 4);
+        bench.endpoint_with(if host == "c.example" { settings.in_order() } else { settings }).await;
+        let replies = (0..60).map(|_| match random.u8(..6) {
+            0 => Reply::Status(500),
+            1 => Reply::Hang,
+            2 => Reply::After(429, "2".into()),
+            _ => Reply::Slow(Duration::from_millis(random.u64(..3000))),
+        });
+        bench.receiver.answers(host, replies.collect::<Vec<_>>());
+    }
+    for n in 0..100 {
+        bench.publish_in(n, &format!("p{}", n % 10)).await;
+        let (one, two) = (bench.outbox.clone(), bench.outbox.clone());
+        let life = Duration::from_millis(random.u64(..4000));
+        let worker = async { tokio::join!(one.run(std::future::pending()), two.run(std::future::pending())) };
+        assert!(timeout(life, worker).await.is_err(), "dropped in the middle");
+    }
+    bench.outbox.run(sleep(Duration::from_secs(100 * 3600))).await;
+    for host in hosts {
+        let mut numbers = bench.receiver.numbers(host);
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers, (0..100).collect::<Vec<_>>(), "{host}, seed {seed}");
+    }
+    assert_eq!(bench.store.next_wake().await.unwrap(), None, "seed {seed}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_new_event_ends_the_wait_and_a_stop_lets_attempts_end() {
     let bench = Bench::virtual_time();

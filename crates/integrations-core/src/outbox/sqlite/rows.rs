@@ -13,7 +13,6 @@ use crate::outbox::state::State;
 use crate::store::{Param, Row};
 
 /// An endpoint whose keys are still sealed.
-
 pub(super) struct Closed {
     pub(super) endpoint: Endpoint,
     pub(super) keys: String, // tidy: not a secret, sealed unless the operator allowed plain ones; `Row` as it came

@@ -124,9 +124,9 @@ async fn keep_endpoint(
     tx.execute(sql, &params).await.map(drop)
 }
 
-async fn keep_health(tx: &mut Tx, id: &EndpointId, health: &Health, wake: Option<Timestamp>) -> Result<()> {
-    let sql = "UPDATE outbox_endpoints SET health = $1, wake_at = $2 WHERE id = $3";
-    tx.execute(sql, &[json(health)?, opt_ms(wake), id.as_str().into()]).await.map(drop)
+async fn keep_health(tx: &mut Tx, id: &EndpointId, health: &Health) -> Result<()> {
+    let sql = "UPDATE outbox_endpoints SET health = $1 WHERE id = $2";
+    tx.execute(sql, &[json(health)?, id.as_str().into()]).await.map(drop)
 }
 
 /// As [`ledger::withdrawn`] says, for all that is not final.
@@ -261,8 +261,10 @@ async fn lease_of(
     let due = "SELECT MIN(due_at) FROM outbox_deliveries WHERE endpoint_id = $1";
     let due = opt_at(&tx.query(due, std::slice::from_ref(&id)).await?, 0)?;
     let lease_end = opt_at(&tx.query(held, &[id, ms(now)]).await?, 1)?;
-    keep_health(tx, &endpoint.id, &health, ledger::wake(&after, due, in_flight + count, lease_end, now))
-        .await?;
+    keep_health(tx, &endpoint.id, &health).await?;
+    let wake = ledger::wake(&after, due, in_flight + count, lease_end, now);
+    let sql = "UPDATE outbox_endpoints SET wake_at = $1 WHERE id = $2";
+    tx.execute(sql, &[opt_ms(wake), endpoint.id.as_str().into()]).await?;
     Ok(taken)
 }
 
@@ -306,7 +308,8 @@ pub(super) async fn settle(
     keep_delivery(tx, &settled.delivery).await?;
     keep_attempt(tx, lease, report).await?;
     if settled.status == endpoint.status {
-        keep_health(tx, id, &settled.health, Some(*now)).await?;
+        keep_health(tx, id, &settled.health).await?;
+        wake_by(tx, id, *now).await?;
     } else {
         keep_endpoint(tx, id, settled.status, &settled.health, None).await?;
         withdraw_all(tx, id).await?;
