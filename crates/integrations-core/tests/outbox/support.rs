@@ -187,7 +187,10 @@ impl Bench {
     }
 
     fn builder(store: &Arc<dyn OutboxStore>, receiver: &Arc<Receiver>) -> OutboxBuilder {
-        Outbox::builder(store.clone(), receiver.clone()).allow_any_address().jitter(|| 0.0)
+        Outbox::builder(store.clone(), receiver.clone())
+            .allow_any_address()
+            .jitter(|| 0.0)
+            .poll_every(Duration::from_secs(60))
     }
 
     pub(crate) async fn endpoint(&self, host: &str) -> Endpoint {
