@@ -1,5 +1,6 @@
 //! Leases, crashes, and the loop in virtual time.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,26 +75,64 @@ async fn an_event_is_sent_if_and_only_if_its_transaction_commits() {
     assert_eq!(bench.receiver.numbers("tx.example"), [2]);
 }
 
+/// A database file that is removed in the end.
+struct File(PathBuf);
+
+impl File {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("outbox-{}-{}.db", std::process::id(), fastrand::u64(..))))
+    }
+
+    async fn open(&self) -> (Store, Bench) {
+        let store = Store::open(&self.0).await.unwrap();
+        let tables = SqliteOutbox::builder(store.clone()).allow_plain_secrets().open().await.unwrap();
+        (store, Bench::over(Arc::new(tables)))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        for end in ["", "-wal", "-shm"] {
+            let _gone_already = std::fs::remove_file(format!("{}{end}", self.0.display()));
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_was_kept_in_a_file_is_there_after_a_restart() {
-    let path = std::env::temp_dir().join(format!("outbox-{}-{}.db", std::process::id(), fastrand::u64(..)));
-    for round in 0..2 {
-        let store = Store::open(&path).await.unwrap();
-        let tables = SqliteOutbox::builder(store.clone()).allow_plain_secrets().open().await.unwrap();
-        let bench = Bench::over(Arc::new(tables));
-        if round == 0 {
-            bench.endpoint("file.example").await;
-            bench.publish(1).await;
-        } else {
-            assert_eq!(bench.deliver().await, 1);
-            let endpoint = bench.outbox.endpoints(TENANT).await.unwrap().pop().unwrap();
-            assert!(bench.receiver.got()[0].verifies(endpoint.keys[0].key.reveal().expose()));
-        }
-        store.close().await.unwrap();
+    let file = File::new();
+    let (store, bench) = file.open().await;
+    bench.endpoint("file.example").await;
+    bench.publish(1).await;
+    store.close().await.unwrap();
+    let (store, bench) = file.open().await;
+    assert_eq!(bench.deliver().await, 1);
+    let endpoint = bench.outbox.endpoints(TENANT).await.unwrap().pop().unwrap();
+    assert!(bench.receiver.got()[0].verifies(endpoint.keys[0].key.reveal().expose()));
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_processes_over_one_file_share_its_deliveries_and_its_limits() {
+    let file = File::new();
+    let ((one, first), (two, second)) = (file.open().await, file.open().await);
+    for host in ["a.example", "b.example", "c.example"] {
+        first.endpoint(host).await;
     }
-    for end in ["", "-wal", "-shm"] {
-        let _gone_already = std::fs::remove_file(format!("{}{end}", path.display()));
+    for n in 0..70 {
+        first.publish(n).await;
     }
+    let mut taken = Vec::new();
+    for bench in [&first, &second, &second, &first, &second, &first, &second] {
+        let leases = bench.store.lease(bench.now(), 30).await.unwrap();
+        taken.extend(leases.into_iter().map(|lease| (lease.endpoint.id.clone(), lease.delivery.seq)));
+    }
+    let count = taken.len();
+    taken.sort();
+    taken.dedup();
+    assert_eq!((taken.len(), count), (3 * 64, 3 * 64), "each once, and no endpoint more than its 64");
+    one.close().await.unwrap();
+    two.close().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
