@@ -27,6 +27,7 @@ pages! {
     secrets = "docs/src/guides/secrets.md",
     tls = "docs/src/guides/tls.md",
     egress = "docs/src/guides/egress.md",
+    outbox = "docs/src/guides/outbox.md",
     telemetry = "docs/src/guides/telemetry.md",
     testing = "docs/src/guides/testing.md",
     provider = "docs/src/guides/provider.md",

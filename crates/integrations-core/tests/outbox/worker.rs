@@ -227,6 +227,11 @@ async fn workers_that_die_at_random_lose_nothing() {
         numbers.dedup();
         assert_eq!(numbers, (0..100).collect::<Vec<_>>(), "{host}, seed {seed}");
     }
+    for partition in 0..10 {
+        let mut arrived = bench.receiver.numbers("c.example");
+        arrived.retain(|n| n % 10 == partition);
+        assert!(arrived.is_sorted(), "in order, seed {seed}: {arrived:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
