@@ -26,6 +26,7 @@ pub mod config;
 pub mod driver;
 #[cfg(feature = "dynamic")]
 pub mod dynamic;
+pub mod egress;
 #[cfg(feature = "hub")]
 pub mod hub;
 #[cfg(feature = "inbox")]
@@ -61,5 +62,5 @@ pub use open_enum::private as __private;
 pub use page::{Cursor, Page, PageReq};
 pub use secret::{Secret, SecretRef, SecretString};
 pub use timeline::WaitReason;
-pub use transport::{Exchange, Payload, Transport, TransportError, TransportFailure};
+pub use transport::{Exchange, Payload, Reach, Transport, TransportError, TransportFailure};
 pub use wire::{Req, WireRequest, WireResponse};

@@ -54,6 +54,16 @@ impl From<Bytes> for Payload {
     }
 }
 
+/// Which addresses a transport can be made to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reach {
+    /// Any address that a request names.
+    Anything,
+    /// Public addresses alone: it vets what a name resolves to and dials the very address that it vetted.
+    PublicOnly,
+}
+
 /// Bytes in, bytes out: reqwest, an in-process sandbox, a cassette, a fault injector or an SDK bridge.
 ///
 /// A transport never retries, never follows a redirect to another origin with credentials, and never logs
@@ -66,6 +76,12 @@ pub trait Transport: Send + Sync + 'static {
         request: http::Request<Body>,
         exchange: Exchange,
     ) -> Result<http::Response<Payload>, TransportError>;
+
+    /// Which addresses it can be made to call. What sends to addresses that tenants give asks for
+    /// [`Reach::PublicOnly`]; a transport that cannot vouch for it says [`Reach::Anything`].
+    fn reaches(&self) -> Reach {
+        Reach::Anything
+    }
 }
 
 #[async_trait]
@@ -76,6 +92,10 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
         exchange: Exchange,
     ) -> Result<http::Response<Payload>, TransportError> {
         (**self).send(request, exchange).await
+    }
+
+    fn reaches(&self) -> Reach {
+        (**self).reaches()
     }
 }
 

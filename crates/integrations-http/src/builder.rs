@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use integrations_core::egress::plain_host;
 use integrations_core::tls::TlsConfig;
 use integrations_core::{Error, Result};
 
-use crate::egress::{EgressPolicy, plain_host};
+use crate::egress::EgressPolicy;
 use crate::proxy::Proxy;
 use crate::resolve::{Guard, Resolver, SystemResolver};
 use crate::transport::{HttpTransport, Inner};

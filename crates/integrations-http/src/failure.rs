@@ -43,7 +43,8 @@ fn of_connect(error: &reqwest::Error, timeout: Duration) -> TransportError {
     }
     if error.is_dns() {
         let message = "the name of the service, or of the proxy, could not be resolved";
-        return TransportError::new(Failure::Connect, false, message);
+        return TransportError::new(Failure::Connect, false, message)
+            .with_source(io::Error::from(io::ErrorKind::NotFound));
     }
     if let Some(tls) = find::<rustls::Error>(error) {
         return TransportError::new(Failure::Tls, false, "the TLS handshake failed").with_source(tls.clone());

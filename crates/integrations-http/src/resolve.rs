@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use integrations_core::BoxError;
+use integrations_core::egress::plain_host;
 
-use crate::egress::{EgressPolicy, plain_host};
+use crate::egress::EgressPolicy;
 
 /// A source of addresses for host names.
 #[async_trait]

@@ -9,7 +9,9 @@ use http::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RANGE,
 };
 use http::{Method, Request, Response, Uri};
-use integrations_core::{Body, Exchange, Payload, Result, Transport, TransportError, TransportFailure};
+use integrations_core::{
+    Body, Exchange, Payload, Reach, Result, Transport, TransportError, TransportFailure,
+};
 use url::Url;
 
 use crate::answer::{self, Limits};
@@ -91,6 +93,12 @@ impl Transport for HttpTransport {
             hop.url = to;
         }
         Err(redirect::too_many())
+    }
+
+    /// [`Reach::PublicOnly`] under [`EgressPolicy::public_only`], unless a proxy resolves the names.
+    fn reaches(&self) -> Reach {
+        let vets = self.inner.policy.is_strict() && self.inner.proxy_host.is_none();
+        if vets { Reach::PublicOnly } else { Reach::Anything }
     }
 }
 

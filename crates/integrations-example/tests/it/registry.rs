@@ -98,7 +98,7 @@ impl Category for Calendar {
 fn a_provider_of_another_category_is_told_apart() {
     let error = registry().open::<Calendar>(&setup(&FakeNotes::new(TOKEN))).unwrap_err();
     assert_eq!(verdict(&error), (ErrorKind::Config, Effect::NotSent));
-    assert_eq!(error.message(), "`notes` is a provider of `example`, not of `calendar`");
+    assert_eq!(error.message(), "an instance of the category `example` cannot be opened as `calendar`");
     assert_eq!(registry().schemes::<Calendar>().count(), 0);
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use http::{Request, Uri};
-use integrations_core::{Body, ErrorKind, TransportFailure};
-use integrations_http::{EgressPolicy, HttpTransport, Resolver};
+use integrations_core::{Body, ErrorKind, Reach, Transport, TransportFailure};
+use integrations_http::{EgressPolicy, HttpTransport, Proxy, Resolver};
 
 use crate::support::{Server, builder, failure, get, send};
 
@@ -300,4 +300,14 @@ async fn the_default_policy_refuses_metadata_services_and_nothing_else() {
     }
     let open = EgressPolicy::new().allow_cidr("169.254.169.254/32").unwrap();
     assert!(open.check(&"http://169.254.169.254/".parse().unwrap()).is_ok());
+}
+
+#[tokio::test]
+async fn only_a_transport_that_vets_addresses_itself_vouches_for_them() {
+    let proxied = strict().allow_proxy();
+    let proxy = Proxy::url("http://127.0.0.1:3128").unwrap();
+    let reach = |transport: &HttpTransport| Arc::new(transport.clone()).reaches();
+    assert_eq!(reach(&strict_transport()), Reach::PublicOnly);
+    assert_eq!(reach(&builder().egress(EgressPolicy::new()).build().unwrap()), Reach::Anything);
+    assert_eq!(reach(&builder().egress(proxied).proxy(proxy).build().unwrap()), Reach::Anything);
 }

@@ -11,3 +11,4 @@ mod support;
 mod tls;
 #[cfg(feature = "tower")]
 mod tower;
+mod webhooks;
