@@ -2,8 +2,8 @@
 
 use integrations_core::ErrorKind;
 use integrations_core::webhook::{
-    Decoding, Hmac, Key, KeyRing, Kit, Place, Scheme, SharedToken, StandardWebhooks, Token, Trust, Unsigned,
-    WebhookError,
+    BasicAuth, Decoding, Event, Hmac, Key, KeyRing, Kit, Place, Receipt, Scheme, SharedToken,
+    StandardWebhooks, Token, Trust, Unsigned, WebhookError,
 };
 
 use super::{Sent, ring, utf8};
@@ -120,4 +120,21 @@ fn every_notification_of_a_batch_holds_the_token() {
     ] {
         assert!(verify(bad).is_err(), "{bad}");
     }
+}
+
+/// A request of a vendor with a password: it stands in a header, and customers' data in the query and the body.
+#[test]
+fn nothing_shows_a_request_or_an_event() {
+    let sent = Sent::post("a customer's data")
+        .header("authorization", "Basic dXNlcjpzZXNhbWU=")
+        .uri("/h?token=sesame");
+    let ring = KeyRing::new(Key::password("p", "user", &"sesame".into()).unwrap());
+    let verified = BasicAuth.verify(&sent.incoming(), &ring).unwrap();
+    let event = Event::new(&verified, "evt_1", "kind", "a customer's data");
+    let receipt = Receipt::Delivery(verified.clone());
+    let shown = format!("{:?} {verified:?} {event:?} {receipt:?}", sent.incoming());
+    for hidden in ["customer", "dXNlcjpzZXNhbWU", "sesame", "99, 117"] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
+    assert!(shown.contains("evt_1"), "{shown}");
 }
