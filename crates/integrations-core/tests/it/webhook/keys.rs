@@ -138,3 +138,22 @@ fn nothing_shows_a_request_or_an_event() {
     }
     assert!(shown.contains("evt_1"), "{shown}");
 }
+
+/// A part of the body is what is checked: a reader that takes the other of two must not be led by it.
+#[test]
+fn a_field_that_stands_twice_is_refused() {
+    let kit = SharedToken::new(Place::Json("/value/*/clientState"));
+    let verify =
+        |body: &str| kit.verify(&Sent::post(body).incoming(), &utf8("sesame")).map(|found| found.trust());
+    let good = r#"{"value":[{"clientState":"sesame","id":1,"n":-1.5,"f":[true,null]}],"x":{"value":1}}"#;
+    assert_eq!(verify(good), Ok(Trust::Authenticated));
+    for bad in [
+        r#"{"value":[{"clientState":"forged"}],"value":[{"clientState":"sesame"}]}"#,
+        r#"{"value":[{"clientState":"forged","clientState":"sesame"}]}"#,
+        r#"{"value":[{"clientState":"sesame","a":{"b":1,"\u0062":2}}]}"#,
+    ] {
+        assert!(verify(bad).is_err(), "{bad}");
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(verify(&deep).is_err(), "and what is too deep ends no process");
+}
