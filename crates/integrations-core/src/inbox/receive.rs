@@ -21,7 +21,7 @@ impl Inbox {
     /// | 200 | the events are stored, or were before, or none concerns us |
     /// | 400 | the sender was verified but the delivery cannot be read |
     /// | 401 | the sender was not verified |
-    /// | 503, `Retry-After` | the store, our configuration or the place of the keys is out of order: the vendor is to send again |
+    /// | 503, `Retry-After` | our store, configuration or source of keys is out of order: the vendor is to send again |
     ///
     /// Events of the other mode (live or test) than the source expects are logged and not stored; they are 200 too.
     ///
@@ -37,7 +37,7 @@ impl Inbox {
         self.answer(source, webhook, webhook.receive(request, ring)).await
     }
 
-    /// The same for a request that was received already, e.g. by a [`KeySource`](crate::webhook::KeySource).
+    /// The same for a request that was received already, e.g. by a `KeySource`, which fetches keys.
     pub async fn answer(
         &self,
         source: &Source,
