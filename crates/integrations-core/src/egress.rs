@@ -21,10 +21,11 @@ pub fn is_metadata_name(name: &str) -> bool {
     METADATA_NAMES.contains(&name)
 }
 
-/// Whether `name`, already plain, means something of the local network: one label, or a reserved suffix.
+/// Whether `name`, already plain, means something of the local network: one label, or a reserved suffix. Also for a
+/// name that ends with several dots: what a resolver makes of it is its own affair.
 pub fn is_local_name(name: &str) -> bool {
     let reserved = |suffix| name.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
-    !name.contains('.') || LOCAL_SUFFIXES.into_iter().any(reserved)
+    !name.contains('.') || name.ends_with('.') || LOCAL_SUFFIXES.into_iter().any(reserved)
 }
 
 const METADATA_NAMES: [&str; 2] = ["metadata.google.internal", "metadata.goog"];

@@ -5,8 +5,9 @@
 //! and sends again what a killed child had not acknowledged. The child is killed (SIGKILL) at random moments and
 //! started again on the same file; then it may finish. An effect is a row counted in the handler's transaction.
 //!
-//! The control has the same load, kills and database: it acknowledges first and works later, looks for duplicates
-//! before it acts and marks the event after it acted.
+//! The controls have the same load, kills and database. The hasty one acknowledges first and works later, looks for
+//! duplicates before it acts and marks the event after it acted: it loses events. The careful one keeps the event before
+//! it acknowledges, but marks it in another transaction than that of its effect: it doubles effects.
 //!
 //! `--seed=<number>` repeats a run's order, duplicates and moments; how far the child has come by then is up to the
 //! machine.
@@ -56,29 +57,39 @@ fn prove() -> Report {
     let seed = seed();
     let load = Load::new(seed);
     let dir = Dir::new(seed);
-    let (ours_file, naive_file) = (dir.0.join("ours.db"), dir.0.join("naive.db"));
-    let ours = sender::send("ours", &ours_file, seed);
-    let naive = sender::send("naive", &naive_file, seed);
-    let runtime = runtime();
-    let judged = runtime.block_on(async {
-        let ours = check::ours(&ours_file).await?;
-        let naive = check::naive(&naive_file).await?;
-        Ok::<_, integrations_core::Error>((
-            ours,
-            naive,
-            accepts_per_second(&dir.0.join("rate.db"), &load).await?,
-        ))
-    });
-    match (ours, naive, judged) {
-        (Ok(ours), Ok(naive), Ok((found, control, rate))) => {
-            report(seed, (&ours, &found), (&naive, &control), rate)
+    let roles = ["ours", "hasty", "careful"];
+    let sent = send_all(&roles, &dir, seed);
+    let judged = runtime().block_on(async {
+        let mut found = vec![check::ours(&dir.file("ours")).await?];
+        for role in &roles[1..] {
+            found.push(check::naive(&dir.file(role)).await?);
         }
-        (ours, naive, judged) => {
-            let faults = [ours.err(), naive.err(), judged.err().map(|e| e.to_string())];
+        Ok::<_, integrations_core::Error>((found, accepts_per_second(&dir.file("rate"), &load).await?))
+    });
+    match (sent, judged) {
+        (Ok(sent), Ok((found, rate))) => {
+            let runs: Vec<Run<'_>> = sent.iter().zip(&found).collect();
+            report(seed, &runs, rate)
+        }
+        (sent, judged) => {
+            let faults = [sent.err(), judged.err().map(|e| e.to_string())];
             failed(seed, faults.into_iter().flatten().collect())
         }
     }
 }
+
+/// Side by side: none of them keeps more than one processor busy.
+fn send_all(roles: &[&str], dir: &Dir, seed: u64) -> std::result::Result<Vec<Sent>, String> {
+    std::thread::scope(|scope| {
+        let send = |role| scope.spawn(move || sender::send(role, &dir.file(role), seed));
+        let sending: Vec<_> = roles.iter().copied().map(send).collect();
+        let ended = sending.into_iter().map(|sending| sending.join());
+        ended.map(|ended| ended.unwrap_or_else(|_| Err("a sender panicked".to_owned()))).collect()
+    })
+}
+
+/// How the sending to one receiver went, and what was found in its file.
+type Run<'r> = (&'r Sent, &'r Findings);
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
@@ -108,13 +119,17 @@ async fn accepts_per_second(file: &Path, load: &Load) -> Result<f64> {
     Ok(ACCEPTS as f64 / started.elapsed().as_secs_f64())
 }
 
-fn report(seed: u64, ours: (&Sent, &Findings), naive: (&Sent, &Findings), rate: f64) -> Report {
-    let interrupted = |sent: &Sent| sent.killed_accepting > 0 && sent.killed_applying > 0;
-    let control_fails = naive.1.lost > 0 || naive.1.double_effects > 0;
+fn report(seed: u64, runs: &[Run<'_>], rate: f64) -> Report {
+    let &[ours, hasty, careful] = runs else {
+        return failed(seed, vec!["there are three receivers".to_owned()]);
+    };
+    let interrupted = ours.0.killed_accepting > 0 && ours.0.killed_applying > 0;
+    // Each control fails in its own way, so that neither a loss nor a double effect would have gone unseen.
+    let controls_fail = hasty.1.lost > 0 && careful.1.double_effects > 0;
     Report {
         proof: "inbox",
-        pass: ours.1.clean() && ours.0.kills == KILLS && interrupted(ours.0) && control_fails,
-        story: story(seed, ours, naive, rate),
+        pass: ours.1.clean() && ours.0.kills == KILLS && interrupted && controls_fail,
+        story: story(seed, [ours, hasty, careful], rate),
         injected: json!({
             "seed": seed,
             "deliveries": load::DELIVERIES,
@@ -123,12 +138,12 @@ fn report(seed: u64, ours: (&Sent, &Findings), naive: (&Sent, &Findings), rate: 
             "duplicates": load::DELIVERIES - load::EVENTS,
             "kills": KILLS,
         }),
-        ours: figures(ours.0, ours.1, json!({ "durable_accepts_per_s": rounded(rate) })),
-        control: figures(naive.0, naive.1, json!({})),
+        ours: figures(ours, json!({ "durable_accepts_per_s": rounded(rate) })),
+        control: json!({ "hasty": figures(hasty, json!({})), "careful": figures(careful, json!({})) }),
     }
 }
 
-fn figures(sent: &Sent, found: &Findings, mut more: Value) -> Value {
+fn figures((sent, found): Run<'_>, mut more: Value) -> Value {
     let figures = json!({
         "lost": found.lost,
         "double_effects": found.double_effects,
@@ -149,8 +164,8 @@ fn figures(sent: &Sent, found: &Findings, mut more: Value) -> Value {
     more
 }
 
-fn story(seed: u64, ours: (&Sent, &Findings), naive: (&Sent, &Findings), rate: f64) -> Vec<String> {
-    let line = |name: &str, (sent, found): (&Sent, &Findings)| {
+fn story(seed: u64, [ours, hasty, careful]: [Run<'_>; 3], rate: f64) -> Vec<String> {
+    let line = |name: &str, (sent, found): Run<'_>| {
         format!(
             "{name}: {} lost, {} double effects, {} of {} entities in a wrong state, {} applied backwards; \
              {} applied, {} stale, {} dead; {} kills ({} while accepting, {} while applying), {:.1} s.",
@@ -175,7 +190,8 @@ fn story(seed: u64, ours: (&Sent, &Findings), naive: (&Sent, &Findings), rate: f
             load::EVENTS,
         ),
         line("Ours", ours),
-        line("Control: acknowledge first, look, act, then mark", naive),
+        line("Hasty control: acknowledge first, look, act, then mark", hasty),
+        line("Careful control: keep, acknowledge, act, then mark", careful),
         format!("Durable accepts of one event each, {AT_ONCE} at a time: {rate:.0} per second."),
     ]
 }
@@ -202,6 +218,10 @@ impl Dir {
             std::env::temp_dir().join(format!("integrations-prove-inbox-{}-{seed}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("the system's directory for temporary files is writable");
         Self(dir)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name).with_extension("db")
     }
 }
 

@@ -145,6 +145,15 @@ impl InboxStore for MemoryInbox {
     async fn purge(&self, bodies: Timestamp, keys: Timestamp) -> Result<Purged> {
         Ok(self.lock().purge(bodies, keys))
     }
+
+    async fn discard_dead(&self, before: Timestamp) -> Result<u64> {
+        let mut state = self.lock();
+        let State { rows, keys, .. } = &mut *state;
+        let all = rows.len();
+        rows.retain(|_, row| row.status != Status::Dead || row.finished >= before);
+        keys.retain(|_, seq| rows.contains_key(seq));
+        Ok((all - rows.len()) as u64)
+    }
 }
 
 impl State {

@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! - Nothing is stored before its sender was verified, and nothing is acknowledged before it is stored.
-//! - An event is known by tenant, provider and event id; for [`Settings::keep_keys`] a second one is not handled.
+//! - An event is known by tenant, provider and event id; for [`Settings::keep_keys`] a second one is not handled. A
+//!   claim ([`Trust::Claim`]), whose id anybody can choose, is always a new one.
 //! - At any time one worker handles one event of an entity, also with several processes on one store. A worker whose
 //!   lease ran out writes nothing.
 //! - An event older than what was applied to its entity is recorded as stale and never applied.
@@ -21,7 +22,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::error::{Effect, Error, ErrorKind, Result};
-use crate::webhook::Event;
+use crate::webhook::{Event, Trust};
 
 mod memory;
 mod receive;
@@ -170,8 +171,10 @@ impl Inbox {
     /// error, none, unless the error's effect is [`Effect::Unknown`]: then the sender's next delivery settles it.
     pub async fn accept(&self, source: &Source, events: Vec<Event>) -> Result<Accepted> {
         let ordering = self.0.orderings.get(&source.provider).copied().unwrap_or_default();
-        let entries: Vec<_> =
-            events.into_iter().map(|event| Entry::new(source.clone(), event, ordering)).collect();
+        let entries = events
+            .into_iter()
+            .map(|event| unburnt(event).map(|event| Entry::new(source.clone(), event, ordering)));
+        let entries = entries.collect::<Result<Vec<_>>>()?;
         if entries.is_empty() {
             return Ok(Accepted::default());
         }
@@ -202,10 +205,17 @@ impl Inbox {
         self.0.store.counts().await
     }
 
-    /// Removes what need not be kept any longer. Call it now and then, e.g. each hour. Dead letters stay.
+    /// Removes what need not be kept any longer. Call it now and then, e.g. each hour. Dead letters stay until
+    /// [`discard_dead`](Self::discard_dead).
     pub async fn purge(&self) -> Result<Purged> {
         let Settings { keep_bodies, keep_keys, .. } = self.0.settings;
         self.0.store.purge(self.ago(keep_bodies), self.ago(keep_keys)).await
+    }
+
+    /// Forgets the dead letters that died before this time, ids and bodies; gives their number. Such an event is
+    /// handled if it is sent once more.
+    pub async fn discard_dead(&self, before: Timestamp) -> Result<u64> {
+        self.0.store.discard_dead(before).await
     }
 
     fn now(&self) -> Timestamp {
@@ -220,6 +230,15 @@ impl Inbox {
         let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
         self.now().saturating_add(time).unwrap_or(Timestamp::MAX)
     }
+}
+
+/// Anybody can send a claim, with any id: none may make another one a duplicate. So each has an id of its own, and what
+/// waits of one entity is read once.
+fn unburnt(mut event: Event) -> Result<Event> {
+    if event.trust == Trust::Claim {
+        event.id = format!("{}#{}", event.id, crate::IdempotencyKey::mint()?);
+    }
+    Ok(event)
 }
 
 fn purged_body() -> Error {

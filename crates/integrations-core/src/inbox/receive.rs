@@ -21,7 +21,7 @@ impl Inbox {
     /// | 200 | the events are stored, or were before, or none concerns us |
     /// | 400 | the sender was verified but the delivery cannot be read |
     /// | 401 | the sender was not verified |
-    /// | 503, `Retry-After` | the store, or our configuration, is out of order: the vendor is to send again |
+    /// | 503, `Retry-After` | our store, configuration or source of keys is out of order: the vendor is to send again |
     ///
     /// Events of the other mode (live or test) than the source expects are logged and not stored; they are 200 too.
     ///
@@ -34,7 +34,17 @@ impl Inbox {
         request: &Incoming<'_>,
         ring: &KeyRing,
     ) -> Response<Bytes> {
-        match webhook.receive(request, ring) {
+        self.answer(source, webhook, webhook.receive(request, ring)).await
+    }
+
+    /// The same for a request that was received already, e.g. by a `KeySource`, which fetches keys.
+    pub async fn answer(
+        &self,
+        source: &Source,
+        webhook: &dyn Webhook,
+        received: std::result::Result<Receipt<'_>, WebhookError>,
+    ) -> Response<Bytes> {
+        match received {
             Ok(Receipt::Handshake(answer)) => answer,
             Ok(Receipt::Delivery(verified)) => self.take(source, webhook.events(&verified)).await,
             Err(e) => refused(source, &e),
@@ -75,7 +85,7 @@ fn of_the_mode(source: &Source, events: Vec<Event>) -> Vec<Event> {
 }
 
 pub(super) fn refused(source: &Source, error: &WebhookError) -> Response<Bytes> {
-    if let WebhookError::Config(_) = error {
+    if let WebhookError::Config(_) | WebhookError::Unavailable(_) = error {
         return unavailable(source, error);
     }
     let Source { provider, endpoint, .. } = source;

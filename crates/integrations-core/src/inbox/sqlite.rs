@@ -91,6 +91,7 @@ const DEAD: &str = "SELECT tenant, provider, event_id, kind, attempts, finished_
 const COUNTS: &str = "SELECT status, COUNT(*) FROM inbox_events GROUP BY status \
     UNION ALL SELECT 'leased', COUNT(*) FROM inbox_lanes WHERE owner IS NOT NULL";
 const PURGE_EVENTS: &str = "DELETE FROM inbox_events WHERE status IN ('done', 'stale') AND finished_at < $1";
+const DISCARD_DEAD: &str = "DELETE FROM inbox_events WHERE status = 'dead' AND finished_at < $1";
 const PURGE_BODIES: &str = "UPDATE inbox_events SET payload = NULL \
     WHERE status IN ('done', 'stale') AND finished_at < $1 AND payload IS NOT NULL";
 const PURGE_LANES: &str = "DELETE FROM inbox_lanes WHERE due_at IS NULL AND touched_at < $1";
@@ -165,6 +166,12 @@ impl InboxStore for SqliteInbox {
 
     async fn purge(&self, bodies: Timestamp, keys: Timestamp) -> Result<Purged> {
         self.0.write(move |tx| Box::pin(purge(tx, micros(bodies), micros(keys)))).await
+    }
+
+    async fn discard_dead(&self, before: Timestamp) -> Result<u64> {
+        self.0
+            .write(move |tx| Box::pin(async move { tx.execute(DISCARD_DEAD, &[micros(before)]).await }))
+            .await
     }
 }
 

@@ -172,4 +172,7 @@ pub trait InboxStore: Send + Sync {
     /// Removes the bodies of events that were settled before `bodies`, and the events that were settled before `keys`.
     /// Dead letters stay.
     async fn purge(&self, bodies: Timestamp, keys: Timestamp) -> Result<Purged>;
+
+    /// Removes the dead letters that died before this time; gives their number.
+    async fn discard_dead(&self, before: Timestamp) -> Result<u64>;
 }

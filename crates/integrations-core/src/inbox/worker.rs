@@ -189,7 +189,8 @@ impl Inbox {
 
 /// Handles a delivery within its deadline; a panic is an error.
 async fn guarded(deadline: Duration, handler: &dyn Handler, delivery: &Delivery) -> Result<Applied> {
-    let mut handling = handler.handle(delivery);
+    let begin = || handler.handle(delivery);
+    let Ok(mut handling) = std::panic::catch_unwind(AssertUnwindSafe(begin)) else { return Err(panicked()) };
     let polled = std::future::poll_fn(|cx| {
         let poll = || handling.as_mut().poll(cx);
         std::panic::catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|_| Poll::Ready(Err(panicked())))

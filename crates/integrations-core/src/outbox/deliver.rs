@@ -47,8 +47,7 @@ pub(super) async fn attempt(outbox: &Inner, lease: &Lease) -> Report {
     let began = Instant::now();
     let limit = lease.endpoint.settings.timeout;
     let exchange = Exchange::new(&DELIVER, lease.delivery.attempts, limit);
-    let answer = timeout(limit, send(outbox, request, exchange));
-    let answer = answer.await.unwrap_or(Err(ErrorClass::ReadTimeout));
+    let answer = send(outbox, request, exchange, limit).await;
     let latency = began.elapsed();
     match answer {
         Ok(Answer { status, told, head }) => {
@@ -82,8 +81,15 @@ fn request(outbox: &Inner, lease: &Lease) -> Result<Request<Body>, ErrorClass> {
         .map_err(|_| ErrorClass::SigningError)
 }
 
-async fn send(outbox: &Inner, request: Request<Body>, exchange: Exchange) -> Result<Answer, ErrorClass> {
-    let sent = outbox.transport.send(request, exchange).await;
+async fn send(
+    outbox: &Inner,
+    request: Request<Body>,
+    exchange: Exchange,
+    limit: Duration,
+) -> Result<Answer, ErrorClass> {
+    // The limit ends with the status: a success must not become a failure while its body is read.
+    let sent = timeout(limit, outbox.transport.send(request, exchange)).await;
+    let sent = sent.map_err(|_| ErrorClass::ReadTimeout)?;
     let (parts, payload) = sent.map_err(|e| ErrorClass::of_failure(&e)).map(Response::into_parts)?;
     let told = quota::standard(parts.status, &parts.headers, outbox.clock.now()).retry_after;
     Ok(Answer { status: parts.status, told, head: head(payload).await })

@@ -21,6 +21,9 @@ const CHANGES: u32 = 5;
 /// How long a replaced key goes on signing beside the new one, if nothing else is said.
 pub(super) const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
+/// More signatures than this make headers that receivers refuse.
+const MAX_KEYS: usize = 8;
+
 /// The type of test events.
 const TEST: &str = "webhook.test";
 
@@ -93,6 +96,7 @@ impl Outbox {
     }
 
     /// Gives an endpoint this key. Those before it sign beside it for `overlap`: zero if they have leaked.
+    /// [`ErrorKind::Conflict`] if 8 keys sign at the same time already.
     pub async fn rotate_key_to(
         &self,
         tenant: &str,
@@ -103,9 +107,14 @@ impl Outbox {
         let now = self.0.clock.now();
         let end = later(now, overlap);
         let change = |endpoint: &mut Endpoint| {
-            endpoint.keys.retain(|old| old.expires.is_none_or(|expires| expires > now));
             for old in &mut endpoint.keys {
                 old.expires = Some(old.expires.map_or(end, |expires| expires.min(end)));
+            }
+            endpoint.keys.retain(|old| old.expires.is_none_or(|expires| expires > now));
+            if endpoint.keys.len() >= MAX_KEYS {
+                let message = format!("{MAX_KEYS} keys of the endpoint sign at the same time already");
+                return Err(Error::new(ErrorKind::Conflict, Effect::NotSent, message)
+                    .with_hint("wait until some of them end, or give an overlap of zero"));
             }
             endpoint.keys.insert(0, EndpointKey { key: key.clone(), created: now, expires: None });
             Ok(())

@@ -2,13 +2,15 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Makes the file if it is missing, for its owner alone. SQLite gives its side files (`-wal`, `-shm`) the same mode.
-pub(super) fn prepare(path: &Path) -> Result<()> {
-    create(path).map_err(|e| {
+/// Makes the file if it is missing, for its owner alone, and gives its full path: SQLite takes `:memory:` for something
+/// else than a file. It gives its side files (`-wal`, `-shm`) the same mode.
+pub(super) fn prepare(path: &Path) -> Result<PathBuf> {
+    let full = std::path::absolute(path).and_then(|full| create(&full).map(|()| full));
+    full.map_err(|e| {
         Error::config(format!("the store `{}` cannot be opened: {e}", path.display()))
             .with_hint("check that its directory exists and is writable")
     })

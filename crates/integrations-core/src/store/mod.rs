@@ -91,8 +91,7 @@ impl Store {
     /// [`ErrorKind::Config`] when it cannot be opened or is no database.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path: PathBuf = path.as_ref().to_owned();
-        let place = path.clone();
-        tokio::task::spawn_blocking(move || file::prepare(&place))
+        let path = tokio::task::spawn_blocking(move || file::prepare(&path))
             .await
             .map_err(|e| Error::new(ErrorKind::Cancelled, Effect::NotSent, e.to_string()))??;
         let file = SqliteConnectOptions::new()
@@ -136,6 +135,8 @@ impl Store {
     /// Runs a job in the next transaction and gives its result once that is committed. If the job fails or panics,
     /// everything it wrote is undone and its error is the answer. A job must not wait for anything but its `Tx`, and
     /// never for another write: all writers wait for it.
+    ///
+    /// Dropping the future withdraws a job that has not begun; one that has begun is committed all the same.
     ///
     /// Errors of the store have [`Effect::NotSent`] or [`Effect::Rejected`] when nothing was written, and
     /// [`Effect::Unknown`] when the commit itself was lost sight of.

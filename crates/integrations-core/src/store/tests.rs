@@ -264,6 +264,38 @@ async fn a_file_that_cannot_be_a_store_is_refused_with_its_reason() {
     assert!(e.hint().is_some());
 }
 
+/// No name means anything but a file: not a query, not another directory, not memory.
+#[tokio::test]
+async fn names_with_special_characters_are_names() {
+    let dir = Dir::new();
+    for name in [":memory:", "a b", "a?mode=memory&cache=shared#x", "100%41", "it's \"q\"", "größe", "file:x"]
+    {
+        let file = dir.0.join(name);
+        let store = Store::open(&file).await.unwrap();
+        store.migrate(&NUMBERS).await.unwrap();
+        insert(&store, 1).await.unwrap();
+        assert_eq!(count(&store).await, 1, "{name}");
+        store.close().await.unwrap();
+        assert!(file.metadata().unwrap().len() > 0, "{name}");
+        assert_eq!(count(&Store::open(&file).await.unwrap()).await, 1, "{name}");
+    }
+}
+
+/// SQLite itself takes this name for a database that is gone with its last handle.
+#[tokio::test]
+async fn a_file_that_is_called_memory_survives() {
+    let name = ":memory:";
+    let store = Store::open(name).await.unwrap();
+    store.migrate(&NUMBERS).await.unwrap();
+    insert(&store, 1).await.unwrap();
+    store.close().await.unwrap();
+    let survived = std::fs::metadata(name).unwrap().len();
+    for suffix in ["", "-wal", "-shm"] {
+        let _missing = std::fs::remove_file(format!("{name}{suffix}"));
+    }
+    assert!(survived > 0);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_files_are_their_owners_alone() {

@@ -108,9 +108,11 @@ impl KeySource {
         let address = self.fixed.as_deref().unwrap_or(key);
         check_address(address, &self.hosts).map_err(|_| WebhookError::Malformed("the address of the key"))?;
         self.refresh(address, FLOOR).await;
-        match self.state().get(address).and_then(|entry| entry.failure.clone()) {
-            Some(failure) => Err(WebhookError::Unavailable(failure)),
-            None => Ok(()),
+        match self.state().get(address).map(|entry| entry.failure.clone()) {
+            Some(None) => Ok(()),
+            Some(Some(failure)) => Err(WebhookError::Unavailable(failure)),
+            // It may be a true one, among many that are not.
+            None => Err(WebhookError::Unavailable("too many other keys are asked for".to_owned())),
         }
     }
 
@@ -212,7 +214,7 @@ impl KeySourceBuilder {
     /// Allows a host; one `*` in it stands for letters, digits and hyphens within a label.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
-        self.hosts.push(host.into());
+        self.hosts.push(host.into().to_ascii_lowercase());
         self
     }
 
@@ -220,7 +222,8 @@ impl KeySourceBuilder {
     #[cfg(feature = "webhook-jwt")]
     pub fn jwks(mut self, address: &str) -> Result<KeySource> {
         let uri: Option<Uri> = address.parse().ok();
-        self.hosts.extend(uri.as_ref().and_then(Uri::authority).map(ToString::to_string));
+        self.hosts
+            .extend(uri.as_ref().and_then(Uri::authority).map(|host| host.as_str().to_ascii_lowercase()));
         check_address(address, &self.hosts)?;
         Ok(self.build(Some(address.to_owned()), |_, bytes| KeyRing::from_jwks(bytes)))
     }

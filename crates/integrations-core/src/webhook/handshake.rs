@@ -50,6 +50,8 @@ pub enum Question {
     Sign {
         /// The parameter to sign.
         challenge: &'static str,
+        /// Which challenges are signed.
+        shape: Shape,
         /// The hash of the signature.
         hash: Hash,
         /// How the signature is written.
@@ -69,6 +71,29 @@ pub enum Question {
     },
     /// `HEAD`: whether anybody is there (Trello, Mandrill).
     Head,
+}
+
+/// Which challenges are signed. Anybody can ask, and the key is that of the deliveries: a text that could be a delivery
+/// must not be signed, or whoever asks for it has a forged one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Shape {
+    /// Up to 256 letters, digits and `+ / = _ - .`: never JSON with a brace.
+    Word,
+    /// 20 to 32 hexadecimal digits in lower case.
+    ShortHex,
+}
+
+impl Shape {
+    fn holds(self, text: &str) -> bool {
+        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        match self {
+            Self::Word => {
+                text.len() <= 256 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_-.".contains(&b))
+            }
+            Self::ShortHex => (20..=32).contains(&text.len()) && text.bytes().all(is_hex),
+        }
+    }
 }
 
 /// How a signed challenge is answered.
@@ -101,6 +126,7 @@ impl Question {
     /// X: `crc_token`.
     pub const X: Self = Self::Sign {
         challenge: "crc_token",
+        shape: Shape::Word,
         hash: Hash::Sha256,
         encoding: Encoding::Base64,
         answer: Form::Json { signature: "response_token", prefix: "sha256=", challenge: None },
@@ -108,6 +134,7 @@ impl Question {
     /// LinkedIn: `challengeCode`.
     pub const LINKEDIN: Self = Self::Sign {
         challenge: "challengeCode",
+        shape: Shape::Word,
         hash: Hash::Sha256,
         encoding: Encoding::Hex,
         answer: Form::Json { signature: "challengeResponse", prefix: "", challenge: Some("challengeCode") },
@@ -115,6 +142,7 @@ impl Question {
     /// Braintree: `bt_challenge`; the endpoint's `public_key` is answered with.
     pub const BRAINTREE: Self = Self::Sign {
         challenge: "bt_challenge",
+        shape: Shape::ShortHex,
         hash: Hash::Sha1,
         encoding: Encoding::Hex,
         answer: Form::Text { param: "public_key" },
@@ -132,8 +160,11 @@ impl Question {
                 check_param(&view, param, keys)?;
                 Ok(Some(plain(text)))
             }
-            Self::Sign { challenge, hash, encoding, answer } => {
+            Self::Sign { challenge, shape, hash, encoding, answer } => {
                 let Some(text) = asked(&view, &Method::GET, challenge)? else { return Ok(None) };
+                if !shape.holds(&text) {
+                    return Err(WebhookError::Malformed(challenge));
+                }
                 signed(&text, hash, encoding, answer, keys).map(Some)
             }
             Self::Repeat { parameter } => Ok(asked(&view, &Method::POST, parameter)?.map(plain)),

@@ -66,6 +66,7 @@ mod twilio;
 mod x509;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
@@ -77,7 +78,7 @@ pub use asymmetric::{EcdsaP256, Ed25519};
 pub use diagnose::{Finding, Suspects, diagnose};
 #[cfg(any(feature = "webhook-jwt", feature = "webhook-x509"))]
 pub use fetch::{KeySource, KeySourceBuilder};
-pub use hmac::{Hash, Hmac};
+pub use hmac::{Hash, Hmac, SecretHash};
 #[cfg(feature = "webhook-jwt")]
 pub use jwt::{Algorithm, Expect, Jwt};
 pub use keys::{Decoding, Key, KeyRing};
@@ -90,7 +91,7 @@ pub use twilio::TwilioForm;
 pub use x509::{RsaCertificate, RsaHash};
 
 /// A request as it arrived. Nothing may have been decoded, merged or re-encoded before.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Incoming<'a> {
     /// The method.
     pub method: &'a Method,
@@ -102,6 +103,15 @@ pub struct Incoming<'a> {
     pub body: &'a [u8],
     /// When it arrived.
     pub received: Timestamp,
+}
+
+impl fmt::Debug for Incoming<'_> {
+    /// Neither headers, query nor body: passwords and customers' data stand there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("Incoming");
+        f.field("method", self.method).field("path", &self.uri.path());
+        f.field("bytes", &self.body.len()).field("received", &self.received).finish_non_exhaustive()
+    }
 }
 
 /// What a request to a webhook's address is.
@@ -127,7 +137,7 @@ pub enum Trust {
 }
 
 /// A delivery whose sender was verified. Only the kits of this module make one.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Verified<'a> {
     body: &'a [u8],
     headers: &'a HeaderMap,
@@ -137,6 +147,15 @@ pub struct Verified<'a> {
     signed_at: Option<Timestamp>,
     received: Timestamp,
     key: Cow<'a, str>, // tidy: not a secret, the name of the key that matched
+}
+
+impl fmt::Debug for Verified<'_> {
+    /// Neither headers, query nor body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("Verified");
+        f.field("trust", &self.trust).field("id", &self.id).field("key", &self.key);
+        f.field("bytes", &self.body.len()).field("received", &self.received).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Verified<'a> {
@@ -214,7 +233,7 @@ impl Entity {
 }
 
 /// One event of a delivery, in the vendor's own words.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
     /// What repeated deliveries of the event have in common. An event that the vendor gives no id has the SHA-256 of
@@ -234,6 +253,16 @@ pub struct Event {
     pub trust: Trust,
     /// The event's own bytes: the body, or its part of a batch.
     pub payload: Bytes,
+}
+
+impl fmt::Debug for Event {
+    /// Not its content, which is a customer's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct("Event");
+        f.field("id", &self.id).field("kind", &self.kind).field("occurred_at", &self.occurred_at);
+        f.field("entity", &self.entity).field("version", &self.version).field("live", &self.live);
+        f.field("trust", &self.trust).field("bytes", &self.payload.len()).finish()
+    }
 }
 
 impl Event {

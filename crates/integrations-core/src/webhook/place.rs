@@ -3,8 +3,10 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::fmt;
 
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use super::{Incoming, WebhookError, encoding};
 
@@ -96,7 +98,7 @@ impl<'a> View<'a> {
 
     /// The texts that a pointer leads to; a `*` in it stands for every element of an array.
     pub(super) fn json_texts(&self, pointer: &'static str) -> Result<Vec<Option<String>>, WebhookError> {
-        let root = self.json.get_or_init(|| serde_json::from_slice(self.request.body).ok());
+        let root = self.json.get_or_init(|| strict_json(self.request.body));
         let root = root.as_ref().ok_or(WebhookError::Malformed("the JSON body"))?;
         let mut level = vec![root];
         let mut is_batch = false;
@@ -109,7 +111,7 @@ impl<'a> View<'a> {
 
     /// A field of the JSON body's top level, by its plain name.
     pub(super) fn json_field(&self, name: &'static str) -> Result<Option<String>, WebhookError> {
-        let root = self.json.get_or_init(|| serde_json::from_slice(self.request.body).ok());
+        let root = self.json.get_or_init(|| strict_json(self.request.body));
         match root.as_ref().and_then(|root| root.get(name)).map(scalar) {
             None => Ok(None),
             Some(value) => value.ok_or(WebhookError::Malformed(name)),
@@ -119,6 +121,71 @@ impl<'a> View<'a> {
     pub(super) fn json_text(&self, pointer: &'static str) -> Result<Option<String>, WebhookError> {
         let mut found = self.json_texts(pointer)?;
         if found.len() > 1 { Err(WebhookError::Malformed(pointer)) } else { Ok(found.pop().flatten()) }
+    }
+}
+
+/// JSON in which no object names a field twice: readers differ in which of the two they take.
+fn strict_json(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).ok().map(|Strict(value)| value)
+}
+
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(flag.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Strict(value))) = fields.next_entry::<String, _>()? {
+            if object.insert(name, value).is_some() {
+                return Err(A::Error::custom("a field stands there twice"));
+            }
+        }
+        Ok(object.into())
     }
 }
 

@@ -12,6 +12,8 @@ mod edges;
 #[cfg(feature = "hub")]
 mod hub;
 mod pipeline;
+#[cfg(feature = "sqlite")]
+mod receiving;
 mod sizes;
 #[cfg(all(feature = "webhook-jwt", feature = "webhook-x509"))]
 mod webhook;

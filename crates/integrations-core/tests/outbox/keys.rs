@@ -11,7 +11,26 @@ use integrations_core::{Error, ErrorKind, Result};
 
 use crate::support::{Bench, TENANT, hours, on_both_stores};
 
-on_both_stores!(both_keys_sign_while_the_old_one_is_replaced, a_leaked_key_stops_at_once);
+on_both_stores!(
+    both_keys_sign_while_the_old_one_is_replaced,
+    a_leaked_key_stops_at_once,
+    no_more_keys_sign_than_receivers_read
+);
+
+async fn no_more_keys_sign_than_receivers_read(bench: Bench) {
+    let endpoint = bench.endpoint("often.example").await;
+    for _ in 1..8 {
+        bench.outbox.rotate_key(TENANT, &endpoint.id).await.unwrap();
+    }
+    let refused = bench.outbox.rotate_key(TENANT, &endpoint.id).await.unwrap_err();
+    assert_eq!(refused.kind(), integrations_core::ErrorKind::Conflict);
+    assert_eq!(bench.reload(&endpoint).await.keys.len(), 8);
+    bench.pass(hours(24));
+    bench.outbox.rotate_key(TENANT, &endpoint.id).await.unwrap();
+    let key = SigningKey::generate(SigningScheme::Hmac).unwrap();
+    let left = bench.outbox.rotate_key_to(TENANT, &endpoint.id, key, Duration::ZERO).await.unwrap();
+    assert_eq!(left.keys.len(), 1, "a key that has leaked is not even kept");
+}
 
 async fn both_keys_sign_while_the_old_one_is_replaced(bench: Bench) {
     let endpoint = bench.endpoint("rotate.example").await;

@@ -16,7 +16,9 @@ use integrations_core::outbox::{
     OutboxStore, SigningScheme, SqliteOutbox, State,
 };
 use integrations_core::store::Store;
-use integrations_core::{Body, Clock, Exchange, Payload, Transport, TransportError, TransportFailure};
+use integrations_core::{
+    Body, BodyStream, Clock, Exchange, Payload, Transport, TransportError, TransportFailure,
+};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
@@ -42,6 +44,22 @@ pub(crate) enum Reply {
     Huge(usize),
     Hang,
     Slow(Duration),
+    /// The status after this time, and a body that never comes.
+    Drip(Duration),
+}
+
+/// A body that never comes.
+struct Never;
+
+impl futures_core::Stream for Never {
+    type Item = Result<Bytes, std::io::Error>;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Pending
+    }
 }
 
 /// A request as it came.
@@ -140,6 +158,10 @@ impl Transport for Receiver {
             Reply::Huge(size) => content = vec![b'x'; size].into(),
             Reply::Hang => std::future::pending().await,
             Reply::Slow(time) => tokio::time::sleep(time).await,
+            Reply::Drip(time) => {
+                tokio::time::sleep(time).await;
+                return Ok(Response::new(Payload::Stream(BodyStream::new(Never, None))));
+            }
         }
         Ok(answer.body(content.into()).unwrap())
     }

@@ -12,7 +12,29 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{Bench, Reply, TENANT, on_both_stores};
 
-on_both_stores!(a_worker_that_dies_loses_nothing, a_worker_that_lost_its_lease_writes_nothing);
+on_both_stores!(
+    a_worker_that_dies_loses_nothing,
+    a_worker_that_lost_its_lease_writes_nothing,
+    a_late_result_is_not_taken_for_that_of_another_event
+);
+
+/// All events were forgotten while an attempt was under way, so that its place is that of a new one.
+async fn a_late_result_is_not_taken_for_that_of_another_event(bench: Bench) {
+    let endpoint = bench.endpoint("late.example").await;
+    bench.publish(1).await;
+    let late = bench.store.lease(bench.now(), 9).await.unwrap().pop().unwrap();
+    bench.outbox.disable_endpoint(TENANT, &endpoint.id).await.unwrap();
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.outbox.purge(bench.now()).await.unwrap(), 1);
+    bench.outbox.enable_endpoint(TENANT, &endpoint.id, false).await.unwrap();
+    let event = bench.publish(2).await;
+    let present = bench.store.lease(bench.now(), 9).await.unwrap().pop().unwrap();
+    assert_eq!(present.event.id, event);
+    let report = Report::new(bench.now(), Duration::ZERO, Some(200), None);
+    let settled = bench.store.settle(&late, &report, &Rules::default(), bench.now()).await.unwrap();
+    assert_eq!(settled, None);
+    assert_eq!(bench.state(&endpoint, &event).await, State::InFlight);
+}
 
 async fn a_worker_that_dies_loses_nothing(bench: Bench) {
     let endpoint = bench.endpoint("hang.example").await;
@@ -166,6 +188,19 @@ async fn a_receiver_that_hangs_is_given_up_in_time_and_holds_up_nobody() {
     let attempts = bench.outbox.attempts(TENANT, &hangs.id, &first).await.unwrap();
     assert_eq!((attempts.len(), attempts[0].class), (1, Some(ErrorClass::ReadTimeout)));
     assert!(attempts[0].latency >= Duration::from_secs(15));
+}
+
+/// The status decides, also when it comes late and its body never.
+#[tokio::test(start_paused = true)]
+async fn a_success_whose_body_never_comes_is_a_success() {
+    let bench = Bench::virtual_time();
+    let settings = EndpointSettings::new("https://drip.example/").timeout(Duration::from_secs(15));
+    let endpoint = bench.endpoint_with(settings).await;
+    bench.receiver.answers("drip.example", [Reply::Drip(Duration::from_secs(14))]);
+    let event = bench.publish(1).await;
+    bench.outbox.run(sleep(Duration::from_secs(60))).await;
+    assert_eq!(bench.state(&endpoint, &event).await, State::Succeeded);
+    assert_eq!(bench.receiver.got().len(), 1, "it was not sent twice");
 }
 
 /// More hanging endpoints than there are places in all: a new event waits for a place, not for their backlog.

@@ -55,7 +55,7 @@ pub(super) async fn ours(file: &Path) -> Result<Findings> {
     Ok(found)
 }
 
-/// The file of the naive receiver.
+/// The file of a naive receiver.
 pub(super) async fn naive(file: &Path) -> Result<Findings> {
     let store = Store::open(file).await?;
     let (mut found, effects) = books(&store).await?;

@@ -1,4 +1,4 @@
-//! The receivers: ours, and the naive one.
+//! The receivers: ours, and two that are often written.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -16,13 +16,14 @@ use tokio::task::JoinSet;
 
 use super::load::{self, Load};
 
-/// What the receiver is there for. `seen` is the naive one's.
+/// What the receiver is there for. `seen` and `queue` are the naive ones'.
 static BOOKS: Module = Module {
     name: "books",
     steps: &[&[
         "CREATE TABLE effects (event_id TEXT NOT NULL PRIMARY KEY, times BIGINT NOT NULL)",
         "CREATE TABLE things (id TEXT NOT NULL PRIMARY KEY, version BIGINT NOT NULL, backwards BIGINT NOT NULL)",
         "CREATE TABLE seen (event_id TEXT NOT NULL PRIMARY KEY)",
+        "CREATE TABLE queue (event_id TEXT NOT NULL PRIMARY KEY, delivery BIGINT NOT NULL, done BIGINT NOT NULL)",
     ]],
 };
 const EFFECT: &str = "INSERT INTO effects (event_id, times) VALUES ($1, 1) \
@@ -30,6 +31,9 @@ const EFFECT: &str = "INSERT INTO effects (event_id, times) VALUES ($1, 1) \
 const CHANGE: &str = "INSERT INTO things (id, version, backwards) VALUES ($1, $2, 0) \
     ON CONFLICT (id) DO UPDATE SET version = excluded.version, \
     backwards = things.backwards + CASE WHEN excluded.version < things.version THEN 1 ELSE 0 END";
+
+/// Events that a naive receiver handles at a time.
+const WORKERS: usize = 64;
 
 /// Reads deliveries' numbers, acknowledges them, and ends when there are no more and all are handled.
 pub(super) fn run(role: &str, file: &Path, seed: u64) -> ExitCode {
@@ -44,7 +48,8 @@ pub(super) fn run(role: &str, file: &Path, seed: u64) -> ExitCode {
         store.migrate(&BOOKS).await?;
         match role {
             "ours" => ours(store, &load, deliveries).await,
-            _ => naive(store, &load, deliveries).await,
+            "hasty" => hasty(store, &load, deliveries).await,
+            _ => careful(store, &load, deliveries).await,
         }
     });
     match served {
@@ -91,7 +96,8 @@ async fn ours(store: Store, load: &Load, mut deliveries: mpsc::UnboundedReceiver
         if counts.waiting + counts.leased == 0 {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // Counting reads all of the table.
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
     drop(stop);
     worker.await.map_err(|e| integrations_core::Error::config(e.to_string()))??;
@@ -120,10 +126,9 @@ async fn act(tx: &mut Tx, event: &Event) -> Result<()> {
     Ok(())
 }
 
-/// As it is often written: acknowledge, because the vendor wants an answer soon; then look whether it is new; act;
-/// mark.
-async fn naive(store: Store, load: &Load, mut deliveries: mpsc::UnboundedReceiver<usize>) -> Result<()> {
-    let workers = Arc::new(Semaphore::new(64));
+/// The hasty one: acknowledge, because the vendor wants an answer soon; then look whether it is new; act; mark.
+async fn hasty(store: Store, load: &Load, mut deliveries: mpsc::UnboundedReceiver<usize>) -> Result<()> {
+    let workers = Arc::new(Semaphore::new(WORKERS));
     let mut tasks = JoinSet::new();
     // All deliveries are in memory once acknowledged, so that a killed process leaves none "in handling".
     say("ready 0");
@@ -150,6 +155,53 @@ async fn look_act_mark(store: &Store, event: Event) -> Result<()> {
     }
     store.write(move |tx| Box::pin(async move { act(tx, &event).await })).await?;
     let mark = "INSERT INTO seen (event_id) VALUES ($1) ON CONFLICT (event_id) DO NOTHING";
+    store.write(move |tx| Box::pin(async move { tx.execute(mark, &[id.into()]).await })).await?;
+    Ok(())
+}
+
+/// The careful one: keep, acknowledge, act; mark in a transaction of its own. What was kept and is not marked is acted on
+/// after a restart.
+async fn careful(store: Store, load: &Load, mut deliveries: mpsc::UnboundedReceiver<usize>) -> Result<()> {
+    let workers = Arc::new(Semaphore::new(WORKERS));
+    let mut tasks = JoinSet::new();
+    let kept = store.read("SELECT delivery FROM queue WHERE done = 0", &[]).await?;
+    say(&format!("ready {}", kept.len()));
+    for row in kept {
+        let event = load.event(row.integer(0)? as usize);
+        tasks.spawn(act_mark(store.clone(), event, workers.clone()));
+    }
+    while let Some(delivery) = deliveries.recv().await {
+        let (event, store, workers) = (load.event(delivery), store.clone(), workers.clone());
+        tasks.spawn(async move {
+            if keep(&store, &event, delivery).await? {
+                act_mark(store, event, workers).await?;
+            }
+            Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap_or_else(|e| Err(integrations_core::Error::config(e.to_string())))?;
+    }
+    store.close().await?;
+    say("idle");
+    Ok(())
+}
+
+/// Whether it is new.
+async fn keep(store: &Store, event: &Event, delivery: usize) -> Result<bool> {
+    let keep =
+        "INSERT INTO queue (event_id, delivery, done) VALUES ($1, $2, 0) ON CONFLICT (event_id) DO NOTHING";
+    let params = [(&*event.id).into(), (delivery as i64).into()];
+    let kept = store.write(move |tx| Box::pin(async move { tx.execute(keep, &params).await })).await?;
+    say(&format!("ack {delivery}"));
+    Ok(kept > 0)
+}
+
+async fn act_mark(store: Store, event: Event, workers: Arc<Semaphore>) -> Result<()> {
+    let _turn = workers.acquire_owned().await;
+    let id = event.id.clone();
+    store.write(move |tx| Box::pin(async move { act(tx, &event).await })).await?;
+    let mark = "UPDATE queue SET done = 1 WHERE event_id = $1";
     store.write(move |tx| Box::pin(async move { tx.execute(mark, &[id.into()]).await })).await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The vendor: sends until all is acknowledged, and kills the receiver now and then.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use super::{KILLS, life};
 
 /// Deliveries on their way at a time.
 const WINDOW: usize = 512;
-/// A receiver that may live and does not end within this is a failure of the proof.
+/// A receiver that may live and says nothing for this long is a failure of the proof.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How the sending went.
@@ -63,7 +63,7 @@ struct Process {
     child: Child,
     said: Receiver<Said>,
     /// Sent and not acknowledged.
-    open: Vec<usize>,
+    open: BTreeSet<usize>,
 }
 
 impl Process {
@@ -82,7 +82,7 @@ impl Process {
             let lines = BufReader::new(output).lines().map_while(Result::ok);
             lines.filter_map(|line| parse(&line)).try_for_each(|said| tell.send(said))
         });
-        Ok(Self { child, said, open: Vec::new() })
+        Ok(Self { child, said, open: BTreeSet::new() })
     }
 
     /// Sends until all is acknowledged, or until its time has come.
@@ -92,13 +92,12 @@ impl Process {
         end: Option<Instant>,
         sent: &mut Sent,
     ) -> Result<(), String> {
-        let last = end.is_none();
-        let end = end.unwrap_or_else(|| Instant::now() + PATIENCE);
-        while !(last && waiting.is_empty() && self.open.is_empty()) {
+        while !(end.is_none() && waiting.is_empty() && self.open.is_empty()) {
             self.fill(waiting);
-            match self.said.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            let patience = end.map_or(PATIENCE, |end| end.saturating_duration_since(Instant::now()));
+            match self.said.recv_timeout(patience) {
                 Ok(said) => self.hear(said, sent),
-                Err(RecvTimeoutError::Timeout) if !last => return Ok(()),
+                Err(RecvTimeoutError::Timeout) if end.is_some() => return Ok(()),
                 Err(e) => return Err(format!("the receiver ended early: {e}")),
             }
         }
@@ -126,13 +125,13 @@ impl Process {
     fn hear(&mut self, said: Said, sent: &mut Sent) {
         match said {
             Said::Ready(leased) => sent.killed_applying += u32::from(leased > 0),
-            Said::Acknowledged(delivery) => self.open.retain(|open| *open != delivery),
+            Said::Acknowledged(delivery) => drop(self.open.remove(&delivery)),
             Said::Idle => {}
         }
     }
 
     /// After a kill: what had been said counts; gives what was not acknowledged.
-    fn bury(mut self, sent: &mut Sent) -> Vec<usize> {
+    fn bury(mut self, sent: &mut Sent) -> BTreeSet<usize> {
         // It was killed, so that its status says nothing.
         let _killed = self.child.wait();
         while let Ok(said) = self.said.recv_timeout(PATIENCE) {

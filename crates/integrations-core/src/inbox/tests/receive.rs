@@ -57,8 +57,14 @@ fn whoever_was_not_verified_is_401_and_our_own_mistakes_are_503() {
     for refusal in refusals {
         assert_eq!(seen(&refused(&source("t"), &refusal)), (401, false), "{refusal}");
     }
-    let config = WebhookError::Config("no key of this kind".to_owned());
-    assert_eq!(seen(&refused(&source("t"), &config)), (StatusCode::SERVICE_UNAVAILABLE.as_u16(), true));
+    let ours = [
+        WebhookError::Config("no key of this kind".to_owned()),
+        WebhookError::Unavailable("no answer in time".to_owned()),
+    ];
+    for ours in ours {
+        let answer = refused(&source("t"), &ours);
+        assert_eq!(seen(&answer), (StatusCode::SERVICE_UNAVAILABLE.as_u16(), true), "{ours}");
+    }
 }
 
 #[cfg(feature = "sqlite")]

@@ -33,6 +33,7 @@ suite! {
     a_refetch_settles_what_came_before_it_and_nothing_later,
     what_cannot_be_ordered_or_believed_is_read_from_the_api,
     dead_letters_are_listed_and_replayed_with_new_attempts,
+    dead_letters_can_be_discarded,
     a_done_event_can_be_forced_once_more,
     an_event_that_never_answers_dies,
     tenants_take_turns,
@@ -234,6 +235,23 @@ async fn dead_letters_are_listed_and_replayed_with_new_attempts(store: &dyn Inbo
     assert_eq!(store.replay(&Replay::DeadSince(at(0)), at(7)).await.unwrap(), 1);
     assert_eq!(apply_all(store, 8).await.len(), 2);
     assert!(store.dead_letters(9).await.unwrap().is_empty());
+}
+
+async fn dead_letters_can_be_discarded(store: &dyn InboxStore) {
+    for (now, id) in [(1, "a"), (2, "b")] {
+        put(store, vec![plain("t", id)], now).await;
+        die(store, now, "bad").await;
+    }
+    put(store, vec![plain("t", "waits")], 3).await;
+    assert_eq!(store.discard_dead(at(2)).await.unwrap(), 1);
+    let left = store.dead_letters(9).await.unwrap();
+    assert_eq!(left.iter().map(|dead| &*dead.key.event_id).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(
+        put(store, vec![plain("t", "a"), plain("t", "b")], 4).await,
+        (1, 1),
+        "its id is forgotten too"
+    );
+    assert_eq!(apply_all(store, 5).await.len(), 2, "what waited and what came again");
 }
 
 async fn a_done_event_can_be_forced_once_more(store: &dyn InboxStore) {

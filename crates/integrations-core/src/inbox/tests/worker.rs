@@ -157,6 +157,45 @@ async fn a_failure_is_tried_again_later_and_in_the_end_dead() {
     assert_eq!(inbox.counts().await.unwrap(), Counts { done: 4, dead: 2, ..Counts::default() });
 }
 
+/// Written by hand, a handler can panic before there is a future.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_panics_at_once_has_failed_and_gives_its_place_back() {
+    struct Broken;
+    impl Handler for Broken {
+        fn handle<'s, 'd, 'f>(
+            &'s self,
+            _: &'d Delivery,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Result<Applied>> + Send + 'f>>
+        where
+            's: 'f,
+            'd: 'f,
+        {
+            panic!("at once")
+        }
+    }
+    let inbox = memory(Settings { max_attempts: 3, per_tenant: 1, ..settings() });
+    put(&inbox, "t", &["a", "b"]).await;
+    let worker = Worker::start(inbox.clone(), Arc::new(Broken));
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let dead = worker.stop().await.dead_letters(9).await.unwrap();
+    assert_eq!(dead.len(), 2);
+    assert!(dead.iter().all(|dead| dead.attempts == 3 && dead.error.contains("panicked")), "{dead:?}");
+}
+
+/// Whoever guesses the id of a claim must not make the true one a duplicate.
+#[tokio::test(start_paused = true)]
+async fn a_forged_claim_does_not_burn_the_id_of_a_true_one() {
+    let inbox = memory(settings());
+    let handler = Notes::new(Duration::ZERO, &[]);
+    let worker = Worker::start(inbox.clone(), handler.clone());
+    for entity in ["forged", "true", "true"] {
+        let event = Event { trust: crate::webhook::Trust::Claim, ..super::about("evt_1", entity) };
+        assert_eq!(inbox.accept(&source("t"), vec![event]).await.unwrap().fresh, 1);
+        handler.wait_for(1).await;
+    }
+    assert_eq!(worker.finish().await.counts().await.unwrap().done, 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_takes_too_long_has_failed() {
     let notes = Notes::new(Duration::from_secs(31), &[]);
@@ -413,5 +452,8 @@ impl InboxStore for Asked {
     }
     async fn purge(&self, bodies: Timestamp, keys: Timestamp) -> Result<Purged> {
         self.store.purge(bodies, keys).await
+    }
+    async fn discard_dead(&self, before: Timestamp) -> Result<u64> {
+        self.store.discard_dead(before).await
     }
 }

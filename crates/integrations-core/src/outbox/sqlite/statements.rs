@@ -299,7 +299,8 @@ pub(super) async fn settle(
     let id = &lease.endpoint;
     let sql = endpoint_columns!("WHERE id = $1");
     let endpoint = tx.query(sql, &[id.as_str().into()]).await?;
-    let delivery = one_delivery(tx, id, lease.seq).await?;
+    // Once the newest events were forgotten their places are given again.
+    let delivery = one_delivery(tx, id, lease.seq).await?.filter(|delivery| delivery.event == lease.event);
     let (Some(row), Some(delivery)) = (endpoint.first(), delivery) else { return Ok(None) };
     let Closed { endpoint, .. } = rows::closed(row)?;
     let Some(settled) = ledger::settle(rules, &endpoint, &delivery, lease.fence, report, *now) else {

@@ -220,7 +220,7 @@ async fn certificates_are_fetched_from_allowed_hosts_only() {
     let base =
         KeyRing::new(Key::secret("any", "any".into(), integrations_core::webhook::Decoding::Utf8).unwrap());
     let source =
-        KeySource::builder(place.clone()).keys(base).host("sns.*.amazonaws.com").certificates().unwrap();
+        KeySource::builder(place.clone()).keys(base).host("SNS.*.amazonaws.com").certificates().unwrap();
     let receive = async |address: &str| {
         source
             .receive(&Asking, &Sent::post("").header("cert", address).incoming())
@@ -236,6 +236,13 @@ async fn certificates_are_fetched_from_allowed_hosts_only() {
         "https://sns.eu-west-1.amazonaws.com.evil.example/a.pem",
         "https://sns.eu-west-1.amazonaws.com:8443/a.pem",
         "https://169.254.169.254/",
+        "https://sns.eu-west-1.amazonaws.com./a.pem",
+        "https://sns.eu-west-1.amazonaws.com@evil.example/a.pem",
+        "https://user@sns.eu-west-1.amazonaws.com/a.pem",
+        "https://sns..amazonaws.com/a.pem",
+        "https://sns.eu_west.amazonaws.com/a.pem",
+        "https://evil.example/sns.eu-west-1.amazonaws.com/a.pem",
+        "https://evil.example#sns.eu-west-1.amazonaws.com",
     ] {
         assert_eq!(receive(address).await, WebhookError::Malformed("the address of the key"), "{address}");
     }
@@ -245,6 +252,8 @@ async fn certificates_are_fetched_from_allowed_hosts_only() {
         let _ = receive(&format!("https://sns.r{number}.amazonaws.com/a.pem")).await;
     }
     assert_eq!(place.asked(), 16);
+    let crowded = receive("https://sns.eu-west-1.amazonaws.com/new.pem").await;
+    assert!(matches!(crowded, WebhookError::Unavailable(_)), "a true one is to come again: {crowded:?}");
     assert_eq!(
         receive("https://sns.eu-west-1.amazonaws.com/a.pem").await,
         WebhookError::NoMatch,

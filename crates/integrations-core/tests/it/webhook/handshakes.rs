@@ -76,6 +76,27 @@ fn signed_challenges() {
     ));
 }
 
+/// The key of the challenge is the key of the deliveries: whoever asks must not be handed the signature of a forged one.
+#[test]
+fn what_could_be_a_delivery_is_not_signed_as_a_challenge() {
+    let forged = r#"{"for_user_id":"1","tweet_create_events":[]}"#;
+    let asked = |parameter: &str, text: &str| {
+        let text = percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC);
+        Sent::get(&format!("/h?{parameter}={text}"))
+    };
+    let refused = |name| Err(WebhookError::Malformed(name));
+    let keys = utf8("secret").with_param("public_key", "public");
+    for text in [forged, "[1]", " ", "a&b", "a b", "a\nb", "ä", &"a".repeat(257)] {
+        assert_eq!(ask(Question::X, &asked("crc_token", text), &keys), refused("crc_token"), "{text}");
+        assert_eq!(ask(Question::LINKEDIN, &asked("challengeCode", text), &keys), refused("challengeCode"));
+    }
+    // Braintree signs base64, which no alphabet tells from a word.
+    let payload = "PG5vdGlmaWNhdGlvbj48a2luZD5kaXNwdXRlX2xvc3Q8L2tpbmQ+PC9ub3RpZmljYXRpb24+";
+    for text in [payload, "20f9f8ed05f77439fe9", "20F9F8ED05F77439FE955C977E4C8A53", &"a".repeat(33)] {
+        assert_eq!(ask(Question::BRAINTREE, &asked("bt_challenge", text), &keys), refused("bt_challenge"));
+    }
+}
+
 #[test]
 fn graph_repeats_the_token_as_text() {
     let sent = Sent::post("").uri("https://example.com/h?validationToken=Validation%3A+%3Cb%3E");

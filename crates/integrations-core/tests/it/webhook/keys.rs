@@ -2,8 +2,8 @@
 
 use integrations_core::ErrorKind;
 use integrations_core::webhook::{
-    Decoding, Hmac, Key, KeyRing, Kit, Place, Scheme, SharedToken, StandardWebhooks, Token, Trust, Unsigned,
-    WebhookError,
+    BasicAuth, Decoding, Event, Hmac, Key, KeyRing, Kit, Place, Receipt, Scheme, SharedToken,
+    StandardWebhooks, Token, Trust, Unsigned, WebhookError,
 };
 
 use super::{Sent, ring, utf8};
@@ -120,4 +120,40 @@ fn every_notification_of_a_batch_holds_the_token() {
     ] {
         assert!(verify(bad).is_err(), "{bad}");
     }
+}
+
+/// A request of a vendor with a password: it stands in a header, and customers' data in the query and the body.
+#[test]
+fn nothing_shows_a_request_or_an_event() {
+    let sent = Sent::post("a customer's data")
+        .header("authorization", "Basic dXNlcjpzZXNhbWU=")
+        .uri("/h?token=sesame");
+    let ring = KeyRing::new(Key::password("p", "user", &"sesame".into()).unwrap());
+    let verified = BasicAuth.verify(&sent.incoming(), &ring).unwrap();
+    let event = Event::new(&verified, "evt_1", "kind", "a customer's data");
+    let receipt = Receipt::Delivery(verified.clone());
+    let shown = format!("{:?} {verified:?} {event:?} {receipt:?}", sent.incoming());
+    for hidden in ["customer", "dXNlcjpzZXNhbWU", "sesame", "99, 117"] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
+    assert!(shown.contains("evt_1"), "{shown}");
+}
+
+/// A part of the body is what is checked: a reader that takes the other of two must not be led by it.
+#[test]
+fn a_field_that_stands_twice_is_refused() {
+    let kit = SharedToken::new(Place::Json("/value/*/clientState"));
+    let verify =
+        |body: &str| kit.verify(&Sent::post(body).incoming(), &utf8("sesame")).map(|found| found.trust());
+    let good = r#"{"value":[{"clientState":"sesame","id":1,"n":-1.5,"f":[true,null]}],"x":{"value":1}}"#;
+    assert_eq!(verify(good), Ok(Trust::Authenticated));
+    for bad in [
+        r#"{"value":[{"clientState":"forged"}],"value":[{"clientState":"sesame"}]}"#,
+        r#"{"value":[{"clientState":"forged","clientState":"sesame"}]}"#,
+        r#"{"value":[{"clientState":"sesame","a":{"b":1,"\u0062":2}}]}"#,
+    ] {
+        assert!(verify(bad).is_err(), "{bad}");
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(verify(&deep).is_err(), "and what is too deep ends no process");
 }

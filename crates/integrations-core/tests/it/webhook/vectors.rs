@@ -1,8 +1,8 @@
 //! Signatures that vendors published, and computed ones where a vendor published none.
 
 use integrations_core::webhook::{
-    Decoding, EcdsaP256, Encoding, Grammar, Hmac, Key, KeyRing, Kit, Place, Scheme, Stamp, StandardWebhooks,
-    Token, Trust, TwilioForm, WebhookError,
+    Decoding, EcdsaP256, Encoding, Grammar, Hmac, Key, KeyRing, Kit, Place, Scheme, SecretHash, Stamp,
+    StandardWebhooks, Token, Trust, TwilioForm, WebhookError,
 };
 
 use super::{Sent, ring, utf8};
@@ -366,4 +366,31 @@ fn braintree() {
     let doubled = Sent::post(format!("{form}&bt_payload=hello+world"));
     let refused = kit.verify(&doubled.incoming(), &ring("secretKey", Decoding::Sha1)).unwrap_err();
     assert_eq!(refused, WebhookError::Malformed("bt_payload"));
+}
+
+/// The vectors of HubSpot's pages on its signatures of versions 1 and 2.
+#[test]
+fn hubspot_before_version_3() {
+    const V1: SecretHash = SecretHash::new(header("x-hubspot-signature", &[Token::Body]));
+    const V2: SecretHash =
+        SecretHash::new(header("x-hubspot-signature", &[Token::Method, Token::Url, Token::Body]));
+    let ring = utf8("yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy");
+    let body = concat!(
+        r#"[{"eventId":1,"subscriptionId":12345,"portalId":62515,"occurredAt":1564113600000,"#,
+        r#""subscriptionType":"contact.creation","attemptNumber":0,"objectId":123,"changeSource":"CRM","#,
+        r#""changeFlag":"NEW","appId":54321}]"#
+    );
+    let signature = "232db2615f3d666fe21a8ec971ac7b5402d33b9a925784df3ca654d05f4817de";
+    holds(&V1, Sent::post(body).header("x-hubspot-signature", signature), &ring);
+    let asked = Sent::get("https://www.example.com/webhook_uri");
+    let signature = "eee2dddcc73c94d699f5e395f4b9d454a069a6855fbfa152e91e88823087200e";
+    holds(&V2, asked.header("x-hubspot-signature", signature), &ring);
+
+    // The hash of a text lengthened by who has seen that of its beginning: 0x80, zeros, length, and more.
+    let lengthened = [b"[]\x80\x00\x00".as_slice(), b"more"].concat();
+    let text = [b"yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy".as_slice(), &lengthened].concat();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &text);
+    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sent = Sent::post(lengthened).header("x-hubspot-signature", &hex);
+    assert_eq!(V1.verify(&sent.incoming(), &ring).unwrap_err(), WebhookError::Malformed("the body"));
 }
