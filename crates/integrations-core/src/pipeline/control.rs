@@ -118,10 +118,11 @@ impl Stages {
     /// which know what the old ones knew of the service: an open breaker, a pause, quota that is spent, a limit that was
     /// told or found. Handles made before keep theirs, and calls under way end under what they began with.
     pub fn reshape(&self, instance: &str, policy: &Policy) {
+        let now = self.now();
         let of_instance = |key: &GateKey| *key.instance == *instance;
         self.gates.replace(
             |key, gate| {
-                if of_instance(key) { gate.successor(policy, key.bucket) } else { None }
+                if of_instance(key) { gate.successor(policy, key.bucket, now) } else { None }
             },
         );
     }
@@ -129,6 +130,7 @@ impl Stages {
     /// Gives a tenant at an instance another limit of its own or other retry tokens, for handles made from now on.
     pub fn reshape_tenant(&self, tenant: &str, instance: &str, policy: &Policy) {
         let key: TenancyKey = (tenant.into(), instance.into());
+        let now = self.now();
         let replaced = self.tenancies.replace_one(&key, |old| {
             let same_share = match (&old.share, &policy.tenant_limit) {
                 (Some(share), Some(limit)) => share.is_of(limit),
@@ -137,7 +139,8 @@ impl Stages {
             if same_share && *old.budget.policy() == policy.budget {
                 return None;
             }
-            let share = policy.tenant_limit.as_ref().map(|limit| successor_of(old.share.as_ref(), limit));
+            let share =
+                policy.tenant_limit.as_ref().map(|limit| successor_of(old.share.as_ref(), limit, now));
             let budget = RetryBudget::new(policy.budget);
             let off = self.control.is_off(&key.0, &key.1);
             Some(Tenancy { budget, share, ..Tenancy::new(policy, off) })

@@ -220,8 +220,8 @@ pub(super) fn new_limiter(policy: &LimitPolicy) -> Limiter {
 }
 
 /// A limiter under another policy, with what the old one knows.
-pub(super) fn successor_of(old: Option<&Limiter>, policy: &LimitPolicy) -> Limiter {
-    old.and_then(|old| old.successor(policy).ok()).unwrap_or_else(|| new_limiter(policy))
+pub(super) fn successor_of(old: Option<&Limiter>, policy: &LimitPolicy, now: u64) -> Limiter {
+    old.and_then(|old| old.successor(now, policy).ok()).unwrap_or_else(|| new_limiter(policy))
 }
 
 fn new_concurrency(policy: ConcurrencyPolicy) -> Concurrency {
@@ -260,7 +260,7 @@ impl Gate {
     }
 
     /// This gate under another policy, with what is a fact about the service carried over; `None` when nothing changes.
-    pub(super) fn successor(&self, policy: &Policy, bucket: &str) -> Option<Self> {
+    pub(super) fn successor(&self, policy: &Policy, bucket: &str, now: u64) -> Option<Self> {
         let same = self.breaker.as_ref().map(Breaker::policy) == policy.breaker.as_deref()
             && match (&self.limiter, policy.limit_of(bucket)) {
                 (Some(limiter), Some(limit)) => limiter.is_of(limit),
@@ -275,7 +275,7 @@ impl Gate {
             Some(old) => old.successor(new),
             None => Breaker::new(new),
         });
-        let limiter = policy.limit_of(bucket).map(|new| successor_of(self.limiter.as_ref(), new));
+        let limiter = policy.limit_of(bucket).map(|new| successor_of(self.limiter.as_ref(), new, now));
         let concurrency = policy.concurrency.map(new_concurrency);
         Some(Self { concurrency, limiter, breaker, line: new_line(policy) })
     }

@@ -439,14 +439,17 @@ impl Limiter {
     ///
     /// # Errors
     /// Those of [`LimitPolicy::validate`].
-    pub(crate) fn successor(&self, policy: &LimitPolicy) -> Result<Self> {
+    pub(crate) fn successor(&self, now: u64, policy: &LimitPolicy) -> Result<Self> {
         let new = Self::new(policy)?;
-        let old = self.lock();
-        let spent_until = self.tat.load(Ordering::Relaxed).max(old.tat);
-        let spent_until = old.rest.iter().map(|window| window.tat).fold(spent_until, u64::max);
+        let mut old = self.lock();
+        let (virtual_now, _) = old.clock(now);
+        let mut windows = Vec::new();
+        self.visit(&mut old, |rate, tat| {
+            windows.push(Window { rate, tat });
+            tat
+        });
         let mut guarded = new.lock();
-        // The bucket is full again when the old one was. A window that does not hold that much is merely empty until then.
-        new.visit(&mut guarded, |_, _| spent_until);
+        new.visit(&mut guarded, |rate, _| gcra::inherited(&windows, rate, virtual_now));
         if let Some(cold) = &old.cold {
             let mut cold = cold.for_successor();
             if !policy.learn {
