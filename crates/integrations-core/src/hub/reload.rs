@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::open::{Off, Place, Snapshot, members};
+use super::open::{Off, Place, Snapshot, instance_of, members};
 use super::{Hub, Inner};
 use crate::config::{Change, Config, TenantConfig};
 use crate::error::{Error, ErrorKind, Result};
@@ -178,9 +178,10 @@ impl Hub {
         let inner = &self.inner;
         let after = Arc::new(Snapshot::new(before.generation + 1, config, off));
         *inner.current.write().unwrap_or_else(PoisonError::into_inner) = after.clone();
-        inner.reshape_instances(before, &after);
-        inner.switch_instances(before, &after);
-        inner.go_over_tenants(before, &after);
+        inner.readmit(before, &after);
+        if !before.config_is_that_of(&after) {
+            inner.reshape(before, &after);
+        }
     }
 }
 
@@ -202,63 +203,29 @@ impl Inner {
         self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reshape_instances(&self, before: &Snapshot, after: &Snapshot) {
-        for (name, instance) in &after.config.instances {
-            let old = before.config.instances.get(name);
-            if old.is_some_and(|old| old.policy != instance.policy) {
-                for member in members(name, &instance.target) {
-                    self.stages.reshape(&member.name, &instance.policy);
-                }
-            }
-        }
+    /// Who is no longer admitted is refused, also through clients that are open. Instances that are in neither
+    /// configuration are none of this hub's.
+    fn readmit(&self, before: &Snapshot, after: &Snapshot) {
+        let is_ours =
+            |name: &str| [before, after].iter().any(|snapshot| snapshot.config.instances.contains_key(name));
+        self.stages.readmit(|tenant, member| {
+            let name = instance_of(member);
+            is_ours(name).then(|| after.admits(tenant, name))
+        });
     }
 
-    /// An instance that is gone is off for those who have it open.
-    fn switch_instances(&self, before: &Snapshot, after: &Snapshot) {
-        for (name, instance) in before.config.instances.iter().chain(&after.config.instances) {
-            for member in members(name, &instance.target) {
-                self.stages.switch(None, Some(&member.name), after.instance_is_on(name));
-            }
-        }
-    }
-
-    fn go_over_tenants(&self, before: &Snapshot, after: &Snapshot) {
-        let (old, new) = (&before.config, &after.config);
-        let same_instances = old.instances == new.instances && old.any_tenant == new.any_tenant;
-        // Those that only the entry for every tenant knows are found among those who have called.
-        let others = if same_instances { Vec::new() } else { self.stages.tenants() };
-        let off = before.off.tenants.union(&after.off.tenants);
-        let names: BTreeSet<_> =
-            old.tenants.keys().chain(new.tenants.keys()).chain(off).chain(&others).collect();
-        for name in names.into_iter().filter(|name| !name.is_empty()) {
-            let was_on = before.tenant_is_on(name);
-            let same = old.tenants.get(name) == new.tenants.get(name) && was_on == after.tenant_is_on(name);
-            if !(same && same_instances) {
-                self.switch_tenant(after, name);
-                self.reshape_tenant(after, name);
-            }
-        }
-    }
-
-    fn switch_tenant(&self, after: &Snapshot, name: &Arc<str>) {
-        self.stages.switch(Some(name), None, after.tenant_is_on(name));
-        let allowed = after.tenant(name).ok().and_then(|tenant| tenant.instances.as_ref());
-        for (instance, configured) in &after.config.instances {
-            let on =
-                allowed.is_none_or(|allowed| allowed.get(instance).is_some_and(|differs| differs.enabled));
-            for member in members(instance, &configured.target) {
-                self.stages.switch(Some(name), Some(&member.name), on);
-            }
-        }
-    }
-
-    fn reshape_tenant(&self, snapshot: &Snapshot, name: &Arc<str>) {
-        let place = Place { tenant: name.clone(), connection: "".into() };
-        for (instance, configured) in &snapshot.config.instances {
-            let Ok(view) = snapshot.view(&place, instance) else { continue };
-            let policy = snapshot.policy(&view);
-            for member in members(instance, &configured.target) {
-                self.stages.reshape_tenant(name, &member.name, &policy);
+    fn reshape(&self, before: &Snapshot, after: &Snapshot) {
+        self.stages.reshape_gates(|member, credential| {
+            let name = instance_of(member);
+            let new = after.gate_policy(credential, name)?;
+            let same = before.gate_policy(credential, name).is_some_and(|old| Arc::ptr_eq(old, new));
+            (!same).then_some(&**new)
+        });
+        for (tenant, member) in self.stages.callers() {
+            let place = Place { tenant, connection: "".into() };
+            let policy = |of: &Snapshot| Some(of.policy(&of.configured(&place, instance_of(&member)).ok()?));
+            if let Some(new) = policy(after).filter(|new| policy(before).as_ref() != Some(new)) {
+                self.stages.reshape_tenant(&place.tenant, &member, &new);
             }
         }
     }

@@ -102,7 +102,7 @@ impl<'p> Flight<'p> {
     #[inline]
     fn switched_off(&self) -> Option<Error> {
         let all = self.stages.is_stopped();
-        if !all && !self.slot.tenancy.off.load(Ordering::Relaxed) {
+        if !all && self.slot.tenancy.off.load(Ordering::Relaxed) == 0 {
             return None;
         }
         Some(off(all, &self.pipeline.shared.owner.scope.instance))
