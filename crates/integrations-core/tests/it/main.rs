@@ -9,6 +9,7 @@ mod chaos;
 #[cfg(feature = "config")]
 mod config;
 mod edges;
+mod fairness;
 #[cfg(feature = "hub")]
 mod hub;
 mod pipeline;

@@ -32,7 +32,7 @@ impl Rate {
         };
         let span = self.span(cost);
         // A full bucket is always enough, however much of it is to be left for others.
-        (tat + span).saturating_sub(span.max(self.tolerance - kept))
+        tat.saturating_add(span).saturating_sub(span.max(self.tolerance - kept))
     }
 
     /// The TAT after a call of this cost at `at`.
