@@ -7,9 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::open::{Off, Place, Snapshot, instance_of, members};
+use super::tenant::check_name;
 use super::{Hub, Inner};
 use crate::config::{Change, Config, TenantConfig};
 use crate::error::{Error, ErrorKind, Result};
+
+/// The name of the entry for every tenant, which no tenant can have.
+const EVERY: &str = "*";
 
 /// Tenants whose part of a configuration cannot be used, and why.
 pub type Kept = Vec<(Arc<str>, Error)>;
@@ -49,8 +53,9 @@ impl Hub {
         let mut previous = self.inner.changing();
         let before = self.inner.snapshot();
         let name = name.into();
-        let config = before.config.clone().tenant(name.clone(), tenant);
-        self.check_tenant(&Snapshot::new(0, config.clone(), Off::default()), &name)?;
+        check_name("a tenant", &name)?;
+        let config = before.config.clone().tenant(name.clone(), tenant.clone());
+        self.check_tenant(&Snapshot::new(0, config.clone(), Off::default()), &name, &tenant)?;
         let changes = Config::diff(&before.config, &config);
         *previous = Some(before.config.clone());
         self.go_over(&before, config, before.off.clone());
@@ -117,14 +122,18 @@ impl Hub {
     fn admissible(&self, mut config: Config, before: &Config) -> Result<(Config, Kept)> {
         let candidate = Snapshot::new(0, config.clone(), Off::default());
         self.check_instances(&candidate)?;
+        if let Some(any) = &candidate.config.any_tenant {
+            let every = |e: Error| e.with_context("the entry for every tenant");
+            self.check_tenant(&candidate, &EVERY.into(), any).map_err(every)?;
+        }
         let mut kept = Vec::new();
-        for name in candidate.config.tenants.keys() {
-            let Err(error) = self.check_tenant(&candidate, name) else { continue };
-            match before.tenants.get(name) {
-                Some(old) => config.tenants.insert(name.clone(), old.clone()),
-                // Else the entry for every tenant would admit it.
-                None => config.tenants.insert(name.clone(), TenantConfig::default()),
-            };
+        for (name, tenant) in &candidate.config.tenants {
+            let checked =
+                check_name("a tenant", name).and_then(|()| self.check_tenant(&candidate, name, tenant));
+            let Err(error) = checked else { continue };
+            // A new one is not admitted: else the new entry for every tenant would do that.
+            let old = before.tenants.get(name).or(before.any_tenant.as_ref());
+            config.tenants.insert(name.clone(), old.cloned().unwrap_or_default());
             kept.push((name.clone(), error));
         }
         Ok((config, kept))
@@ -132,6 +141,7 @@ impl Hub {
 
     fn check_instances(&self, candidate: &Snapshot) -> Result<()> {
         for (name, instance) in &candidate.config.instances {
+            check_name("an instance", name)?;
             if instance.enabled {
                 self.inner.open_any(candidate, &Place::application(), name)?;
             }
@@ -153,11 +163,13 @@ impl Hub {
     }
 
     /// Whether everything that a tenant's part names is there and, where it has settings of its own, can be made.
-    fn check_tenant(&self, candidate: &Snapshot, name: &Arc<str>) -> Result<()> {
+    fn check_tenant(&self, candidate: &Snapshot, name: &Arc<str>, tenant: &TenantConfig) -> Result<()> {
         let place = Place { tenant: name.clone(), connection: "".into() };
-        let tenant = candidate.tenant(name)?;
         if let Some(limit) = &tenant.limit {
             limit.validate()?;
+        }
+        if tenant.share.is_some_and(|share| !(share > 0.0 && share < 1.0)) {
+            return Err(Error::config("`share` must be above 0 and below 1"));
         }
         for (instance, differs) in tenant.instances.iter().flatten() {
             if !candidate.config.instances.contains_key(instance) {
@@ -181,6 +193,7 @@ impl Hub {
         inner.readmit(before, &after);
         if !before.config_is_that_of(&after) {
             inner.reshape(before, &after);
+            inner.probes.forget();
         }
     }
 }

@@ -273,3 +273,36 @@ async fn a_tenant_shapes_the_gate_of_its_own_credential_and_no_other() {
     hub.set_enabled("main", true).unwrap();
     assert_eq!((passed(&hub, "acme").await, passed(&hub, "own").await), (15, 3), "its new limit");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_in_the_entry_for_all_and_names_that_would_clash_are_found_at_once() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let mut greedy = TenantConfig::new();
+    greedy.share = Some(2.0);
+    let nowhere = TenantConfig::new().instance("nowhere", TenantInstance::new());
+    for (wrong, message) in [
+        (config().any_tenant(Some(nowhere)), "there is no instance `nowhere`"),
+        (config().any_tenant(Some(greedy.clone())), "`share` must be above 0 and below 1"),
+        (config().instance("main/0", memo("x")), "the name of an instance cannot be used"),
+    ] {
+        let e = hub.reload(wrong).unwrap_err();
+        assert!(e.message().contains(message), "{e}");
+    }
+    assert!(hub.reload_tenant("acme", greedy).is_err());
+    assert!(hub.reload_tenant("acme/user", TenantConfig::new()).is_err());
+    let kept = hub.reload(config().tenant("acme/user", TenantConfig::new())).unwrap().kept;
+    assert_eq!(kept.len(), 1);
+    assert!(hub.rollback().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_does_not_lock_out_a_tenant_that_the_entry_for_all_admitted() {
+    let wire = Wire::default();
+    let all = || config().any_tenant(Some(TenantConfig::new()));
+    let hub = builder(&wire).config(all()).build().unwrap();
+    let theirs: Memos = hub.tenant("anybody").unwrap().open("main").unwrap();
+    let wrong = TenantConfig::new().instance("nowhere", TenantInstance::new());
+    assert_eq!(hub.reload(all().tenant("anybody", wrong)).unwrap().kept.len(), 1);
+    assert!(theirs.read().await.is_ok());
+}
