@@ -288,7 +288,7 @@ impl Hub {
         stages.stop();
         let end = Instant::now() + grace;
         loop {
-            let in_flight = stages.gates().iter().map(|gate| gate.in_flight as usize).sum();
+            let in_flight = stages.in_flight();
             if in_flight == 0 || Instant::now() >= end {
                 return in_flight;
             }

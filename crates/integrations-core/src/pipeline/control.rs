@@ -1,7 +1,7 @@
 //! Looking at the shared state and changing it at run time: switches, other policies, operators' hands on breakers.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -18,8 +18,14 @@ use super::stages::{Gate, GateKey, NOT_ADMITTED, SWITCHED, Tenancy, TenancyKey, 
 #[derive(Default)]
 pub(super) struct Control {
     off: RwLock<HashSet<Switch>>,
-    retired: Mutex<Vec<(TenancyKey, Weak<Tenancy>)>>,
+    retired: Mutex<Retired<TenancyKey, Tenancy>>,
+    retired_gates: Mutex<Retired<GateKey, Gate>>,
+    /// Whether a gate was ever replaced.
+    reshaped: AtomicBool,
 }
+
+/// What was replaced, as long as a handle holds it.
+type Retired<K, V> = Vec<(K, Weak<V>)>;
 
 /// A tenant, an instance, or the one at the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,8 +78,12 @@ impl Control {
         if on { off.remove(&switch) } else { off.insert(switch) }
     }
 
-    fn retired(&self) -> MutexGuard<'_, Vec<(TenancyKey, Weak<Tenancy>)>> {
+    fn retired(&self) -> MutexGuard<'_, Retired<TenancyKey, Tenancy>> {
         self.retired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn retired_gates(&self) -> MutexGuard<'_, Retired<GateKey, Gate>> {
+        self.retired_gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,10 +143,45 @@ impl Stages {
     /// The same with a policy for each instance and credential; `None` leaves the gate as it is.
     pub(crate) fn reshape_gates<'p>(&self, policy_of: impl Fn(&str, &str) -> Option<&'p Policy>) {
         let now = self.now();
-        self.gates.replace(|key, gate| {
+        // Before the state is read: whoever is told a pause after that finds both generations.
+        self.control.reshaped.store(true, Ordering::SeqCst);
+        let mut retired = self.control.retired_gates();
+        retired.retain(|(_, gate)| gate.strong_count() > 0);
+        let replaced = self.gates.replace(|key, gate| {
             let policy = policy_of(&key.instance, &key.credential)?;
             gate.successor(policy, key.bucket, now)
         });
+        retired.extend(replaced.iter().map(|(key, gate)| (key.clone(), Arc::downgrade(gate))));
+    }
+
+    /// Tells a pause to every generation of a gate: it is a fact about the quota, whoever was told.
+    pub(super) fn spread_pause(&self, key: &GateKey, now: u64, until: u64) {
+        if !self.control.reshaped.load(Ordering::SeqCst) {
+            return;
+        }
+        let retired = self.control.retired_gates();
+        let older = retired.iter().filter(|(of, _)| of == key).filter_map(|(_, gate)| gate.upgrade());
+        for gate in older.chain(self.gates.find(key)) {
+            gate.limiter.as_ref().inspect(|limiter| limiter.pause_until(now, until));
+        }
+    }
+
+    /// Those there are and those that were replaced and are still held.
+    pub(super) fn each_gate(&self, mut visit: impl FnMut(&GateKey, &Gate)) {
+        let retired = self.control.retired_gates();
+        self.gates.for_each(&mut visit);
+        for (key, gate) in retired.iter() {
+            gate.upgrade().inspect(|gate| visit(key, gate));
+        }
+    }
+
+    /// Calls under way, whatever generation of gates they hold.
+    pub(crate) fn in_flight(&self) -> usize {
+        let mut calls = 0;
+        self.each_gate(|_, gate| {
+            calls += gate.concurrency.as_ref().map_or(0, Concurrency::in_flight) as usize
+        });
+        calls
     }
 
     /// Gives a tenant at an instance another limit of its own or other retry tokens, for handles made from now on.
@@ -218,7 +263,7 @@ impl Stages {
             State::Closed => drop(breaker.reset()),
             State::Open | State::HalfOpen => {}
         };
-        self.gates.for_each(|key, gate| {
+        self.each_gate(|key, gate| {
             if *key.instance == *instance {
                 gate.breaker.as_ref().inspect(|breaker| force(breaker));
             }

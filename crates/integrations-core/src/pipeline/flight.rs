@@ -11,7 +11,7 @@ use super::budget::{Cost, RetryBudget, Withdrawal};
 use super::concurrency::Permit;
 use super::limiter::{LimitReason, Limiter, Outcome, Priority, Reservation};
 use super::retry::{forbidden, is_throttle};
-use super::stages::{Slot, Stages};
+use super::stages::{GateKey, Slot, Stages};
 use super::ticket::Ticket;
 use super::{Attempt, Call, Handle, Pipeline, telemetry};
 use crate::error::{Effect, Error, ErrorKind, Repeat, Result};
@@ -527,14 +527,17 @@ impl<'p> Flight<'p> {
 
     /// An overloaded service that says when to come back pauses everybody, as a refusal for want of quota does.
     fn heed_pause(&self, error: &Error, now: u64) {
-        if error.is_about_credentials() {
+        let asks_for_pause =
+            error.kind() == ErrorKind::Unavailable || matches!(outcome(error), Outcome::Throttled(_));
+        let (Some(delay), false) = (error.retry_after(), error.is_about_credentials()) else { return };
+        if !asks_for_pause {
             return;
         }
-        if let (ErrorKind::Unavailable, Some(delay), Some(limiter)) =
-            (error.kind(), error.retry_after(), &self.slot.gate.limiter)
-        {
-            limiter.pause_until(now, now.saturating_add(nanos(delay)));
+        let until = now.saturating_add(nanos(delay));
+        if let Some(limiter) = &self.slot.gate.limiter {
+            limiter.pause_until(now, until);
         }
+        self.stages.spread_pause(&GateKey::new(&self.pipeline.shared.owner.scope, self.op), now, until);
     }
 
     /// The delay before the next attempt, or why there is none.

@@ -27,6 +27,8 @@ mod timed;
 use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::pin::{Pin, pin};
+#[cfg(feature = "cache")]
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -232,6 +234,12 @@ impl Pipeline {
     fn slot(&self, op: &'static Op) -> &Slot {
         let Shared { slots, stages, policy, owner } = &*self.shared;
         slots.get(op, || stages.slot(op, owner, policy))
+    }
+
+    /// Whether a call would be refused now: then it gets no answer that was kept either.
+    #[cfg(feature = "cache")]
+    pub(crate) fn is_off(&self, op: &'static Op) -> bool {
+        self.shared.stages.is_stopped() || self.slot(op).tenancy.off.load(Ordering::Relaxed) != 0
     }
 
     /// Counts an answer that the service gave and nobody could read: decoding comes after the stages.

@@ -49,6 +49,17 @@ pub(super) struct GateKey {
     pub(super) bucket: &'static str,
 }
 
+impl GateKey {
+    pub(super) fn new(scope: &Scope, op: &Op) -> Self {
+        Self {
+            instance: scope.instance.clone(),
+            credential: scope.credential.clone(),
+            provider: op.provider,
+            bucket: op.bucket,
+        }
+    }
+}
+
 /// Tenant and instance.
 pub(super) type TenancyKey = (Arc<str>, Arc<str>);
 
@@ -162,7 +173,7 @@ impl Stages {
     /// over the gates there are rather than one more thing for each call to read.
     pub(crate) fn pause_credential(&self, scope: &Scope, provider: &'static str, until: u64) {
         let now = self.now();
-        self.gates.for_each(|key, gate| {
+        self.each_gate(|key, gate| {
             let same = key.provider == provider
                 && key.instance == scope.instance
                 && key.credential == scope.credential;
@@ -185,12 +196,7 @@ impl Stages {
 
     pub(super) fn slot(&self, op: &'static Op, owner: &Owner, policy: &Policy) -> Slot {
         let scope = &owner.scope;
-        let gate_key = GateKey {
-            instance: scope.instance.clone(),
-            credential: scope.credential.clone(),
-            provider: op.provider,
-            bucket: op.bucket,
-        };
+        let gate_key = GateKey::new(scope, op);
         let now = self.now();
         Slot {
             op,

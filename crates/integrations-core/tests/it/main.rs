@@ -12,6 +12,7 @@ mod edges;
 mod fairness;
 #[cfg(feature = "hub")]
 mod hub;
+mod operate;
 mod pipeline;
 mod sizes;
 #[cfg(all(feature = "webhook-jwt", feature = "webhook-x509"))]

@@ -90,6 +90,9 @@ async fn no_answer_crosses_through_the_cache() {
     }
     assert_eq!(answers[..6], answers[6..], "each gets its own again");
     assert_eq!(wire.sent(), 6, "the second round came from the cache");
+    let kept: Memos = acme.open("main").unwrap();
+    hub.set_tenant_enabled("acme", false).unwrap();
+    assert!(kept.read().await.is_err(), "who is switched off gets no answer that was kept either");
 }
 
 #[tokio::test(start_paused = true)]
