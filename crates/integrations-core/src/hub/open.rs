@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use http::Uri;
 
+use super::tenant::check_name;
 use super::{ConnectionId, Inner};
 use crate::config::{Config, InstanceConfig, Target, TenantConfig, TenantInstance};
 use crate::error::{Effect, Error, ErrorKind, Result};
@@ -126,7 +127,8 @@ impl Snapshot {
         let Some((name, instance)) = known.filter(|_| allowed.is_none() || differs.is_some()) else {
             let names = self.config.instances.keys().map(Arc::as_ref);
             let open = names.filter(|name| allowed.is_none_or(|allowed| allowed.contains_key(*name)));
-            return Err(no_instance(name, open));
+            // A name that nobody could have given is not repeated, however long it is.
+            return Err(check_name("an instance", name).err().unwrap_or_else(|| no_instance(name, open)));
         };
         Ok(View { name, instance, tenant, differs })
     }
@@ -217,6 +219,10 @@ impl Inner {
                 };
                 self.registry.open_any(&setup)
             }
+            Target::Composed(..) if view.has_own_credential() => {
+                Err(Error::config("settings belong to one provider, and it is composed of several")
+                    .with_hint("configure another instance, and list it for this tenant"))
+            }
             Target::Composed(how, members) => {
                 let made = members.iter().enumerate().map(|(n, member)| {
                     let name: Arc<str> = member_name(name, n).into();
@@ -248,7 +254,7 @@ impl Inner {
         let mut setup =
             Setup::new(spec).settings(settings).transport(self.transport.clone()).clock(self.clock.clone());
         if !place.connection.is_empty() {
-            let id = ConnectionId::new(place, view.name);
+            let id = ConnectionId::new(place, name);
             let connections = self.connections.as_ref().ok_or_else(no_connections)?;
             setup = setup.authorize(connections.authorizer(&id)?);
             if spec.quota_per_connection {

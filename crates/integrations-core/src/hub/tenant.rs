@@ -118,7 +118,8 @@ impl Connection {
 pub struct ConnectionId {
     /// The tenant whose user it is.
     pub tenant: Arc<str>,
-    /// The instance.
+    /// The instance. Of one that is composed of several providers, `NAME/0` is the first, `NAME/1` the second: a user's
+    /// tokens are for one of them.
     pub instance: Arc<str>,
     /// The application's id of the user's connection.
     pub connection: Arc<str>,
