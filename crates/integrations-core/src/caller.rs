@@ -193,7 +193,9 @@ impl Caller {
         request: WireRequest,
     ) -> Result<WireResponse> {
         #[cfg(feature = "cache")]
-        if let Some(cache) = self.shared.cache.as_ref().filter(|_| op.cache && op.safety == Safety::Read) {
+        let may_be_kept = op.cache && op.safety == Safety::Read && !self.pipeline.is_off(op);
+        #[cfg(feature = "cache")]
+        if let Some(cache) = self.shared.cache.as_ref().filter(|_| may_be_kept) {
             // Boxed, so that calls without the cache do not carry its states.
             return Box::pin(cache.exchange(self, op, request)).await;
         }

@@ -58,6 +58,9 @@ impl Hub {
     /// The enabled instances that fit, by name. A tenant that is not known finds nothing.
     pub fn find(&self, find: &Find) -> Vec<Found> {
         let snapshot = self.inner.snapshot();
+        if find.tenant.as_ref().is_some_and(|tenant| tenant.is_empty()) {
+            return Vec::new(); // No tenant's name, and the application's own.
+        }
         let tenant = find.tenant.clone().unwrap_or_else(|| "".into());
         let place = Place { tenant, connection: "".into() };
         let found = snapshot.config.instances.keys().filter_map(|name| self.found(&snapshot, &place, name));

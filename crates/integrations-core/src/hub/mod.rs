@@ -68,7 +68,7 @@ mod status;
 mod tenant;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -76,7 +76,7 @@ use tokio::time::{Instant, sleep};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::pipeline::Stages;
+use crate::pipeline::{Admission, Stages};
 use crate::registry::{Category, Registry};
 use crate::transport::Transport;
 
@@ -95,6 +95,8 @@ pub struct Hub {
 
 struct Inner {
     registry: Registry,
+    /// For the handles of clients, which must not keep the hub that keeps them.
+    me: Weak<Inner>,
     stages: Arc<Stages>,
     transport: Arc<dyn Transport>,
     clock: Clock,
@@ -209,8 +211,9 @@ impl HubBuilder {
         let config = self.config.ok_or_else(|| Error::config("the hub has no configuration"))?;
         let transport = self.transport.map_or_else(crate::setup::no_transport, Ok)?;
         let stages = self.stages.unwrap_or_else(Stages::new);
-        let inner = Inner {
+        let make = |me: &Weak<Inner>| Inner {
             registry: self.registry,
+            me: me.clone(),
             stages,
             transport,
             clock: self.clock,
@@ -223,7 +226,7 @@ impl HubBuilder {
             clients: Clients::new(self.max_clients),
             probes: status::Probes::default(),
         };
-        let hub = Hub { inner: Arc::new(inner) };
+        let hub = Hub { inner: Arc::new_cyclic(make) };
         hub.start(config)?;
         Ok(hub)
     }
@@ -285,12 +288,19 @@ impl Hub {
         stages.stop();
         let end = Instant::now() + grace;
         loop {
-            let in_flight = stages.gates().iter().map(|gate| gate.in_flight as usize).sum();
+            let in_flight = stages.in_flight();
             if in_flight == 0 || Instant::now() >= end {
                 return in_flight;
             }
             sleep(Duration::from_millis(10).min(end.saturating_duration_since(Instant::now()))).await;
         }
+    }
+}
+
+/// Asked for clients that call for the first time, perhaps long after they were opened.
+impl Admission for Inner {
+    fn admits(&self, tenant: &str, member: &str) -> bool {
+        self.snapshot().admits(tenant, open::instance_of(member))
     }
 }
 

@@ -1,10 +1,11 @@
 //! From a configured instance to a client.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use http::Uri;
 
+use super::tenant::check_name;
 use super::{ConnectionId, Inner};
 use crate::config::{Config, InstanceConfig, Target, TenantConfig, TenantInstance};
 use crate::error::{Effect, Error, ErrorKind, Result};
@@ -63,9 +64,24 @@ pub(super) struct View<'s> {
     differs: Option<&'s TenantInstance>,
 }
 
+impl View<'_> {
+    fn own_settings(&self) -> Option<&Arc<Settings>> {
+        self.differs?.settings.as_ref().filter(|settings| !settings.is_empty())
+    }
+
+    fn has_own_credential(&self) -> bool {
+        self.own_settings().is_some()
+    }
+}
+
 impl Snapshot {
     pub(super) fn new(generation: u64, config: Config, off: Off) -> Self {
         Self { generation, config, off, policies: Mutex::default() }
+    }
+
+    pub(super) fn config_is_that_of(&self, other: &Self) -> bool {
+        let [a, b] = [&self.config, &other.config];
+        (&a.instances, &a.tenants, &a.any_tenant) == (&b.instances, &b.tenants, &b.any_tenant)
     }
 
     /// Whether the instance is on for those who may use it.
@@ -74,14 +90,23 @@ impl Snapshot {
         configured.is_some_and(|instance| instance.enabled) && !self.off.instances.contains(name)
     }
 
-    /// Whether the tenant is let through.
-    pub(super) fn tenant_is_on(&self, name: &str) -> bool {
-        self.tenant(name).is_ok_and(|tenant| tenant.enabled) && !self.off.tenants.contains(name)
+    /// Whether the tenant, or the application as tenant `""`, may use the instance now.
+    pub(super) fn admits(&self, tenant: &str, name: &str) -> bool {
+        let may = |config: &TenantConfig| {
+            let listed = config.instances.as_ref().map(|listed| listed.get(name));
+            config.enabled && listed.is_none_or(|differs| differs.is_some_and(|differs| differs.enabled))
+        };
+        let admitted = self.known_tenant(tenant).is_some_and(may) && !self.off.tenants.contains(tenant);
+        self.instance_is_on(name) && (tenant.is_empty() || admitted)
+    }
+
+    fn known_tenant(&self, name: &str) -> Option<&TenantConfig> {
+        self.config.tenants.get(name).or(self.config.any_tenant.as_ref())
     }
 
     /// What the configuration says of a tenant; an unknown one is refused without naming any other.
     pub(super) fn tenant(&self, name: &str) -> Result<&TenantConfig> {
-        self.config.tenants.get(name).or(self.config.any_tenant.as_ref()).ok_or_else(|| {
+        self.known_tenant(name).ok_or_else(|| {
             Error::config(format!("there is no tenant `{name}`"))
                 .with_hint("add it under `tenants`, or add `\"*\"` to admit every tenant")
         })
@@ -89,6 +114,12 @@ impl Snapshot {
 
     /// The instance for whoever is at `place`, if it is there and enabled for them.
     pub(super) fn view(&self, place: &Place, name: &str) -> Result<View<'_>> {
+        let view = self.configured(place, name)?;
+        if self.admits(&place.tenant, name) { Ok(view) } else { Err(switched_off(name)) }
+    }
+
+    /// The same, whether or not it is enabled.
+    pub(super) fn configured(&self, place: &Place, name: &str) -> Result<View<'_>> {
         let tenant = if place.tenant.is_empty() { None } else { Some(self.tenant(&place.tenant)?) };
         let known = self.config.instances.get_key_value(name);
         let allowed = tenant.and_then(|tenant| tenant.instances.as_ref());
@@ -96,23 +127,34 @@ impl Snapshot {
         let Some((name, instance)) = known.filter(|_| allowed.is_none() || differs.is_some()) else {
             let names = self.config.instances.keys().map(Arc::as_ref);
             let open = names.filter(|name| allowed.is_none_or(|allowed| allowed.contains_key(*name)));
-            return Err(no_instance(name, open));
+            // A name that nobody could have given is not repeated, however long it is.
+            return Err(check_name("an instance", name).err().unwrap_or_else(|| no_instance(name, open)));
         };
-        let on = self.instance_is_on(name)
-            && (tenant.is_none() || self.tenant_is_on(&place.tenant))
-            && differs.is_none_or(|differs| differs.enabled);
-        if on { Ok(View { name, instance, tenant, differs }) } else { Err(switched_off(name)) }
+        Ok(View { name, instance, tenant, differs })
     }
 
-    /// The policy of an instance for a tenant.
+    /// What shapes the gate of a credential at an instance: that of the tenant whose credential it is, else the
+    /// instance's. `None` when nobody who has the credential may use it.
+    pub(super) fn gate_policy(&self, credential: &str, name: &str) -> Option<&Arc<Policy>> {
+        let tenant: Arc<str> = credential.split('/').next().unwrap_or_default().into();
+        let view = self.configured(&Place { tenant, connection: "".into() }, name).ok()?;
+        let own = view.differs.filter(|_| view.has_own_credential());
+        let policy = own.and_then(|differs| differs.policy.as_ref()).unwrap_or(&view.instance.policy);
+        Some(policy)
+    }
+
+    /// The policy of an instance for a tenant. What the callers of one credential share is not the tenant's to change,
+    /// unless the credential is.
     pub(super) fn policy(&self, view: &View<'_>) -> Arc<Policy> {
-        let base = view.differs.and_then(|differs| differs.policy.as_ref()).unwrap_or(&view.instance.policy);
-        let Some(TenantConfig { limit, share, .. }) = view.tenant else { return base.clone() };
-        if limit.is_none() && share.is_none() {
+        let shared = &view.instance.policy;
+        let base = view.differs.and_then(|differs| differs.policy.as_ref()).unwrap_or(shared);
+        let (limit, share) = view.tenant.map_or((None, None), |tenant| (tenant.limit.as_ref(), tenant.share));
+        let keeps_gate = view.has_own_credential() || base.shares_gate_of(shared);
+        if keeps_gate && limit.is_none() && share.is_none() {
             return base.clone();
         }
-        let mut policy = Policy::clone(base);
-        policy.tenant_limit = limit.clone().or(policy.tenant_limit);
+        let mut policy = if keeps_gate { Policy::clone(base) } else { base.with_gate_of(shared) };
+        policy.tenant_limit = limit.cloned().or(policy.tenant_limit);
         policy.tenant_share = share.or(policy.tenant_share);
         let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
         let plans = policies.entry(view.name.clone()).or_default();
@@ -177,6 +219,10 @@ impl Inner {
                 };
                 self.registry.open_any(&setup)
             }
+            Target::Composed(..) if view.has_own_credential() => {
+                Err(Error::config("settings belong to one provider, and it is composed of several")
+                    .with_hint("configure another instance, and list it for this tenant"))
+            }
             Target::Composed(how, members) => {
                 let made = members.iter().enumerate().map(|(n, member)| {
                     let name: Arc<str> = member_name(name, n).into();
@@ -198,7 +244,7 @@ impl Inner {
         settings: &Arc<Settings>,
         policy: &Arc<Policy>,
     ) -> Result<Setup> {
-        let own = view.differs.and_then(|differs| differs.settings.as_ref());
+        let own = view.own_settings();
         let settings = own.map_or_else(|| settings.clone(), |own| Arc::new(settings.overlaid(own)));
         let mut scope =
             Scope::new(place.tenant.clone(), name.clone()).with_connection(place.connection.clone());
@@ -208,7 +254,7 @@ impl Inner {
         let mut setup =
             Setup::new(spec).settings(settings).transport(self.transport.clone()).clock(self.clock.clone());
         if !place.connection.is_empty() {
-            let id = ConnectionId::new(place, view.name);
+            let id = ConnectionId::new(place, name);
             let connections = self.connections.as_ref().ok_or_else(no_connections)?;
             setup = setup.authorize(connections.authorizer(&id)?);
             if spec.quota_per_connection {
@@ -219,7 +265,8 @@ impl Inner {
         if let Some(cache) = &self.cache {
             setup = setup.cache(cache.clone());
         }
-        Ok(setup.pipeline(self.stages.pipeline(scope, policy.clone())?))
+        let admission: Weak<Self> = self.me.clone();
+        Ok(setup.pipeline(self.stages.pipeline_under(scope, policy.clone(), admission)?))
     }
 
     /// The category of what answers; an error when the build does not have it.
@@ -242,6 +289,11 @@ pub(super) fn members(name: &str, target: &Target) -> Vec<Member> {
 /// A name of an instance has no `/`.
 fn member_name(instance: &str, n: usize) -> String {
     format!("{instance}/{n}")
+}
+
+/// The configured instance that a member belongs to.
+pub(super) fn instance_of(member: &str) -> &str {
+    member.split('/').next().unwrap_or_default()
 }
 
 fn first_provider(target: &Target) -> Option<&Arc<str>> {

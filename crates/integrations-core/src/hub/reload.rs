@@ -6,10 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::open::{Off, Place, Snapshot, members};
+use super::open::{Off, Place, Snapshot, instance_of, members};
+use super::tenant::check_name;
 use super::{Hub, Inner};
 use crate::config::{Change, Config, TenantConfig};
 use crate::error::{Error, ErrorKind, Result};
+
+/// The name of the entry for every tenant, which no tenant can have.
+const EVERY: &str = "*";
 
 /// Tenants whose part of a configuration cannot be used, and why.
 pub type Kept = Vec<(Arc<str>, Error)>;
@@ -49,8 +53,9 @@ impl Hub {
         let mut previous = self.inner.changing();
         let before = self.inner.snapshot();
         let name = name.into();
-        let config = before.config.clone().tenant(name.clone(), tenant);
-        self.check_tenant(&Snapshot::new(0, config.clone(), Off::default()), &name)?;
+        check_name("a tenant", &name)?;
+        let config = before.config.clone().tenant(name.clone(), tenant.clone());
+        self.check_tenant(&Snapshot::new(0, config.clone(), Off::default()), &name, &tenant)?;
         let changes = Config::diff(&before.config, &config);
         *previous = Some(before.config.clone());
         self.go_over(&before, config, before.off.clone());
@@ -117,14 +122,18 @@ impl Hub {
     fn admissible(&self, mut config: Config, before: &Config) -> Result<(Config, Kept)> {
         let candidate = Snapshot::new(0, config.clone(), Off::default());
         self.check_instances(&candidate)?;
+        if let Some(any) = &candidate.config.any_tenant {
+            let every = |e: Error| e.with_context("the entry for every tenant");
+            self.check_tenant(&candidate, &EVERY.into(), any).map_err(every)?;
+        }
         let mut kept = Vec::new();
-        for name in candidate.config.tenants.keys() {
-            let Err(error) = self.check_tenant(&candidate, name) else { continue };
-            match before.tenants.get(name) {
-                Some(old) => config.tenants.insert(name.clone(), old.clone()),
-                // Else the entry for every tenant would admit it.
-                None => config.tenants.insert(name.clone(), TenantConfig::default()),
-            };
+        for (name, tenant) in &candidate.config.tenants {
+            let checked =
+                check_name("a tenant", name).and_then(|()| self.check_tenant(&candidate, name, tenant));
+            let Err(error) = checked else { continue };
+            // A new one is not admitted: else the new entry for every tenant would do that.
+            let old = before.tenants.get(name).or(before.any_tenant.as_ref());
+            config.tenants.insert(name.clone(), old.cloned().unwrap_or_default());
             kept.push((name.clone(), error));
         }
         Ok((config, kept))
@@ -132,6 +141,7 @@ impl Hub {
 
     fn check_instances(&self, candidate: &Snapshot) -> Result<()> {
         for (name, instance) in &candidate.config.instances {
+            check_name("an instance", name)?;
             if instance.enabled {
                 self.inner.open_any(candidate, &Place::application(), name)?;
             }
@@ -153,11 +163,13 @@ impl Hub {
     }
 
     /// Whether everything that a tenant's part names is there and, where it has settings of its own, can be made.
-    fn check_tenant(&self, candidate: &Snapshot, name: &Arc<str>) -> Result<()> {
+    fn check_tenant(&self, candidate: &Snapshot, name: &Arc<str>, tenant: &TenantConfig) -> Result<()> {
         let place = Place { tenant: name.clone(), connection: "".into() };
-        let tenant = candidate.tenant(name)?;
         if let Some(limit) = &tenant.limit {
             limit.validate()?;
+        }
+        if tenant.share.is_some_and(|share| !(share > 0.0 && share < 1.0)) {
+            return Err(Error::config("`share` must be above 0 and below 1"));
         }
         for (instance, differs) in tenant.instances.iter().flatten() {
             if !candidate.config.instances.contains_key(instance) {
@@ -178,9 +190,11 @@ impl Hub {
         let inner = &self.inner;
         let after = Arc::new(Snapshot::new(before.generation + 1, config, off));
         *inner.current.write().unwrap_or_else(PoisonError::into_inner) = after.clone();
-        inner.reshape_instances(before, &after);
-        inner.switch_instances(before, &after);
-        inner.go_over_tenants(before, &after);
+        inner.readmit(before, &after);
+        if !before.config_is_that_of(&after) {
+            inner.reshape(before, &after);
+            inner.probes.forget();
+        }
     }
 }
 
@@ -202,63 +216,29 @@ impl Inner {
         self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reshape_instances(&self, before: &Snapshot, after: &Snapshot) {
-        for (name, instance) in &after.config.instances {
-            let old = before.config.instances.get(name);
-            if old.is_some_and(|old| old.policy != instance.policy) {
-                for member in members(name, &instance.target) {
-                    self.stages.reshape(&member.name, &instance.policy);
-                }
-            }
-        }
+    /// Who is no longer admitted is refused, also through clients that are open. Instances that are in neither
+    /// configuration are none of this hub's.
+    fn readmit(&self, before: &Snapshot, after: &Snapshot) {
+        let is_ours =
+            |name: &str| [before, after].iter().any(|snapshot| snapshot.config.instances.contains_key(name));
+        self.stages.readmit(|tenant, member| {
+            let name = instance_of(member);
+            is_ours(name).then(|| after.admits(tenant, name))
+        });
     }
 
-    /// An instance that is gone is off for those who have it open.
-    fn switch_instances(&self, before: &Snapshot, after: &Snapshot) {
-        for (name, instance) in before.config.instances.iter().chain(&after.config.instances) {
-            for member in members(name, &instance.target) {
-                self.stages.switch(None, Some(&member.name), after.instance_is_on(name));
-            }
-        }
-    }
-
-    fn go_over_tenants(&self, before: &Snapshot, after: &Snapshot) {
-        let (old, new) = (&before.config, &after.config);
-        let same_instances = old.instances == new.instances && old.any_tenant == new.any_tenant;
-        // Those that only the entry for every tenant knows are found among those who have called.
-        let others = if same_instances { Vec::new() } else { self.stages.tenants() };
-        let off = before.off.tenants.union(&after.off.tenants);
-        let names: BTreeSet<_> =
-            old.tenants.keys().chain(new.tenants.keys()).chain(off).chain(&others).collect();
-        for name in names.into_iter().filter(|name| !name.is_empty()) {
-            let was_on = before.tenant_is_on(name);
-            let same = old.tenants.get(name) == new.tenants.get(name) && was_on == after.tenant_is_on(name);
-            if !(same && same_instances) {
-                self.switch_tenant(after, name);
-                self.reshape_tenant(after, name);
-            }
-        }
-    }
-
-    fn switch_tenant(&self, after: &Snapshot, name: &Arc<str>) {
-        self.stages.switch(Some(name), None, after.tenant_is_on(name));
-        let allowed = after.tenant(name).ok().and_then(|tenant| tenant.instances.as_ref());
-        for (instance, configured) in &after.config.instances {
-            let on =
-                allowed.is_none_or(|allowed| allowed.get(instance).is_some_and(|differs| differs.enabled));
-            for member in members(instance, &configured.target) {
-                self.stages.switch(Some(name), Some(&member.name), on);
-            }
-        }
-    }
-
-    fn reshape_tenant(&self, snapshot: &Snapshot, name: &Arc<str>) {
-        let place = Place { tenant: name.clone(), connection: "".into() };
-        for (instance, configured) in &snapshot.config.instances {
-            let Ok(view) = snapshot.view(&place, instance) else { continue };
-            let policy = snapshot.policy(&view);
-            for member in members(instance, &configured.target) {
-                self.stages.reshape_tenant(name, &member.name, &policy);
+    fn reshape(&self, before: &Snapshot, after: &Snapshot) {
+        self.stages.reshape_gates(|member, credential| {
+            let name = instance_of(member);
+            let new = after.gate_policy(credential, name)?;
+            let same = before.gate_policy(credential, name).is_some_and(|old| Arc::ptr_eq(old, new));
+            (!same).then_some(&**new)
+        });
+        for (tenant, member) in self.stages.callers() {
+            let place = Place { tenant, connection: "".into() };
+            let policy = |of: &Snapshot| Some(of.policy(&of.configured(&place, instance_of(&member)).ok()?));
+            if let Some(new) = policy(after).filter(|new| policy(before).as_ref() != Some(new)) {
+                self.stages.reshape_tenant(&place.tenant, &member, &new);
             }
         }
     }

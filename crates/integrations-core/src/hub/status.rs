@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::open::{Member, Place, Snapshot, members};
 use super::{Hub, Inner};
 use crate::config::InstanceConfig;
-use crate::error::{Error, Result};
+use crate::error::{Effect, Error, ErrorKind, Result};
 use crate::pipeline::breaker::State;
 use crate::pipeline::{GateReport, LastError, Pulse};
 use crate::registry::ProbeCost;
@@ -233,7 +233,9 @@ impl Inner {
             Ok(client) => {
                 let probe = client.probe().filter(|probe| probe.cost <= limit)?;
                 let timed = tokio::time::timeout(PROBE_TIMEOUT, probe.run).await;
-                timed.unwrap_or_else(|_| Err(Error::config("the probe took too long")))
+                timed.unwrap_or_else(|_| {
+                    Err(Error::new(ErrorKind::Timeout, Effect::Unknown, "no answer in time"))
+                })
             }
         };
         *last = Some(Probed { at: Instant::now(), outcome });
@@ -242,6 +244,11 @@ impl Inner {
 }
 
 impl Probes {
+    /// What was found under another configuration says nothing any more.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn slot(&self, name: &Arc<str>) -> ProbeSlot {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slots.entry(name.clone()).or_default().clone()
@@ -265,12 +272,16 @@ impl Status {
         self.health = if known { Health::Up } else { Health::Unknown };
         let open = |gate: &GateReport| matches!(gate.breaker, Some(State::Open | State::ForcedOpen));
         for gate in self.gates.clone().iter().filter(|gate| open(gate)) {
-            self.worsen(Health::Down, format!("the breaker of `{}` is open", gate.bucket));
+            // One credential of many says little of the others.
+            let health = if gate.credential.is_empty() { Health::Down } else { Health::Degraded };
+            self.worsen(health, format!("the breaker of `{}` is open", gate.bucket));
         }
         if let Some((_, Err(error))) = &self.probe {
             self.worsen(Health::Down, format!("the probe failed: {error}"));
         }
-        match self.success_rate {
+        let answered =
+            matches!(&self.probe, Some((ago, Ok(()))) if self.last_call.is_none_or(|call| call >= *ago));
+        match self.success_rate.filter(|_| !answered) {
             Some(rate) if rate < 0.5 => self.worsen(Health::Down, "most recent calls failed".to_owned()),
             Some(rate) if rate < 0.95 => self.worsen(Health::Degraded, "some recent calls failed".to_owned()),
             _ => {}
@@ -283,10 +294,11 @@ impl Status {
             }
         }
         if let Some((date, days)) = self.sunset.filter(|(_, days)| *days <= SUNSET_WARNING_DAYS) {
-            self.worsen(
-                Health::Degraded,
-                format!("the vendor ends this version of its API on {date}, in {days} days"),
-            );
+            let text = match days {
+                ..0 => format!("the vendor ended this version of its API on {date}"),
+                _ => format!("the vendor ends this version of its API on {date}, in {days} days"),
+            };
+            self.worsen(Health::Degraded, text);
         }
     }
 

@@ -25,7 +25,7 @@ impl fmt::Debug for Tenant {
 
 impl Tenant {
     pub(super) fn new(hub: Hub, name: Arc<str>) -> Result<Self> {
-        check_name("tenant", &name)?;
+        check_name("a tenant", &name)?;
         hub.inner.snapshot().tenant(&name)?;
         Ok(Self { hub, place: Place { tenant: name, connection: "".into() } })
     }
@@ -50,7 +50,7 @@ impl Tenant {
     /// [`ErrorKind::Config`](crate::ErrorKind) for what cannot be an id: 1 to 128 letters, digits and `._@-`.
     pub fn connection(&self, id: impl Into<Arc<str>>) -> Result<Connection> {
         let id = id.into();
-        check_name("connection", &id)?;
+        check_name("a connection", &id)?;
         let place = Place { tenant: self.place.tenant.clone(), connection: id };
         Ok(Connection { hub: self.hub.clone(), place })
     }
@@ -118,7 +118,8 @@ impl Connection {
 pub struct ConnectionId {
     /// The tenant whose user it is.
     pub tenant: Arc<str>,
-    /// The instance.
+    /// The instance. Of one that is composed of several providers, `NAME/0` is the first, `NAME/1` the second: a user's
+    /// tokens are for one of them.
     pub instance: Arc<str>,
     /// The application's id of the user's connection.
     pub connection: Arc<str>,
@@ -144,12 +145,13 @@ pub trait Connections: Send + Sync + 'static {
     fn authorizer(&self, id: &ConnectionId) -> Result<Arc<dyn Authorize>>;
 }
 
-fn check_name(what: &str, name: &str) -> Result<()> {
+/// Names become parts of keys, so that they hold nothing that separates such parts.
+pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
     let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-".contains(&b));
     if first && rest && name.len() <= 128 {
         return Ok(());
     }
-    Err(Error::config(format!("the name of a {what} cannot be used"))
+    Err(Error::config(format!("the name of {what} cannot be used"))
         .with_hint("use 1 to 128 letters, digits and `._@-`, beginning with a letter or digit"))
 }

@@ -1,7 +1,7 @@
 //! Looking at the shared state and changing it at run time: switches, other policies, operators' hands on breakers.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -12,14 +12,20 @@ use super::concurrency::Concurrency;
 use super::limiter::Limiter;
 use super::policy::Policy;
 use super::pulse::Pulse;
-use super::stages::{Gate, GateKey, Tenancy, TenancyKey, successor_of};
+use super::stages::{Gate, GateKey, NOT_ADMITTED, SWITCHED, Tenancy, TenancyKey, successor_of};
 
 /// What is off, and what was replaced while handles still hold it.
 #[derive(Default)]
 pub(super) struct Control {
     off: RwLock<HashSet<Switch>>,
-    retired: Mutex<Vec<(TenancyKey, Weak<Tenancy>)>>,
+    retired: Mutex<Retired<TenancyKey, Tenancy>>,
+    retired_gates: Mutex<Retired<GateKey, Gate>>,
+    /// Whether a gate was ever replaced.
+    reshaped: AtomicBool,
 }
+
+/// What was replaced, as long as a handle holds it.
+type Retired<K, V> = Vec<(K, Weak<V>)>;
 
 /// A tenant, an instance, or the one at the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,8 +78,12 @@ impl Control {
         if on { off.remove(&switch) } else { off.insert(switch) }
     }
 
-    fn retired(&self) -> MutexGuard<'_, Vec<(TenancyKey, Weak<Tenancy>)>> {
+    fn retired(&self) -> MutexGuard<'_, Retired<TenancyKey, Tenancy>> {
         self.retired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn retired_gates(&self) -> MutexGuard<'_, Retired<GateKey, Gate>> {
+        self.retired_gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,20 +107,29 @@ impl Stages {
             return;
         }
         let apply = |key: &TenancyKey, tenancy: &Tenancy| {
-            tenancy.off.store(self.control.is_off(&key.0, &key.1), Ordering::Relaxed);
+            if switch.concerns(key) {
+                tenancy.set(SWITCHED, self.control.is_off(&key.0, &key.1));
+            }
         };
-        if let Switch { tenant: Some(tenant), instance: Some(instance) } = &switch {
-            let key = (tenant.clone(), instance.clone());
-            self.tenancies.find(&key).inspect(|tenancy| apply(&key, tenancy));
-        } else {
-            self.tenancies.for_each(|key, tenancy| {
-                if switch.concerns(key) {
-                    apply(key, tenancy);
-                }
-            });
-        }
-        for (key, tenancy) in self.control.retired().iter().filter(|(key, _)| switch.concerns(key)) {
-            tenancy.upgrade().inspect(|tenancy| apply(key, tenancy));
+        self.each_tenancy(apply);
+    }
+
+    /// Asks anew who is admitted, for all who have called; `None` leaves it as it is.
+    pub(crate) fn readmit(&self, admits: impl Fn(&str, &str) -> Option<bool>) {
+        self.each_tenancy(|(tenant, instance), tenancy| {
+            if let Some(admitted) = admits(tenant, instance) {
+                tenancy.set(NOT_ADMITTED, !admitted);
+            }
+        });
+    }
+
+    /// Those there are and those that were replaced and are still held. Nothing is replaced meanwhile, so that none is
+    /// missed.
+    fn each_tenancy(&self, mut visit: impl FnMut(&TenancyKey, &Tenancy)) {
+        let retired = self.control.retired();
+        self.tenancies.for_each(&mut visit);
+        for (key, tenancy) in retired.iter() {
+            tenancy.upgrade().inspect(|tenancy| visit(key, tenancy));
         }
     }
 
@@ -118,17 +137,58 @@ impl Stages {
     /// which know what the old ones knew of the service: an open breaker, a pause, quota that is spent, a limit that was
     /// told or found. Handles made before keep theirs, and calls under way end under what they began with.
     pub fn reshape(&self, instance: &str, policy: &Policy) {
-        let of_instance = |key: &GateKey| *key.instance == *instance;
-        self.gates.replace(
-            |key, gate| {
-                if of_instance(key) { gate.successor(policy, key.bucket) } else { None }
-            },
-        );
+        self.reshape_gates(|of, _| (*of == *instance).then_some(policy));
+    }
+
+    /// The same with a policy for each instance and credential; `None` leaves the gate as it is.
+    pub(crate) fn reshape_gates<'p>(&self, policy_of: impl Fn(&str, &str) -> Option<&'p Policy>) {
+        let now = self.now();
+        // Before the state is read: whoever is told a pause after that finds both generations.
+        self.control.reshaped.store(true, Ordering::SeqCst);
+        let mut retired = self.control.retired_gates();
+        retired.retain(|(_, gate)| gate.strong_count() > 0);
+        let replaced = self.gates.replace(|key, gate| {
+            let policy = policy_of(&key.instance, &key.credential)?;
+            gate.successor(policy, key.bucket, now)
+        });
+        retired.extend(replaced.iter().map(|(key, gate)| (key.clone(), Arc::downgrade(gate))));
+    }
+
+    /// Tells a pause to every generation of a gate: it is a fact about the quota, whoever was told.
+    pub(super) fn spread_pause(&self, key: &GateKey, now: u64, until: u64) {
+        if !self.control.reshaped.load(Ordering::SeqCst) {
+            return;
+        }
+        let retired = self.control.retired_gates();
+        let older = retired.iter().filter(|(of, _)| of == key).filter_map(|(_, gate)| gate.upgrade());
+        for gate in older.chain(self.gates.find(key)) {
+            gate.limiter.as_ref().inspect(|limiter| limiter.pause_until(now, until));
+        }
+    }
+
+    /// Those there are and those that were replaced and are still held.
+    pub(super) fn each_gate(&self, mut visit: impl FnMut(&GateKey, &Gate)) {
+        let retired = self.control.retired_gates();
+        self.gates.for_each(&mut visit);
+        for (key, gate) in retired.iter() {
+            gate.upgrade().inspect(|gate| visit(key, gate));
+        }
+    }
+
+    /// Calls under way, whatever generation of gates they hold.
+    pub(crate) fn in_flight(&self) -> usize {
+        let mut calls = 0;
+        self.each_gate(|_, gate| {
+            calls += gate.concurrency.as_ref().map_or(0, Concurrency::in_flight) as usize
+        });
+        calls
     }
 
     /// Gives a tenant at an instance another limit of its own or other retry tokens, for handles made from now on.
     pub fn reshape_tenant(&self, tenant: &str, instance: &str, policy: &Policy) {
         let key: TenancyKey = (tenant.into(), instance.into());
+        let now = self.now();
+        let mut retired = self.control.retired();
         let replaced = self.tenancies.replace_one(&key, |old| {
             let same_share = match (&old.share, &policy.tenant_limit) {
                 (Some(share), Some(limit)) => share.is_of(limit),
@@ -137,16 +197,23 @@ impl Stages {
             if same_share && *old.budget.policy() == policy.budget {
                 return None;
             }
-            let share = policy.tenant_limit.as_ref().map(|limit| successor_of(old.share.as_ref(), limit));
+            let share =
+                policy.tenant_limit.as_ref().map(|limit| successor_of(old.share.as_ref(), limit, now));
             let budget = RetryBudget::new(policy.budget);
-            let off = self.control.is_off(&key.0, &key.1);
-            Some(Tenancy { budget, share, ..Tenancy::new(policy, off) })
+            Some(Tenancy { budget, share, ..Tenancy::new(policy, old.off.load(Ordering::Relaxed)) })
         });
         if let Some(old) = replaced {
-            let mut retired = self.control.retired();
-            retired.retain(|(_, tenancy)| tenancy.strong_count() > 0);
+            if retired.len() == retired.capacity() {
+                // Paid for by the insertions since the list was last full.
+                retired.retain(|(_, tenancy)| tenancy.strong_count() > 0);
+            }
             retired.push((key, Arc::downgrade(&old)));
         }
+    }
+
+    /// The tenants and instances of the calls so far, less those that are forgotten.
+    pub(crate) fn callers(&self) -> Vec<TenancyKey> {
+        self.tenancies.keys()
     }
 
     /// How the calls of one tenant at one instance fared lately; `None` before the first.
@@ -178,15 +245,6 @@ impl Stages {
         }
     }
 
-    /// The tenants that have called and are not forgotten yet.
-    pub fn tenants(&self) -> Vec<Arc<str>> {
-        let mut tenants = HashSet::new();
-        self.tenancies.for_each(|(tenant, _), _| {
-            tenants.insert(tenant.clone());
-        });
-        tenants.into_iter().collect()
-    }
-
     /// Every gate, in no particular order.
     pub fn gates(&self) -> Vec<GateReport> {
         let now = self.now();
@@ -205,11 +263,21 @@ impl Stages {
             State::Closed => drop(breaker.reset()),
             State::Open | State::HalfOpen => {}
         };
-        self.gates.for_each(|key, gate| {
+        self.each_gate(|key, gate| {
             if *key.instance == *instance {
                 gate.breaker.as_ref().inspect(|breaker| force(breaker));
             }
         });
+    }
+}
+
+impl Tenancy {
+    fn set(&self, why: u8, off: bool) {
+        if off {
+            self.off.fetch_or(why, Ordering::Relaxed);
+        } else {
+            self.off.fetch_and(!why, Ordering::Relaxed);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One call on its way through the stages: admission, settlement, the decision to try again.
 
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::budget::{Cost, RetryBudget, Withdrawal};
 use super::concurrency::Permit;
 use super::limiter::{LimitReason, Limiter, Outcome, Priority, Reservation};
 use super::retry::{forbidden, is_throttle};
-use super::stages::{Slot, Stages};
+use super::stages::{GateKey, Slot, Stages};
 use super::ticket::Ticket;
 use super::{Attempt, Call, Handle, Pipeline, telemetry};
 use crate::error::{Effect, Error, ErrorKind, Repeat, Result};
@@ -102,7 +103,7 @@ impl<'p> Flight<'p> {
     #[inline]
     fn switched_off(&self) -> Option<Error> {
         let all = self.stages.is_stopped();
-        if !all && !self.slot.tenancy.off.load(Ordering::Relaxed) {
+        if !all && self.slot.tenancy.off.load(Ordering::Relaxed) == 0 {
             return None;
         }
         Some(off(all, &self.pipeline.shared.owner.scope.instance))
@@ -284,7 +285,7 @@ impl<'p> Flight<'p> {
 
     /// The turn to take a place at the vendor's limiter. Places are given out in the order of asking, so that a tenant with
     /// a thousand calls would have a thousand in a row: only who has the turn takes one, and tenants take turns. A wait
-    /// that cannot end in time is refused at once. Callers that do not queue need no turn: there is no place for them while
+    /// that cannot end in time is refused at once, as far as that can be known. Callers that do not queue need no turn: there is no place for them while
     /// others wait.
     async fn take_turn(&mut self, limiter: &'p Limiter) -> Result<Option<Permit<'p>>> {
         if self.pipeline.priority != Priority::Interactive {
@@ -294,24 +295,36 @@ impl<'p> Flight<'p> {
         if let Some(turn) = line.try_acquire() {
             return Ok(Some(turn));
         }
-        let now = self.now();
-        let (tenant, longest) = (self.pipeline.shared.owner.tenant, self.longest_wait(now));
-        let ahead = u64::from(line.ahead_of(tenant)) * u64::from(self.op.cost);
-        let pause = limiter.paused(now);
-        let estimate = pause.unwrap_or_default() + Duration::from_nanos(ahead.saturating_mul(limiter.pace()));
-        let why = if pause.is_some() { LimitReason::Pause } else { LimitReason::Window };
-        if estimate > longest {
-            return Err(self.held_back(why, estimate));
+        let (now, tenant, cost) = (self.now(), self.pipeline.shared.owner.tenant, self.op.cost);
+        let longest = self.longest_wait(now);
+        let outlook = limiter.outlook(now, line.ahead_of(tenant), cost);
+        if outlook.retry_in > longest {
+            return Err(self.held_back(outlook.reason, outlook.retry_in));
         }
-        let until = self.instant(now.saturating_add(nanos(longest)));
-        let outcome = tokio::time::timeout_at(until, line.acquire(tenant)).await;
-        self.note_wait(if pause.is_some() { WaitReason::VendorPause } else { WaitReason::RateLimit }, now);
-        match outcome {
-            Ok(Ok(turn)) => Ok(Some(turn)),
-            Ok(Err(_)) | Err(_) => {
-                Err(self.held_back(why, estimate.max(Duration::from_nanos(limiter.pace()))))
+        let mut turn = pin!(line.acquire(tenant));
+        let mut until = now.saturating_add(nanos(longest));
+        let outcome = loop {
+            match tokio::time::timeout_at(self.instant(until), turn.as_mut()).await {
+                Ok(outcome) => break outcome.ok(),
+                // A pause that came meanwhile makes everybody late and turns nobody away.
+                Err(_) => {
+                    let paused = longest.saturating_add(limiter.paused_since(now));
+                    let later = now.saturating_add(nanos(paused)).min(self.deadline);
+                    if later <= until {
+                        break None;
+                    }
+                    until = later;
+                }
             }
+        };
+        let reason =
+            if limiter.paused_since(now).is_zero() { WaitReason::RateLimit } else { WaitReason::VendorPause };
+        self.note_wait(reason, now);
+        if let Some(turn) = outcome {
+            return Ok(Some(turn));
         }
+        let outlook = limiter.outlook(self.now(), line.ahead_of(tenant).max(1), cost);
+        Err(self.held_back(outlook.reason, outlook.retry_in))
     }
 
     /// Puts a place into `place`, from where it goes back if the call is dropped while it waits for its turn.
@@ -514,14 +527,17 @@ impl<'p> Flight<'p> {
 
     /// An overloaded service that says when to come back pauses everybody, as a refusal for want of quota does.
     fn heed_pause(&self, error: &Error, now: u64) {
-        if error.is_about_credentials() {
+        let asks_for_pause =
+            error.kind() == ErrorKind::Unavailable || matches!(outcome(error), Outcome::Throttled(_));
+        let (Some(delay), false) = (error.retry_after(), error.is_about_credentials()) else { return };
+        if !asks_for_pause {
             return;
         }
-        if let (ErrorKind::Unavailable, Some(delay), Some(limiter)) =
-            (error.kind(), error.retry_after(), &self.slot.gate.limiter)
-        {
-            limiter.pause_until(now, now.saturating_add(nanos(delay)));
+        let until = now.saturating_add(nanos(delay));
+        if let Some(limiter) = &self.slot.gate.limiter {
+            limiter.pause_until(now, until);
         }
+        self.stages.spread_pause(&GateKey::new(&self.pipeline.shared.owner.scope, self.op), now, until);
     }
 
     /// The delay before the next attempt, or why there is none.

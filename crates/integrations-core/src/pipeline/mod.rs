@@ -27,7 +27,9 @@ mod timed;
 use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+#[cfg(feature = "cache")]
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -46,6 +48,7 @@ use limiter::{Priority, Told};
 pub use policy::{ConcurrencyPolicy, Policy, Wait};
 pub use pulse::{LastError, Pulse};
 pub use retry::RetryPolicy;
+pub(crate) use stages::Admission;
 use stages::Slot;
 pub use stages::Stages;
 pub use telemetry::{Metrics, OpSnapshot};
@@ -130,6 +133,7 @@ struct Shared {
 struct Owner {
     scope: Scope,
     tenant: TenantKey,
+    admission: Option<Weak<dyn Admission>>,
 }
 
 const _: () = assert!(size_of::<Shared>() <= 128);
@@ -208,11 +212,16 @@ impl std::fmt::Debug for Pipeline {
 }
 
 impl Pipeline {
-    fn new(stages: Arc<Stages>, scope: Scope, policy: Arc<Policy>) -> Self {
+    fn new(
+        stages: Arc<Stages>,
+        scope: Scope,
+        policy: Arc<Policy>,
+        admission: Option<Weak<dyn Admission>>,
+    ) -> Self {
         let tenant: TenantKey = BuildHasherDefault::<DefaultHasher>::default().hash_one(&scope.tenant).into();
         let tenant = policy.tenant_share.map_or(tenant, |share| tenant.share(share));
         let time_limit = nanos(policy.total_timeout);
-        let owner = Box::new(Owner { scope, tenant });
+        let owner = Box::new(Owner { scope, tenant, admission });
         let shared = Arc::new(Shared { slots: Slots::default(), stages, policy, owner });
         Self { shared, time_limit, priority: Priority::Interactive }
     }
@@ -224,7 +233,13 @@ impl Pipeline {
 
     fn slot(&self, op: &'static Op) -> &Slot {
         let Shared { slots, stages, policy, owner } = &*self.shared;
-        slots.get(op, || stages.slot(op, &owner.scope, policy))
+        slots.get(op, || stages.slot(op, owner, policy))
+    }
+
+    /// Whether a call would be refused now: then it gets no answer that was kept either.
+    #[cfg(feature = "cache")]
+    pub(crate) fn is_off(&self, op: &'static Op) -> bool {
+        self.shared.stages.is_stopped() || self.slot(op).tenancy.off.load(Ordering::Relaxed) != 0
     }
 
     /// Counts an answer that the service gave and nobody could read: decoding comes after the stages.

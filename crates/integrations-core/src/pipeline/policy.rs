@@ -132,6 +132,23 @@ impl Policy {
     pub(crate) fn limit_of(&self, bucket: &str) -> Option<&LimitPolicy> {
         self.bucket_limits.get(bucket).or(self.limit.as_ref())
     }
+
+    /// Whether both say the same of what the callers of one credential share.
+    pub(crate) fn shares_gate_of(&self, other: &Self) -> bool {
+        (&self.breaker, &self.limit, &self.bucket_limits, &self.concurrency)
+            == (&other.breaker, &other.limit, &other.bucket_limits, &other.concurrency)
+    }
+
+    /// This policy with what the callers of one credential share taken from another.
+    pub(crate) fn with_gate_of(&self, other: &Self) -> Self {
+        Self {
+            breaker: other.breaker.clone(),
+            limit: other.limit.clone(),
+            bucket_limits: other.bucket_limits.clone(),
+            concurrency: other.concurrency,
+            ..self.clone()
+        }
+    }
 }
 
 impl Default for Policy {

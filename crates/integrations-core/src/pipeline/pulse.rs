@@ -10,6 +10,9 @@ use crate::error::{Error, ErrorKind};
 /// The weight of the newest answer in the moving averages: about the last 32 count.
 const NEWEST: f32 = 1.0 / 32.0;
 
+/// What is older than this by one more time counts a third of what it did.
+const MEMORY: Duration = Duration::from_mins(1);
+
 /// An average over more answers than this says no more.
 const WINDOW: u64 = 32;
 
@@ -111,12 +114,19 @@ impl Recorder {
         let averages = if answers == 0 {
             (success, micros)
         } else {
+            let newest = self.weight_of_newest(now);
             let (rate, mean) = unpack(self.averages.load(Relaxed));
-            (rate + (success - rate) * NEWEST, mean + (micros - mean) * NEWEST)
+            (rate + (success - rate) * newest, mean + (micros - mean) * newest)
         };
         self.averages.store(pack(averages), Relaxed);
         self.answers.store(answers + 1, Relaxed);
         self.last_call.store(now + 1, Relaxed);
+    }
+
+    /// The longer nothing came, the less what was before says.
+    fn weight_of_newest(&self, now: u64) -> f32 {
+        let gap = Duration::from_nanos(now.saturating_sub(self.last_call.load(Relaxed)));
+        if gap < MEMORY / 32 { NEWEST } else { NEWEST.max(1.0 - part_left(gap)) }
     }
 
     fn note(&self, error: &Error, operation: &'static str, sent: bool, now: u64) {
@@ -134,10 +144,15 @@ impl Recorder {
 }
 
 impl Pulse {
-    /// Both as one: averages weighed by how many answers are behind them, the later of each event.
+    /// Both as one: averages weighed by how many answers are behind them and how much older one's last answer is than the
+    /// other's, the later of each event.
     #[must_use]
     pub fn merged(self, other: Self) -> Self {
-        let weights = [self.answers.min(WINDOW) as f64, other.answers.min(WINDOW) as f64];
+        let latest = [self.last_call, other.last_call].into_iter().flatten().min().unwrap_or_default();
+        let weights = [&self, &other].map(|pulse| {
+            let later = pulse.last_call.unwrap_or_default().saturating_sub(latest);
+            pulse.answers.min(WINDOW) as f64 * f64::from(part_left(later))
+        });
         let mean = |values: [Option<f64>; 2]| match values {
             [Some(a), Some(b)] => Some((a * weights[0] + b * weights[1]) / (weights[0] + weights[1])),
             [a, b] => a.or(b),
@@ -172,6 +187,11 @@ fn speaks_of_the_service(kind: ErrorKind) -> bool {
             | ErrorKind::Decode
             | ErrorKind::Unexpected
     )
+}
+
+/// How much what was known before a time counts after it.
+fn part_left(time: Duration) -> f32 {
+    (-time.as_secs_f32() / MEMORY.as_secs_f32()).exp()
 }
 
 fn pack((rate, micros): (f32, f32)) -> u64 {
@@ -255,5 +275,24 @@ mod tests {
         assert_eq!((pulse.answers, pulse.last_call), (1_001, Some(Duration::from_nanos(2_000 - 1_019))));
         assert!(pulse.last_error.is_some());
         assert_eq!(Pulse::default().merged(Pulse::default()), Pulse::default());
+    }
+
+    #[test]
+    fn what_is_long_ago_says_little() {
+        let minutes = |n: u64| n * 60_000_000_000;
+        let (old, new) = (Recorder::default(), Recorder::default());
+        for n in 0..100 {
+            old.failed(&error(ErrorKind::Unavailable), "read", TOOK, n);
+            new.answered(TOOK, minutes(10) + n);
+        }
+        let rate = |pulse: Pulse| pulse.success_rate.unwrap();
+        let now = minutes(11);
+        assert!(rate(old.read(now).merged(new.read(now))) > 0.99, "a tenant that has gone");
+        assert!(rate(new.read(now).merged(old.read(now))) > 0.99);
+        assert!(rate(old.read(now).merged(old.read(now))) < 0.01, "nobody is later");
+        old.answered(TOOK, minutes(10));
+        assert!(rate(old.read(now)) > 0.99, "it is back after ten minutes");
+        let days = minutes(100_000);
+        assert!(rate(old.read(days).merged(Recorder::default().read(days))).is_finite());
     }
 }

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::time::Instant;
 
@@ -17,7 +17,7 @@ use super::limiter::{LimitPolicy, Limiter};
 use super::policy::{ConcurrencyPolicy, Policy};
 use super::pulse::Recorder;
 use super::telemetry::{Metrics, OpMetrics};
-use super::{Pipeline, Scope};
+use super::{Owner, Pipeline, Scope};
 use crate::error::Result;
 use crate::op::Op;
 
@@ -49,8 +49,29 @@ pub(super) struct GateKey {
     pub(super) bucket: &'static str,
 }
 
+impl GateKey {
+    pub(super) fn new(scope: &Scope, op: &Op) -> Self {
+        Self {
+            instance: scope.instance.clone(),
+            credential: scope.credential.clone(),
+            provider: op.provider,
+            bucket: op.bucket,
+        }
+    }
+}
+
 /// Tenant and instance.
 pub(super) type TenancyKey = (Arc<str>, Arc<str>);
+
+/// Switched off by [`Stages::switch`].
+pub(super) const SWITCHED: u8 = 1;
+/// Not admitted by the [`Admission`] of the handles.
+pub(super) const NOT_ADMITTED: u8 = 2;
+
+/// Who may call what, as whoever makes handles knows it: asked when a tenant first calls an instance.
+pub(crate) trait Admission: Send + Sync {
+    fn admits(&self, tenant: &str, instance: &str) -> bool;
+}
 
 /// What all callers of one quota share, in one allocation. Permits and the window's state, which every call writes,
 /// share a cache line; the breaker, which a call that succeeds only reads, has its own.
@@ -67,8 +88,8 @@ pub(crate) struct Gate {
 #[repr(C, align(64))]
 pub(crate) struct Tenancy {
     pub(crate) budget: RetryBudget,
-    /// Whether the tenant's calls of this instance are refused.
-    pub(crate) off: AtomicBool,
+    /// Why the tenant's calls of this instance are refused: [`SWITCHED`], [`NOT_ADMITTED`]; 0 when they are not.
+    pub(crate) off: AtomicU8,
     pub(crate) pulse: Recorder,
     /// The tenant's part of the vendor's limit.
     pub(crate) share: Option<Limiter>,
@@ -117,7 +138,7 @@ impl Stages {
     pub fn pipeline(self: &Arc<Self>, scope: Scope, policy: impl Into<Arc<Policy>>) -> Result<Pipeline> {
         let policy = policy.into();
         policy.validate()?;
-        Ok(Pipeline::new(self.clone(), scope, policy))
+        Ok(Pipeline::new(self.clone(), scope, policy, None))
     }
 
     /// The counters of all calls.
@@ -152,7 +173,7 @@ impl Stages {
     /// over the gates there are rather than one more thing for each call to read.
     pub(crate) fn pause_credential(&self, scope: &Scope, provider: &'static str, until: u64) {
         let now = self.now();
-        self.gates.for_each(|key, gate| {
+        self.each_gate(|key, gate| {
             let same = key.provider == provider
                 && key.instance == scope.instance
                 && key.credential == scope.credential;
@@ -162,13 +183,20 @@ impl Stages {
         });
     }
 
-    pub(crate) fn slot(&self, op: &'static Op, scope: &Scope, policy: &Policy) -> Slot {
-        let gate_key = GateKey {
-            instance: scope.instance.clone(),
-            credential: scope.credential.clone(),
-            provider: op.provider,
-            bucket: op.bucket,
-        };
+    /// A handle whose calls are refused as soon as `admission` does not admit them; see [`Stages::readmit`].
+    pub(crate) fn pipeline_under(
+        self: &Arc<Self>,
+        scope: Scope,
+        policy: Arc<Policy>,
+        admission: Weak<dyn Admission>,
+    ) -> Result<Pipeline> {
+        policy.validate()?;
+        Ok(Pipeline::new(self.clone(), scope, policy, Some(admission)))
+    }
+
+    pub(super) fn slot(&self, op: &'static Op, owner: &Owner, policy: &Policy) -> Slot {
+        let scope = &owner.scope;
+        let gate_key = GateKey::new(scope, op);
         let now = self.now();
         Slot {
             op,
@@ -181,7 +209,7 @@ impl Stages {
             tenancy: self.tenancies.get(
                 (scope.tenant.clone(), scope.instance.clone()),
                 self.max_keys,
-                || Tenancy::new(policy, self.control.is_off(&scope.tenant, &scope.instance)),
+                || Tenancy::new(policy, self.off(owner)),
                 |tenancy| tenancy.is_idle(now),
             ),
             vendor_budget: self.vendor_budgets.get(
@@ -197,13 +225,22 @@ impl Stages {
             }),
         }
     }
+
+    /// Under the lock of the tenancies, so that a change of mind finds what this made.
+    fn off(&self, owner: &Owner) -> u8 {
+        let Scope { tenant, instance, .. } = &owner.scope;
+        let admission = owner.admission.as_ref().and_then(Weak::upgrade);
+        let admitted = admission.is_none_or(|admission| admission.admits(tenant, instance));
+        let switched = if self.control.is_off(tenant, instance) { SWITCHED } else { 0 };
+        if admitted { switched } else { switched | NOT_ADMITTED }
+    }
 }
 
 impl Tenancy {
-    pub(super) fn new(policy: &Policy, off: bool) -> Self {
+    pub(super) fn new(policy: &Policy, off: u8) -> Self {
         Self {
             budget: RetryBudget::new(policy.budget),
-            off: AtomicBool::new(off),
+            off: AtomicU8::new(off),
             pulse: Recorder::default(),
             share: policy.tenant_limit.as_ref().map(new_limiter),
         }
@@ -220,8 +257,8 @@ pub(super) fn new_limiter(policy: &LimitPolicy) -> Limiter {
 }
 
 /// A limiter under another policy, with what the old one knows.
-pub(super) fn successor_of(old: Option<&Limiter>, policy: &LimitPolicy) -> Limiter {
-    old.and_then(|old| old.successor(policy).ok()).unwrap_or_else(|| new_limiter(policy))
+pub(super) fn successor_of(old: Option<&Limiter>, policy: &LimitPolicy, now: u64) -> Limiter {
+    old.and_then(|old| old.successor(now, policy).ok()).unwrap_or_else(|| new_limiter(policy))
 }
 
 fn new_concurrency(policy: ConcurrencyPolicy) -> Concurrency {
@@ -260,7 +297,7 @@ impl Gate {
     }
 
     /// This gate under another policy, with what is a fact about the service carried over; `None` when nothing changes.
-    pub(super) fn successor(&self, policy: &Policy, bucket: &str) -> Option<Self> {
+    pub(super) fn successor(&self, policy: &Policy, bucket: &str, now: u64) -> Option<Self> {
         let same = self.breaker.as_ref().map(Breaker::policy) == policy.breaker.as_deref()
             && match (&self.limiter, policy.limit_of(bucket)) {
                 (Some(limiter), Some(limit)) => limiter.is_of(limit),
@@ -275,7 +312,7 @@ impl Gate {
             Some(old) => old.successor(new),
             None => Breaker::new(new),
         });
-        let limiter = policy.limit_of(bucket).map(|new| successor_of(self.limiter.as_ref(), new));
+        let limiter = policy.limit_of(bucket).map(|new| successor_of(self.limiter.as_ref(), new, now));
         let concurrency = policy.concurrency.map(new_concurrency);
         Some(Self { concurrency, limiter, breaker, line: new_line(policy) })
     }
@@ -330,6 +367,13 @@ impl<K: Eq + Hash, V> Keyed<K, V> {
     /// The value of `key`, if there is one.
     pub(super) fn find(&self, key: &K) -> Option<Arc<V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).map.get(key).cloned()
+    }
+
+    pub(super) fn keys(&self) -> Vec<K>
+    where
+        K: Clone,
+    {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).map.keys().cloned().collect()
     }
 
     /// Puts another value in the place of each that `make` gives one for. Returns what was replaced.

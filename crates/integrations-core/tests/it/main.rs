@@ -9,8 +9,10 @@ mod chaos;
 #[cfg(feature = "config")]
 mod config;
 mod edges;
+mod fairness;
 #[cfg(feature = "hub")]
 mod hub;
+mod operate;
 mod pipeline;
 #[cfg(feature = "sqlite")]
 mod receiving;

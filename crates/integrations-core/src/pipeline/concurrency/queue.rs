@@ -14,9 +14,19 @@ use super::TenantKey;
 /// A whole permit, as shares are counted.
 pub(super) const WHOLE: u32 = 1024;
 
+/// A whole permit, as what is earned is counted: so fine that a small part of a small share is something.
+const PERMIT: u64 = WHOLE as u64 * WHOLE as u64;
+
 /// Virtual time moves on after so many permits, however many tenants come that were never served: so who waits for a
 /// second permit gets at least this part of them.
 const STANDSTILL: u32 = 64;
+
+/// The others that are counted at most to say who is ahead of a newcomer.
+const MANY: usize = 1024;
+
+/// What the shares of all who wait come to at most, in parts of [`WHOLE`]: with more they shrink in proportion, so that
+/// those without a share, and those who come late, are not left waiting for ever.
+const ALL_SHARES: u64 = WHOLE as u64 * 63 / 64;
 
 /// The waiters, by tenant. Trees instead of linked lists: a waiter leaves from the middle of its line at any time, and a
 /// storm of cancellations must not be quadratic.
@@ -51,7 +61,7 @@ pub(super) struct Waiter {
     pub(super) waker: Option<Waker>,
 }
 
-/// What tenants with a share have earned, in parts of [`WHOLE`]: their share of each permit since they first came, at
+/// What tenants with a share have earned, in parts of [`PERMIT`]: their share of each permit since they first came, at
 /// most one permit while they do not wait.
 #[derive(Debug, Default)]
 struct Shares {
@@ -74,7 +84,8 @@ impl Queue {
         if let Some(line) = self.lines.get_mut(&tenant.id) {
             line.waiters.insert(ticket, Waiter::default());
         } else {
-            let from = self.ahead.remove(&tenant.id).unwrap_or_default().max(self.time);
+            let from = self.first_due(tenant.id);
+            self.ahead.remove(&tenant.id);
             let line =
                 Line { key: tenant, due: (from, place), waiters: [(ticket, Waiter::default())].into() };
             if tenant.share > 0 {
@@ -156,16 +167,33 @@ impl Queue {
         self.ahead.insert(tenant, due);
     }
 
-    /// About how many permits come free before one for a newcomer of this tenant: never more than wait, and for a tenant
-    /// with nobody in the queue at most one of each other.
+    /// How many permits at least come free before one for a newcomer of this tenant. Exact for one that has nobody in the
+    /// queue, if nobody has a share and at most [`MANY`] others are ahead.
     pub(super) fn ahead_of(&self, tenant: TenantKey) -> u32 {
-        let own = self.lines.get(&tenant.id).map_or(0, |line| line.waiters.len() as u64);
-        let others = self.lines.len() as u64 - u64::from(own > 0);
+        let line = self.lines.get(&tenant.id);
+        let own = line.map_or(0, |line| line.waiters.len() as u64);
         let permits = match tenant.share {
-            0 => (own + 1) * (others + 1) - 1,
+            0 => {
+                let first = line.map_or_else(|| self.first_due(tenant.id), |line| line.due.0);
+                own + self.others_until(first + own, tenant.id)
+            }
             share => (own * u64::from(WHOLE)).div_ceil(u64::from(share)),
         };
         permits.min(u64::from(self.len)) as u32
+    }
+
+    /// When a tenant is due that comes to the queue now.
+    fn first_due(&self, tenant: u64) -> u64 {
+        self.ahead.get(&tenant).copied().unwrap_or_default().max(self.time)
+    }
+
+    /// Waiters of other tenants who are due until then; of those due at that moment, who is there already comes first.
+    fn others_until(&self, due: u64, tenant: u64) -> u64 {
+        let others = self.due.range(..=(due, u64::MAX)).filter(|(_, id)| **id != tenant).take(MANY);
+        let until = |(&(from, _), id): (&(u64, u64), &u64)| {
+            self.lines.get(id).map_or(0, |line| (line.waiters.len() as u64).min((due - from).max(1)))
+        };
+        others.map(until).sum()
     }
 
     pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
@@ -191,12 +219,12 @@ impl Queue {
 
 impl Shares {
     fn come(&mut self, tenant: TenantKey) {
-        let whole = u64::from(WHOLE);
         let earned = match self.away.remove(&tenant.id) {
             Some((had, after)) => {
-                (had + (self.permits - after) * u64::from(tenant.share)).min(whole.max(had))
+                let since = (self.permits - after) * u64::from(tenant.share) * u64::from(WHOLE);
+                (had + since).min(PERMIT.max(had))
             }
-            None => whole,
+            None => PERMIT,
         };
         self.waiting.insert(tenant.id, earned);
     }
@@ -211,12 +239,14 @@ impl Shares {
     /// With nobody else there, whoever has most.
     fn next(&mut self, lines: &BTreeMap<u64, Line>, alone: bool) -> Option<u64> {
         self.permits += 1;
+        let share = |tenant: &u64| lines.get(tenant).map_or(0, |line| u64::from(line.key.share));
+        let all: u64 = self.waiting.keys().map(share).sum();
         for (tenant, earned) in &mut self.waiting {
-            *earned += lines.get(tenant).map_or(0, |line| u64::from(line.key.share));
+            *earned += share(tenant) * u64::from(WHOLE) * ALL_SHARES / all.max(ALL_SHARES);
         }
         let (tenant, earned) = self.waiting.iter_mut().max_by_key(|(_, earned)| **earned)?;
-        let enough = *earned >= u64::from(WHOLE);
-        *earned = if enough || alone { earned.saturating_sub(u64::from(WHOLE)) } else { *earned };
+        let enough = *earned >= PERMIT;
+        *earned = if enough || alone { earned.saturating_sub(PERMIT) } else { *earned };
         (enough || alone).then_some(*tenant)
     }
 }

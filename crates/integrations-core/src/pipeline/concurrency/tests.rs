@@ -458,3 +458,65 @@ proptest! {
         assert_idle(&concurrency);
     }
 }
+
+/// The tenants in the order in which a queue lets them go.
+fn drained(queue: &mut Queue, tickets: &mut Vec<(u64, u64)>) -> Vec<u64> {
+    let mut order = Vec::new();
+    while queue.pop().is_some() {
+        let gone = tickets.iter().position(|(tenant, ticket)| queue.get(*tenant, *ticket).is_none());
+        order.push(tickets.swap_remove(gone.expect("one of them went")).0);
+    }
+    order
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #[test]
+    fn who_has_nobody_in_the_queue_is_told_who_is_ahead(
+        before in prop::collection::vec((0..12_u64, 0..4_usize), 0..60),
+    ) {
+        let (mut queue, mut tickets) = (Queue::default(), Vec::new());
+        for (tenant, pops) in before {
+            tickets.push((tenant, queue.push(TenantKey::new(tenant))));
+            for _ in 0..pops {
+                queue.pop();
+            }
+            tickets.retain(|(tenant, ticket)| queue.get(*tenant, *ticket).is_some());
+        }
+        for own in 0..5 {
+            let newcomer = TenantKey::new(own);
+            let alone = tickets.iter().all(|(tenant, _)| *tenant != own);
+            let told = queue.ahead_of(newcomer) as usize;
+            prop_assert!(told <= queue.len() as usize);
+            if alone {
+                tickets.push((own, queue.push(newcomer)));
+                let order = drained(&mut queue, &mut tickets);
+                prop_assert_eq!(order.iter().position(|tenant| *tenant == own), Some(told), "{:?}", order);
+                break;
+            }
+        }
+    }
+}
+
+/// An entry for every tenant can promise each of them a quarter.
+#[test]
+fn shares_of_more_than_everything_starve_nobody() {
+    let mut queue = Queue::default();
+    for tenant in 0..100 {
+        for _ in 0..100 {
+            queue.push(TenantKey::new(tenant).share(0.25));
+        }
+    }
+    let without = queue.push(TenantKey::new(1_000));
+    let served = |queue: &mut Queue, tenant, ticket| {
+        (1..10_000).find(|_| queue.pop().is_none() || queue.get(tenant, ticket).is_none())
+    };
+    let after = served(&mut queue, 1_000, without);
+    assert!(after.is_some_and(|n| n <= 200), "without a share: after {after:?}");
+    for _ in 0..2_000 {
+        queue.pop();
+    }
+    let late = queue.push(TenantKey::new(2_000).share(0.25));
+    let after = served(&mut queue, 2_000, late);
+    assert!(after.is_some_and(|n| n <= 200), "late: after {after:?}");
+}

@@ -32,7 +32,7 @@ impl Rate {
         };
         let span = self.span(cost);
         // A full bucket is always enough, however much of it is to be left for others.
-        (tat + span).saturating_sub(span.max(self.tolerance - kept))
+        tat.saturating_add(span).saturating_sub(span.max(self.tolerance - kept))
     }
 
     /// The TAT after a call of this cost at `at`.
@@ -46,4 +46,21 @@ impl Rate {
 pub(super) struct Window {
     pub(super) rate: Rate,
     pub(super) tat: u64,
+}
+
+/// The TAT of a window of this rate that takes the place of others: units that were spent stay spent, as counted by the
+/// window that is most like it.
+pub(super) fn inherited(old: &[Window], rate: Rate, virtual_now: u64) -> u64 {
+    if let Some(same) = old.iter().find(|window| window.rate == rate) {
+        return same.tat;
+    }
+    let unlike = |window: &&Window| {
+        let [small, large] = [window.rate.interval, rate.interval].map(u128::from);
+        (small.max(large) << 32) / small.min(large).max(1)
+    };
+    let Some(like) = old.iter().min_by_key(unlike) else { return 0 };
+    let ahead = u128::from(like.tat.saturating_sub(virtual_now));
+    let spent = ahead * u128::from(rate.interval) / u128::from(like.rate.interval.max(1));
+    // A bucket is at most empty: those who wait for more have places at the old window.
+    virtual_now + u64::try_from(spent).map_or(rate.tolerance, |spent| spent.min(rate.tolerance))
 }

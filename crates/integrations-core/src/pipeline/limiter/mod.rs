@@ -439,14 +439,17 @@ impl Limiter {
     ///
     /// # Errors
     /// Those of [`LimitPolicy::validate`].
-    pub(crate) fn successor(&self, policy: &LimitPolicy) -> Result<Self> {
+    pub(crate) fn successor(&self, now: u64, policy: &LimitPolicy) -> Result<Self> {
         let new = Self::new(policy)?;
-        let old = self.lock();
-        let spent_until = self.tat.load(Ordering::Relaxed).max(old.tat);
-        let spent_until = old.rest.iter().map(|window| window.tat).fold(spent_until, u64::max);
+        let mut old = self.lock();
+        let (virtual_now, _) = old.clock(now);
+        let mut windows = Vec::new();
+        self.visit(&mut old, |rate, tat| {
+            windows.push(Window { rate, tat });
+            tat
+        });
         let mut guarded = new.lock();
-        // The bucket is full again when the old one was. A window that does not hold that much is merely empty until then.
-        new.visit(&mut guarded, |_, _| spent_until);
+        new.visit(&mut guarded, |rate, _| gcra::inherited(&windows, rate, virtual_now));
         if let Some(cold) = &old.cold {
             let mut cold = cold.for_successor();
             if !policy.learn {
@@ -472,10 +475,32 @@ impl Limiter {
         same && (self.learn, self.adaptive) == (policy.learn, policy.adaptive)
     }
 
-    /// Nanoseconds per unit of the slowest configured window; 0 without one.
-    pub(crate) fn pace(&self) -> u64 {
-        // The third window and those after it are rare, and this is an estimate.
-        self.rates.iter().map(|rate| rate.interval).max().unwrap_or(0)
+    /// What an interactive call would be told that comes after `ahead` units of others who have no place yet, as far as
+    /// windows, pauses and what the service told can say: it may be longer, not shorter. Reserves nothing.
+    pub(crate) fn outlook(&self, now: u64, ahead: u32, cost: u32) -> Refused {
+        let mut guard = self.lock();
+        let guarded = &mut *guard;
+        let (virtual_now, pause) = guarded.clock(now);
+        let mut wait = 0;
+        self.visit(guarded, |rate, tat| {
+            let taken = tat.max(virtual_now).saturating_add(rate.interval.saturating_mul(ahead.into()));
+            wait = wait.max(rate.earliest(taken, cost, Priority::Interactive).saturating_sub(virtual_now));
+            tat
+        });
+        let mut reason = if pause > 0 { LimitReason::Pause } else { LimitReason::Window };
+        let units = ahead.saturating_add(cost);
+        let spent = guarded.cold.as_ref().and_then(|cold| cold.spent_until(now, units));
+        if let Some(until) = spent.filter(|until| until - now > pause + wait) {
+            (wait, reason) = (until - now - pause, LimitReason::Spent);
+        }
+        Refused { retry_in: Duration::from_nanos(pause.saturating_add(wait)), reason }
+    }
+
+    /// How long the last pause lasts from `since` on.
+    pub(crate) fn paused_since(&self, since: u64) -> Duration {
+        let guarded = self.lock();
+        let paused = |cold: &Cold| cold.paused_until.saturating_sub(cold.paused_from.max(since));
+        Duration::from_nanos(guarded.cold.as_deref().map_or(0, paused))
     }
 
     /// Units that the service said are left until its reset, less those sent since.

@@ -318,3 +318,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_successor_counts_each_window_for_itself() {
+    let (second, day) = (window(10, 1_000, 10), window(1_000, 86_400_000, 1_000));
+    let old = limiter(&[second, day]);
+    for _ in 0..10 {
+        take(&old, S).expect("within an hour");
+    }
+    let next = |windows: &[RateWindow]| {
+        let policy = windows.iter().fold(LimitPolicy::default(), |p, w| p.window(*w));
+        old.successor(S, &policy).expect("the windows can be")
+    };
+    let wait = |limiter: &Limiter| take(limiter, S).map(|wait| wait.as_millis());
+    assert_eq!(wait(&next(&[window(20, 1_000, 20), day])), Ok(0), "ten of twenty are left");
+    assert_eq!(wait(&next(&[second, window(2_000, 86_400_000, 2_000)])), Ok(100), "the second is spent");
+    assert_eq!(wait(&next(&[window(5, 1_000, 5)])), Ok(200), "an empty bucket, no more");
+    let wider = next(&[window(15, 1_000, 15)]);
+    let at_once = (0..20).filter(|_| wider.reserve(S, 1, Priority::Interactive, Duration::ZERO).is_ok());
+    assert_eq!(at_once.count(), 5);
+}

@@ -83,3 +83,31 @@ async fn failures_show_in_the_status_of_the_instance_and_of_the_tenant_that_had_
     assert_eq!((of(&acme).health, of(&own).health), (Health::Down, Health::Up));
     assert_eq!(own.status().len(), 1, "a tenant sees what it may use");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_well_again_is_up_and_one_credential_is_not_all() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let [app, own] = [hub.open::<Memos>("main"), hub.tenant("own").unwrap().open("main")].map(Result::unwrap);
+    wire.down(true);
+    for _ in 0..100 {
+        app.read().await.unwrap_err();
+    }
+    assert_eq!(hub.check("main", Depth::Passive).await.unwrap().health, Health::Down);
+    wire.down(false);
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    for _ in 0..3 {
+        let status = hub.check("main", Depth::Full).await.unwrap();
+        assert_eq!((status.health, status.reasons), (Health::Up, Vec::<String>::new()));
+    }
+    wire.down(true);
+    for _ in 0..100 {
+        own.read().await.unwrap_err();
+    }
+    wire.down(false);
+    for _ in 0..100 {
+        app.read().await.unwrap();
+    }
+    let status = hub.check("main", Depth::Passive).await.unwrap();
+    assert_eq!(status.health, Health::Degraded, "{:?}", status.reasons);
+}

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use integrations_core::config::TenantConfig;
+use integrations_core::config::{Composition, Target, TenantConfig};
 use integrations_core::hub::{ConnectionId, Connections};
 use integrations_core::{Authorize, Effect, Error, ErrorKind, Result, SecretString};
 
-use super::{Bearer, Memos, Wire, builder, config, hub, own, per_second};
+use super::{Bearer, Memos, Wire, builder, config, hub, memo, own, per_second};
 
 /// Users `ann` and `bob` are connected; `eve` has to connect again.
 struct Users;
@@ -53,6 +53,21 @@ async fn each_calls_with_its_own_credentials() {
     assert_eq!(wire.sent(), 7);
 }
 
+/// The user's tokens of one provider are not sent to the other.
+#[tokio::test(start_paused = true)]
+async fn each_part_of_a_composed_instance_has_its_own_connections() {
+    let wire = Wire::default();
+    let parts = ["one-token", "two-token"].map(|token| memo(token).target).to_vec();
+    let both = memo("").target(Target::Composed(Composition::Failover, parts));
+    let hub = builder(&wire).config(config().instance("both", both)).connections(Users).build().unwrap();
+    let ann: Memos = hub.tenant("acme").unwrap().connection("ann").unwrap().open("both").unwrap();
+    wire.down(true);
+    ann.read().await.unwrap_err();
+    let mut tokens: Vec<_> = wire.seen().into_iter().map(|(_, token)| token).collect();
+    tokens.dedup();
+    assert_eq!(tokens, ["Bearer acme/both/0/ann", "Bearer acme/both/1/ann"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_needs_somebody_who_has_its_tokens() {
     let ann = hub(&Wire::default()).tenant("acme").unwrap().connection("ann").unwrap();
@@ -90,6 +105,9 @@ async fn no_answer_crosses_through_the_cache() {
     }
     assert_eq!(answers[..6], answers[6..], "each gets its own again");
     assert_eq!(wire.sent(), 6, "the second round came from the cache");
+    let kept: Memos = acme.open("main").unwrap();
+    hub.set_tenant_enabled("acme", false).unwrap();
+    assert!(kept.read().await.is_err(), "who is switched off gets no answer that was kept either");
 }
 
 #[tokio::test(start_paused = true)]

@@ -247,6 +247,16 @@ fn what_cannot_be_opened_says_why() {
 }
 
 #[test]
+fn what_could_be_no_name_is_not_repeated() {
+    let hub = hub(&Wire::default());
+    let long = "a".repeat(1 << 20);
+    for name in ["", "main\nforged", "main/0", &long] {
+        let e = hub.open::<Memos>(name).unwrap_err();
+        assert_eq!(e.message(), "the name of an instance cannot be used");
+    }
+}
+
+#[test]
 fn an_unknown_tenant_is_refused_without_naming_another() {
     let e = hub(&Wire::default()).tenant("acmee").unwrap_err();
     assert!(e.message().contains("`acmee`"));
@@ -307,6 +317,8 @@ async fn several_providers_stand_behind_one_instance() {
         Some(0),
         "members count for the instance"
     );
+    let e = hub.reload_tenant("acme", TenantConfig::new().instance("both", own("theirs"))).unwrap_err();
+    assert!(e.message().contains("composed"), "a token of one provider is not sent to the other: {e}");
     hub.set_enabled("both", false).unwrap();
     assert_eq!(memos.read().await.unwrap_err().effect(), Effect::NotSent);
     assert_eq!(wire.sent(), 1);
@@ -320,6 +332,7 @@ fn instances_are_found_by_category_capability_and_tenant() {
     assert_eq!(names(&Find::all().category("memos")), ["main", "spare"]);
     assert_eq!(names(&Find::all().category("memos").cap("write")), ["main"]);
     assert_eq!(names(&Find::all().tenant("own")), ["main"]);
+    assert!(names(&Find::all().tenant("")).is_empty(), "the application's instances are not everybody's");
     assert_eq!(names(&Find::all().tenant("nobody")), [""; 0]);
     let own = hub.tenant("own").unwrap();
     assert_eq!(own.find(&Find::all().tenant("acme")).len(), 1, "a tenant cannot look for another");
@@ -346,8 +359,11 @@ async fn a_shut_down_hub_refuses_calls_and_waits_for_those_in_flight() {
         async move { memos.read().await }
     });
     tokio::task::yield_now().await;
+    // What is in flight ends at the gate that it began at.
+    let other = memo("app-token").policy(policy(|policy| policy.concurrency = None));
+    hub.reload(config().instance("main", other)).unwrap();
     assert_eq!(hub.shutdown(Duration::from_secs(5)).await, 0);
-    assert!(running.await.unwrap().is_ok());
+    assert!(running.is_finished() && running.await.unwrap().is_ok());
     assert_eq!(memos.read().await.unwrap_err().effect(), Effect::NotSent);
     assert_eq!(wire.sent(), 1);
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use integrations_core::config::{InstanceConfig, TenantConfig, TenantInstance};
+use integrations_core::hub::Hub;
 use integrations_core::pipeline::{Policy, Wait};
 use integrations_core::{Effect, ErrorKind};
 
@@ -203,4 +204,105 @@ async fn a_thousand_reloads_under_load_fail_no_call() {
     for caller in callers {
         assert!(caller.await.unwrap() >= 100);
     }
+}
+
+/// Who has a client but has never called is known to nobody but the hub.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_is_gone_before_its_first_call_is_refused() {
+    let wire = Wire::default();
+    let all = config().any_tenant(Some(TenantConfig::new()));
+    let hub = builder(&wire).config(all).build().unwrap();
+    let theirs: Memos = hub.tenant("anybody").unwrap().open("main").unwrap();
+    let spare: Memos = hub.tenant("somebody").unwrap().open("spare").unwrap();
+    let listed = TenantConfig::new().instance("main", TenantInstance::new());
+    hub.reload(config().any_tenant(Some(listed))).unwrap();
+    assert_eq!(spare.read().await.unwrap_err().effect(), Effect::NotSent, "its list does not have it");
+    hub.reload(config()).unwrap();
+    assert_eq!(theirs.read().await.unwrap_err().effect(), Effect::NotSent);
+    hub.rollback().unwrap();
+    assert!(theirs.read().await.is_ok());
+    assert_eq!(wire.sent(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_operator_switched_off_stays_off_over_reloads() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let acme: Memos = hub.tenant("acme").unwrap().open("main").unwrap();
+    hub.stages().switch(None, Some("main"), false);
+    hub.reload(config().instance("main", memo("new-token"))).unwrap();
+    for memos in [&acme, &hub.open("main").unwrap()] {
+        assert_eq!(memos.read().await.unwrap_err().effect(), Effect::NotSent);
+    }
+    hub.stages().switch(None, Some("main"), true);
+    assert!(acme.read().await.is_ok());
+}
+
+async fn passed(hub: &Hub, tenant: &str) -> usize {
+    let memos: Memos = hub.tenant(tenant).unwrap().open("main").unwrap();
+    let mut passed = 0;
+    for _ in 0..20 {
+        passed += usize::from(memos.read().await.is_ok());
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    passed
+}
+
+/// A gate belongs to a credential: only who has one of their own says what it lets through.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_shapes_the_gate_of_its_own_credential_and_no_other() {
+    let wire = Wire::default();
+    let limited = |instance: TenantInstance, limit| {
+        let mut instance = instance;
+        instance.policy = Some(Arc::new(fail_fast(limit)));
+        TenantConfig::new().instance("main", instance)
+    };
+    let with = |app, own_limit| {
+        config()
+            .instance("main", memo("app-token").policy(fail_fast(app)))
+            .tenant("own", limited(own("own-token"), own_limit))
+            .tenant("sly", limited(TenantInstance::new(), 1))
+    };
+    let hub = builder(&wire).config(with(10, 5)).build().unwrap();
+    assert_eq!(passed(&hub, "sly").await, 10, "the application's credential is not the tenant's to limit");
+    assert_eq!((passed(&hub, "acme").await, passed(&hub, "own").await), (10, 5));
+    hub.reload(with(15, 5)).unwrap();
+    assert_eq!((passed(&hub, "acme").await, passed(&hub, "own").await), (15, 5), "not the instance's");
+    hub.set_enabled("main", false).unwrap();
+    hub.reload_tenant("own", limited(own("own-token"), 3)).unwrap();
+    hub.set_enabled("main", true).unwrap();
+    assert_eq!((passed(&hub, "acme").await, passed(&hub, "own").await), (15, 3), "its new limit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_in_the_entry_for_all_and_names_that_would_clash_are_found_at_once() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let mut greedy = TenantConfig::new();
+    greedy.share = Some(2.0);
+    let nowhere = TenantConfig::new().instance("nowhere", TenantInstance::new());
+    for (wrong, message) in [
+        (config().any_tenant(Some(nowhere)), "there is no instance `nowhere`"),
+        (config().any_tenant(Some(greedy.clone())), "`share` must be above 0 and below 1"),
+        (config().instance("main/0", memo("x")), "the name of an instance cannot be used"),
+    ] {
+        let e = hub.reload(wrong).unwrap_err();
+        assert!(e.message().contains(message), "{e}");
+    }
+    assert!(hub.reload_tenant("acme", greedy).is_err());
+    assert!(hub.reload_tenant("acme/user", TenantConfig::new()).is_err());
+    let kept = hub.reload(config().tenant("acme/user", TenantConfig::new())).unwrap().kept;
+    assert_eq!(kept.len(), 1);
+    assert!(hub.rollback().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_does_not_lock_out_a_tenant_that_the_entry_for_all_admitted() {
+    let wire = Wire::default();
+    let all = || config().any_tenant(Some(TenantConfig::new()));
+    let hub = builder(&wire).config(all()).build().unwrap();
+    let theirs: Memos = hub.tenant("anybody").unwrap().open("main").unwrap();
+    let wrong = TenantConfig::new().instance("nowhere", TenantInstance::new());
+    assert_eq!(hub.reload(all().tenant("anybody", wrong)).unwrap().kept.len(), 1);
+    assert!(theirs.read().await.is_ok());
 }
