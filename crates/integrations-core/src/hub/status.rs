@@ -286,6 +286,16 @@ impl Status {
             Some(rate) if rate < 0.95 => self.worsen(Health::Degraded, "some recent calls failed".to_owned()),
             _ => {}
         }
+        let refused = self.last_error.as_ref().filter(|error| {
+            let about_credentials =
+                matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::ReauthRequired);
+            about_credentials && self.last_call.is_none_or(|call| error.ago <= call)
+        });
+        if let Some(LastError { operation, .. }) = refused {
+            // Not `Down`: it may be those of one tenant among many.
+            let text = format!("the credentials of the last call (`{operation}`) were refused");
+            self.worsen(Health::Degraded, text);
+        }
         for gate in self.gates.clone() {
             if let Some(left) = gate.paused {
                 let text =

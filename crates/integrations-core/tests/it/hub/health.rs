@@ -111,3 +111,23 @@ async fn an_instance_that_is_well_again_is_up_and_one_credential_is_not_all() {
     let status = hub.check("main", Depth::Passive).await.unwrap();
     assert_eq!(status.health, Health::Degraded, "{:?}", status.reasons);
 }
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_show_until_a_call_is_let_in() {
+    let wire = Wire::default();
+    let hub = hub(&wire);
+    let memos: Memos = hub.open("main").unwrap();
+    for _ in 0..100 {
+        memos.read().await.unwrap();
+    }
+    let told = || hub.status().into_iter().find(|s| &*s.name == "main").unwrap();
+    assert_eq!((told().health, told().reasons), (Health::Up, vec![]));
+    wire.refuses(true);
+    assert_eq!(memos.read().await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    assert_eq!(told().health, Health::Degraded);
+    assert_eq!(told().reasons, ["the credentials of the last call (`read`) were refused"]);
+    wire.refuses(false);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    memos.read().await.unwrap();
+    assert_eq!(told().health, Health::Up);
+}

@@ -134,6 +134,7 @@ struct Wire(Arc<Shared>);
 struct Shared {
     seen: Mutex<Vec<(String, String)>>,
     down: AtomicBool,
+    refuses: AtomicBool,
 }
 
 impl Wire {
@@ -144,6 +145,10 @@ impl Wire {
 
     fn sent(&self) -> usize {
         self.0.seen.lock().unwrap().len()
+    }
+
+    fn refuses(&self, refuses: bool) {
+        self.0.refuses.store(refuses, SeqCst);
     }
 
     fn down(&self, down: bool) {
@@ -162,7 +167,8 @@ impl Transport for Wire {
             return Err(TransportError::new(TransportFailure::Connect, false, "nobody listens"));
         }
         let body = serde_json::to_vec(&token).unwrap();
-        let answer = Response::builder().header("cache-control", "max-age=60");
+        let status = if self.0.refuses.load(SeqCst) { 401 } else { 200 };
+        let answer = Response::builder().status(status).header("cache-control", "max-age=60");
         Ok(answer.body(Payload::Whole(body.into())).unwrap())
     }
 }
