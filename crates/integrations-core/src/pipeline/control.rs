@@ -12,7 +12,7 @@ use super::concurrency::Concurrency;
 use super::limiter::Limiter;
 use super::policy::Policy;
 use super::pulse::Pulse;
-use super::stages::{Gate, GateKey, NOT_ADMITTED, SWITCHED, Tenancy, TenancyKey, successor_of};
+use super::stages::{Gate, GateKey, SWITCHED, Tenancy, TenancyKey, successor_of};
 
 /// What is off, and what was replaced while handles still hold it.
 #[derive(Default)]
@@ -115,10 +115,11 @@ impl Stages {
     }
 
     /// Asks anew who is admitted, for all who have called; `None` leaves it as it is.
+    #[cfg(feature = "hub")]
     pub(crate) fn readmit(&self, admits: impl Fn(&str, &str) -> Option<bool>) {
         self.each_tenancy(|(tenant, instance), tenancy| {
             if let Some(admitted) = admits(tenant, instance) {
-                tenancy.set(NOT_ADMITTED, !admitted);
+                tenancy.set(super::stages::NOT_ADMITTED, !admitted);
             }
         });
     }
@@ -176,10 +177,11 @@ impl Stages {
     }
 
     /// Calls under way, whatever generation of gates they hold.
+    #[cfg(feature = "hub")]
     pub(crate) fn in_flight(&self) -> usize {
         let mut calls = 0;
         self.each_gate(|_, gate| {
-            calls += gate.concurrency.as_ref().map_or(0, Concurrency::in_flight) as usize
+            calls += gate.concurrency.as_ref().map_or(0, Concurrency::in_flight) as usize;
         });
         calls
     }
@@ -212,6 +214,7 @@ impl Stages {
     }
 
     /// The tenants and instances of the calls so far, less those that are forgotten.
+    #[cfg(feature = "hub")]
     pub(crate) fn callers(&self) -> Vec<TenancyKey> {
         self.tenancies.keys()
     }

@@ -134,12 +134,14 @@ impl Policy {
     }
 
     /// Whether both say the same of what the callers of one credential share.
+    #[cfg(feature = "hub")]
     pub(crate) fn shares_gate_of(&self, other: &Self) -> bool {
         (&self.breaker, &self.limit, &self.bucket_limits, &self.concurrency)
             == (&other.breaker, &other.limit, &other.bucket_limits, &other.concurrency)
     }
 
     /// This policy with what the callers of one credential share taken from another.
+    #[cfg(feature = "hub")]
     pub(crate) fn with_gate_of(&self, other: &Self) -> Self {
         Self {
             breaker: other.breaker.clone(),

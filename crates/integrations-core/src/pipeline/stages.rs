@@ -184,6 +184,7 @@ impl Stages {
     }
 
     /// A handle whose calls are refused as soon as `admission` does not admit them; see [`Stages::readmit`].
+    #[cfg(feature = "hub")]
     pub(crate) fn pipeline_under(
         self: &Arc<Self>,
         scope: Scope,
@@ -369,6 +370,7 @@ impl<K: Eq + Hash, V> Keyed<K, V> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).map.get(key).cloned()
     }
 
+    #[cfg(feature = "hub")]
     pub(super) fn keys(&self) -> Vec<K>
     where
         K: Clone,
