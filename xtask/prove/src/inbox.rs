@@ -81,9 +81,9 @@ fn prove() -> Report {
 /// Side by side: none of them keeps more than one processor busy.
 fn send_all(roles: &[&str], dir: &Dir, seed: u64) -> std::result::Result<Vec<Sent>, String> {
     std::thread::scope(|scope| {
-        let send = |role| scope.spawn(move || sender::send(role, &dir.file(role), seed));
-        let sending: Vec<_> = roles.iter().copied().map(send).collect();
-        let ended = sending.into_iter().map(|sending| sending.join());
+        let start = |role| scope.spawn(move || sender::send(role, &dir.file(role), seed));
+        let sending: Vec<_> = roles.iter().copied().map(start).collect();
+        let ended = sending.into_iter().map(std::thread::ScopedJoinHandle::join);
         ended.map(|ended| ended.unwrap_or_else(|_| Err("a sender panicked".to_owned()))).collect()
     })
 }

@@ -91,17 +91,16 @@ impl InboxStore for MemoryInbox {
 
     async fn lease(&self, turn: &Turn) -> Result<Vec<Leased>> {
         let mut state = self.lock();
-        let mut queues: VecDeque<_> = state.due_by_tenant(turn).into();
-        let mut leased = Vec::new();
-        while let Some(mut lanes) = queues.pop_front() {
-            if leased.len() >= turn.room {
-                break;
+        let (mut turn, mut leased) = (turn.clone(), Vec::new());
+        loop {
+            let (some, looked_at) = state.lease_round(&turn);
+            let all_gave = some.len() == looked_at;
+            turn = turn.after(&some);
+            leased.extend(some);
+            if all_gave || turn.room == 0 {
+                return Ok(leased);
             }
-            let Some(lane) = lanes.pop_front() else { continue };
-            leased.extend(state.lease(&lane, turn));
-            queues.push_back(lanes);
         }
-        Ok(leased)
     }
 
     async fn finish(&self, lease: &Lease, outcome: Outcome, now: Timestamp) -> Result<bool> {
@@ -194,6 +193,22 @@ impl State {
         }
     }
 
+    /// What the due lanes give, and how many were looked at.
+    fn lease_round(&mut self, turn: &Turn) -> (Vec<Leased>, usize) {
+        let mut queues: VecDeque<_> = self.due_by_tenant(turn).into();
+        let (mut leased, mut looked_at) = (Vec::new(), 0);
+        while let Some(mut lanes) = queues.pop_front() {
+            if leased.len() >= turn.room {
+                break;
+            }
+            let Some(lane) = lanes.pop_front() else { continue };
+            looked_at += 1;
+            leased.extend(self.lease(&lane, turn));
+            queues.push_back(lanes);
+        }
+        (leased, looked_at)
+    }
+
     /// The due lanes of each tenant, as far as the turn has room for them; the tenant whose turn it is first.
     fn due_by_tenant(&self, turn: &Turn) -> Vec<VecDeque<String>> {
         let mut tenants: BTreeMap<&str, VecDeque<String>> = BTreeMap::new();
@@ -205,7 +220,8 @@ impl State {
         }
         let (first, later): (Vec<_>, Vec<_>) =
             tenants.into_iter().partition(|(tenant, _)| *tenant > turn.after.as_str());
-        first.into_iter().chain(later).map(|(_, lanes)| lanes).collect()
+        let due = first.into_iter().chain(later).map(|(_, lanes)| lanes);
+        due.filter(|lanes| !lanes.is_empty()).take(turn.room).collect()
     }
 
     fn lease(&mut self, name: &str, turn: &Turn) -> Option<Leased> {

@@ -215,22 +215,37 @@ fn columns(entry: Entry, now: Timestamp) -> [Param; 16] {
 }
 
 async fn lease(tx: &mut Tx, turn: &Turn) -> Result<Vec<Leased>> {
+    let (mut turn, mut leased) = (turn.clone(), Vec::new());
+    loop {
+        let (some, looked_at) = lease_round(tx, &turn).await?;
+        let all_gave = some.len() == looked_at;
+        turn = turn.after(&some);
+        leased.extend(some);
+        if all_gave || turn.room == 0 {
+            return Ok(leased);
+        }
+    }
+}
+
+/// What the due lanes give, and how many were looked at.
+async fn lease_round(tx: &mut Tx, turn: &Turn) -> Result<(Vec<Leased>, usize)> {
     let mut queues = VecDeque::new();
     for tenant in due_tenants(tx, turn).await? {
         let share = Param::Integer(turn.share(&tenant) as i64);
         let lanes = tx.query(DUE_LANES, &[tenant.into(), micros(turn.now), share]).await?;
         queues.push_back(VecDeque::from(lanes));
     }
-    let mut leased = Vec::new();
+    let (mut leased, mut looked_at) = (Vec::new(), 0);
     while let Some(mut lanes) = queues.pop_front() {
         if leased.len() >= turn.room {
             break;
         }
         let Some(lane) = lanes.pop_front() else { continue };
+        looked_at += 1;
         leased.extend(lease_lane(tx, &lane, turn).await?);
         queues.push_back(lanes);
     }
-    Ok(leased)
+    Ok((leased, looked_at))
 }
 
 /// Tenants with work, as many as there is room for, the one whose turn it is first.

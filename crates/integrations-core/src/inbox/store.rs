@@ -126,6 +126,19 @@ impl Turn {
     pub fn share(&self, tenant: &str) -> usize {
         self.per_tenant.saturating_sub(self.running.get(tenant).copied().unwrap_or(0)).min(self.room)
     }
+
+    /// What is left of the turn once these were leased. Lanes that gave nothing are due later now: those that had no
+    /// room beside them are asked next.
+    #[must_use]
+    pub(super) fn after(mut self, leased: &[Leased]) -> Self {
+        for leased in leased {
+            let tenant = &leased.entry.source.tenant;
+            self.room = self.room.saturating_sub(1);
+            self.after.clone_from(tenant);
+            *self.running.entry(tenant.clone()).or_default() += 1;
+        }
+        self
+    }
 }
 
 /// What came of handling an event.

@@ -109,7 +109,7 @@ impl Inbox {
         let turn = Turn {
             owner: owner.to_owned(),
             now,
-            until: self.after(settings.deadline * 2),
+            until: self.after(settings.deadline.saturating_mul(2)),
             room,
             after: after.clone(),
             per_tenant: settings.per_tenant.max(1),

@@ -146,20 +146,16 @@ impl Outbox {
     }
 
     /// Starts deliveries to an endpoint again. With `catch_up` it also gets what has not reached it: since it began to
-    /// fail, and as long before as a delivery takes to be given up. The number of those is given.
+    /// fail, or else since its last success, and as long before as a delivery takes to be given up. The number of those
+    /// is given.
     pub async fn enable_endpoint(&self, tenant: &str, id: &EndpointId, catch_up: bool) -> Result<u64> {
-        let endpoint = self.endpoint(tenant, id).await?;
+        let Endpoint { health, created, .. } = self.endpoint(tenant, id).await?;
         let under_way =
             SignedDuration::try_from(self.0.rules.schedule.total()).unwrap_or(SignedDuration::MAX);
-        let since = endpoint
-            .health
-            .failing_since
-            .map(|since| since.saturating_sub(under_way).unwrap_or(Timestamp::MIN).max(endpoint.created));
+        let well_until = health.failing_since.or(health.last_success).unwrap_or(created);
+        let since = well_until.saturating_sub(under_way).unwrap_or(Timestamp::MIN).max(created);
         self.set_status(tenant, id, EndpointStatus::Active).await?;
-        match since.filter(|_| catch_up) {
-            Some(since) => self.replay_since(tenant, id, since).await,
-            None => Ok(0),
-        }
+        if catch_up { self.replay_since(tenant, id, since).await } else { Ok(0) }
     }
 
     async fn set_status(&self, tenant: &str, id: &EndpointId, status: EndpointStatus) -> Result<()> {

@@ -98,7 +98,7 @@ impl Sent {
     /// Signed as Slack's page says.
     fn slack(_: &str, second: i64, body: &str) -> Self {
         let tag = mac(SECRET.as_bytes(), &format!("v0:{second}:{body}"));
-        let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = tag.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         let headers = [
             ("x-slack-request-timestamp", &*second.to_string()),
             ("x-slack-signature", &*format!("v0={hex}")),
@@ -178,23 +178,23 @@ async fn one_vendor(store: impl InboxStore + 'static, vendor: Vendor, decoding: 
     let ring = KeyRing::new(Key::secret("present", SECRET.into(), decoding).unwrap());
     let body = |id: &str| format!(r#"{{"type":"thing.made","event_id":"{id}"}}"#);
     let good = sign("evt_1", NOW, &body("evt_1"));
-    let send = async |sent: &Sent| sent.to(&inbox, &vendor, &ring, &source()).await;
+    let answer = async |sent: &Sent| sent.to(&inbox, &vendor, &ring, &source()).await;
 
     // Whoever guesses the id does not burn it, however the forgery fails.
     let other = Key::secret("other", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into(), decoding).unwrap();
     assert_eq!(good.to(&inbox, &vendor, &KeyRing::new(other), &source()).await, empty(401));
     for at in 0..good.body.len() {
-        assert_eq!(send(&good.clone().changed(at)).await, empty(401), "bit of byte {at}");
+        assert_eq!(answer(&good.clone().changed(at)).await, empty(401), "bit of byte {at}");
     }
     for (second, status) in [(-301, 401), (-300, 200), (300, 200), (301, 401)] {
         let id = format!("at{second}");
-        assert_eq!(send(&sign(&id, NOW + second, &body(&id))).await, empty(status), "{second}");
+        assert_eq!(answer(&sign(&id, NOW + second, &body(&id))).await, empty(status), "{second}");
     }
     for extreme in ["9223372036854775807", "-9223372036854775808", "99999999999999999999", "-1", ""] {
         let mut sent = good.clone();
         let stamp = sent.headers.keys().find(|name| name.as_str().ends_with("timestamp")).unwrap().clone();
         sent.headers.insert(stamp, extreme.parse().unwrap());
-        assert_eq!(send(&sent).await, empty(401), "{extreme}");
+        assert_eq!(answer(&sent).await, empty(401), "{extreme}");
     }
     let twice = |name: &http::HeaderName| {
         let mut sent = good.clone();
@@ -202,25 +202,25 @@ async fn one_vendor(store: impl InboxStore + 'static, vendor: Vendor, decoding: 
         sent
     };
     for name in good.headers.keys() {
-        assert_eq!(send(&twice(name)).await, empty(401), "{name} twice");
+        assert_eq!(answer(&twice(name)).await, empty(401), "{name} twice");
         let mut sent = good.clone();
         sent.headers.remove(name);
-        assert_eq!(send(&sent).await, empty(401), "no {name}");
+        assert_eq!(answer(&sent).await, empty(401), "no {name}");
     }
     assert_eq!(inbox.counts().await.unwrap().waiting, 2, "nothing of a forgery is kept");
 
-    assert_eq!(send(&good).await, empty(200));
-    assert_eq!(send(&good).await, empty(200));
+    assert_eq!(answer(&good).await, empty(200));
+    assert_eq!(answer(&good).await, empty(200));
     let mut ids = handled(&inbox).await;
     ids.sort();
     assert_eq!(ids, ["at-300", "at300", "evt_1"]);
-    assert_eq!(send(&good).await, empty(200), "also after it was applied");
+    assert_eq!(answer(&good).await, empty(200), "also after it was applied");
     assert_eq!(handled(&inbox).await, [""; 0]);
 
-    assert_eq!(send(&sign("evt_2", NOW, "not JSON")).await, empty(400));
-    assert_eq!(send(&sign("evt_2", NOW, "")).await, empty(400));
+    assert_eq!(answer(&sign("evt_2", NOW, "not JSON")).await, empty(400));
+    assert_eq!(answer(&sign("evt_2", NOW, "")).await, empty(400));
     let test_mode = r#"{"type":"thing.made","event_id":"evt_3","live":false}"#;
-    assert_eq!(send(&sign("evt_3", NOW, test_mode)).await, empty(200));
+    assert_eq!(answer(&sign("evt_3", NOW, test_mode)).await, empty(200));
     assert_eq!(handled(&inbox).await, [""; 0], "of the other mode");
 }
 

@@ -19,6 +19,7 @@ on_both_stores!(
     a_redirect_is_a_failure_and_is_not_followed,
     a_forbidden_address_is_not_tried_again,
     an_endpoint_that_fails_for_five_days_is_disabled_and_catches_up,
+    an_endpoint_that_was_switched_off_catches_up_too,
     order_is_kept_within_a_partition_and_for_so_long_only,
     without_order_a_retry_holds_up_nothing,
     the_rate_and_the_places_of_an_endpoint_are_kept,
@@ -197,6 +198,28 @@ async fn an_endpoint_that_fails_for_five_days_is_disabled_and_catches_up(bench: 
     assert_eq!(bench.deliver().await, 8);
     assert_eq!(bench.receiver.got().len() - before, 8);
     assert_eq!(bench.state(&endpoint, &missed).await, State::Succeeded);
+}
+
+/// It was well: nothing tells since when it failed.
+async fn an_endpoint_that_was_switched_off_catches_up_too(bench: Bench) {
+    for (host, well) in [("well.example", true), ("new.example", false)] {
+        let endpoint = bench.endpoint(host).await;
+        if well {
+            bench.publish(1).await;
+            assert_eq!(bench.deliver().await, 1);
+        }
+        bench.pass(hours(1));
+        bench.publish(2).await;
+        bench.outbox.disable_endpoint(TENANT, &endpoint.id).await.unwrap();
+        bench.publish(3).await;
+        assert_eq!(bench.outbox.enable_endpoint(TENANT, &endpoint.id, true).await.unwrap(), 2, "{host}");
+        bench.deliver().await;
+        assert_eq!(bench.receiver.numbers(host), if well { vec![1, 2, 3] } else { vec![2, 3] });
+        bench.outbox.disable_endpoint(TENANT, &endpoint.id).await.unwrap();
+        assert_eq!(bench.outbox.enable_endpoint(TENANT, &endpoint.id, true).await.unwrap(), 0, "it has all");
+        bench.outbox.delete_endpoint(TENANT, &endpoint.id).await.unwrap();
+        bench.pass(hours(1));
+    }
 }
 
 async fn order_is_kept_within_a_partition_and_for_so_long_only(bench: Bench) {

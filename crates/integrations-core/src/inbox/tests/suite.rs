@@ -38,6 +38,7 @@ suite! {
     an_event_that_never_answers_dies,
     tenants_take_turns,
     a_tenant_has_no_more_than_its_share,
+    a_lane_that_waits_takes_no_room_from_those_that_are_due,
     bodies_go_first_then_ids_and_dead_letters_stay,
     the_next_time_is_known,
 }
@@ -301,6 +302,19 @@ async fn a_tenant_has_no_more_than_its_share(store: &dyn InboxStore) {
     assert_eq!(ids(&leased), ["n0", "q"]);
     let full = Turn { per_tenant: 4, running: [("noisy".to_owned(), 4)].into(), ..turn("w", 2) };
     assert!(store.lease(&full).await.unwrap().is_empty());
+}
+
+/// A new event makes a lane look due whose first event is to be tried later.
+async fn a_lane_that_waits_takes_no_room_from_those_that_are_due(store: &dyn InboxStore) {
+    let of_x = |id: &str| entry("t", about(id, "x"), Ordering::Arrival);
+    put(store, vec![of_x("1")], 0).await;
+    let failed = lease(store, "w", 0).await.remove(0);
+    store.finish(&failed.lease, Outcome::Retry(at(100), "later".to_owned()), at(0)).await.unwrap();
+    put(store, vec![of_x("2"), plain("t", "3"), plain("u", "4")], 1).await;
+    for (per_tenant, expected) in [(1, "3"), (1, "4")] {
+        let turn = Turn { room: 1, per_tenant, ..turn("w", 2) };
+        assert_eq!(ids(&store.lease(&turn).await.unwrap()), [expected]);
+    }
 }
 
 async fn bodies_go_first_then_ids_and_dead_letters_stay(store: &dyn InboxStore) {

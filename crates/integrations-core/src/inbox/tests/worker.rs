@@ -182,6 +182,15 @@ async fn a_handler_that_panics_at_once_has_failed_and_gives_its_place_back() {
     assert!(dead.iter().all(|dead| dead.attempts == 3 && dead.error.contains("panicked")), "{dead:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_never_comes_is_no_overflow() {
+    let never = Duration::MAX;
+    let inbox = memory(Settings { deadline: never, idle: never, longest_wait: never, ..settings() });
+    put(&inbox, "t", &["a"]).await;
+    let inbox = Worker::start(inbox, Notes::new(Duration::ZERO, &[])).finish().await;
+    assert_eq!(inbox.counts().await.unwrap().done, 1);
+}
+
 /// Whoever guesses the id of a claim must not make the true one a duplicate.
 #[tokio::test(start_paused = true)]
 async fn a_forged_claim_does_not_burn_the_id_of_a_true_one() {
