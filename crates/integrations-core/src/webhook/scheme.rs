@@ -80,7 +80,8 @@ pub enum Token {
     Body,
     /// The body's SHA-256 in lower-case hexadecimal digits.
     BodySha256,
-    /// The body's CRC-32 (IEEE) as a decimal number.
+    /// The body's CRC-32 (IEEE) as a decimal number. It does not bind the signature to the body, since other bodies have
+    /// the same one: such a delivery is [`Trust::Authenticated`] only.
     BodyCrc32,
     /// The address with scheme, host and query, as the sender sees it.
     Url,
@@ -295,7 +296,7 @@ impl Scheme {
     }
 
     fn trust(&self, tokens: &[Token]) -> Trust {
-        let is_body = |token: &Token| matches!(token, Token::Body | Token::BodySha256 | Token::BodyCrc32);
+        let is_body = |token: &Token| matches!(token, Token::Body | Token::BodySha256);
         if self.covers_all_that_is_read || tokens.iter().any(is_body) {
             Trust::Signed
         } else {

@@ -2,7 +2,7 @@
 
 use crate::kits::{FIVE_MINUTES, Plain, moment, order, proven};
 use integrations_core::webhook::{
-    Encoding, Key, KeyRing, Kit, Place, RsaCertificate, RsaHash, Scheme, Signed, Stamp, Token, Unit,
+    Encoding, Key, KeyRing, Kit, Place, RsaCertificate, RsaHash, Scheme, Signed, Stamp, Token, Trust, Unit,
     WebhookError,
 };
 use integrations_testkit::webhook::{Case, Delivery, Order, Signer, sign};
@@ -90,6 +90,8 @@ fn rsa_under_a_certificate_as_paypal_does() {
     let receive = |ring: &KeyRing| PAYPAL.verify(&delivery.incoming(moment()), ring).map(|v| v.trust());
     let unknown = WebhookError::UnknownKey { key: address(Signer::Present).into() };
     assert_eq!(receive(&ring), Err(unknown), "the certificate is fetched by its address");
+    let fetched = ring.clone().with(key(Signer::Present));
+    assert_eq!(receive(&fetched), Ok(Trust::Authenticated), "a CRC-32 does not bind the body");
     // The stranger's certificate, though it stands at the right address, leads to no anchor.
     let theirs = deliver(&world, &Order::new(b"{}", moment(), Signer::Stranger));
     let ring = ring.with(key(Signer::Stranger));
