@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::breaker::{Pass, State, Verdict};
 use super::budget::{Cost, RetryBudget, Withdrawal};
 use super::concurrency::Permit;
-use super::limiter::{LimitReason, Limiter, Outcome, Priority, Reservation};
+use super::limiter::{LimitReason, Limiter, LinedUp, Outcome, Priority, Reservation};
 use super::retry::{forbidden, is_throttle};
 use super::stages::{GateKey, Slot, Stages};
 use super::ticket::Ticket;
@@ -29,6 +29,12 @@ const AHEAD: Duration = Duration::from_millis(10);
 pub(crate) enum Next {
     GiveUp(Error),
     Again(Duration),
+}
+
+/// The turn to take a place ahead at the vendor's limiter.
+struct Turn<'p> {
+    _permit: Permit<'p>,
+    _lined_up: LinedUp<'p>,
 }
 
 pub(crate) struct Flight<'p> {
@@ -153,7 +159,7 @@ impl<'p> Flight<'p> {
         }
         let (cost, priority) = (self.op.cost, self.pipeline.priority);
         if let Some(limiter) = &slot.gate.limiter {
-            if slot.gate.line.in_flight() > 0 {
+            if limiter.has_line() {
                 return None; // Somebody waits for a place: nobody overtakes.
             }
             ticket.quota = Some(limiter.reserve(now, cost, priority, Duration::ZERO).ok()?);
@@ -283,17 +289,18 @@ impl<'p> Flight<'p> {
         }
     }
 
-    /// The turn to take a place at the vendor's limiter. Places are given out in the order of asking, so that a tenant with
-    /// a thousand calls would have a thousand in a row: only who has the turn takes one, and tenants take turns. A wait
-    /// that cannot end in time is refused at once, as far as that can be known. Callers that do not queue need no turn: there is no place for them while
-    /// others wait.
-    async fn take_turn(&mut self, limiter: &'p Limiter) -> Result<Option<Permit<'p>>> {
+    /// The turn to take a place at the vendor's limiter. Places are given out in the order of asking, so that a tenant
+    /// with a thousand calls would have a thousand in a row: only who has the turn takes one, and tenants take turns. A
+    /// wait that cannot end in time is refused at once, as far as that can be known. Callers that do not queue need no
+    /// turn: there is no place for them while others wait.
+    async fn take_turn(&mut self, limiter: &'p Limiter) -> Result<Option<Turn<'p>>> {
         if self.pipeline.priority != Priority::Interactive {
             return Ok(None);
         }
+        let lined_up = limiter.line_up();
         let line = &self.slot.gate.line;
-        if let Some(turn) = line.try_acquire() {
-            return Ok(Some(turn));
+        if let Some(permit) = line.try_acquire() {
+            return Ok(Some(Turn { _permit: permit, _lined_up: lined_up }));
         }
         let (now, tenant, cost) = (self.now(), self.pipeline.shared.owner.tenant, self.op.cost);
         let longest = self.longest_wait(now);
@@ -320,8 +327,8 @@ impl<'p> Flight<'p> {
         let reason =
             if limiter.paused_since(now).is_zero() { WaitReason::RateLimit } else { WaitReason::VendorPause };
         self.note_wait(reason, now);
-        if let Some(turn) = outcome {
-            return Ok(Some(turn));
+        if let Some(permit) = outcome {
+            return Ok(Some(Turn { _permit: permit, _lined_up: lined_up }));
         }
         let outlook = limiter.outlook(self.now(), line.ahead_of(tenant).max(1), cost);
         Err(self.held_back(outlook.reason, outlook.retry_in))
@@ -331,7 +338,7 @@ impl<'p> Flight<'p> {
     async fn pass_limiter(
         &mut self,
         limiter: &'p Limiter,
-        turn: Option<Permit<'p>>,
+        turn: Option<Turn<'p>>,
         place: &mut Option<Reservation>,
         reason: WaitReason,
     ) -> Result<()> {
@@ -362,7 +369,7 @@ impl<'p> Flight<'p> {
     async fn wait_for_place(
         &mut self,
         limiter: &'p Limiter,
-        mut turn: Option<Permit<'p>>,
+        mut turn: Option<Turn<'p>>,
         reservation: &mut Reservation,
         reason: WaitReason,
     ) -> Result<()> {

@@ -280,7 +280,6 @@ impl Slot {
             gate.breaker.as_ref().map(Breaker::touch),
             gate.limiter.as_ref().map(Limiter::touch),
             gate.concurrency.as_ref().map(Concurrency::in_flight),
-            gate.line.in_flight(),
             self.tenancy.share.as_ref().map(Limiter::touch),
             self.tenancy.budget.tokens(),
         ));

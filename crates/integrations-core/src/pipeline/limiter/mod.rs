@@ -32,7 +32,7 @@ mod gcra;
 mod policy;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -158,8 +158,20 @@ pub struct Limiter {
     mode: AtomicU8,
     learn: bool,
     adaptive: bool,
+    /// Callers who wait for a place ahead, or for their turn to take one.
+    lined_up: AtomicU32,
     rates: [Rate; 2],
     guarded: Mutex<Guarded>,
+}
+
+/// A caller among those who wait; dropped, it has left.
+#[derive(Debug)]
+pub(crate) struct LinedUp<'l>(&'l AtomicU32);
+
+impl Drop for LinedUp<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The slot of a call that went while nothing limited; it took nothing that could be given back.
@@ -204,6 +216,7 @@ impl Limiter {
             mode: AtomicU8::new(mode),
             learn: policy.learn,
             adaptive: policy.adaptive,
+            lined_up: AtomicU32::new(0),
         })
     }
 
@@ -511,6 +524,18 @@ impl Limiter {
         let guarded = self.lock();
         let budget = guarded.cold.as_ref()?.budget.as_ref()?;
         (budget.until > now).then_some(budget.left)
+    }
+
+    /// Counts a caller among those who wait until what is returned is dropped.
+    pub(crate) fn line_up(&self) -> LinedUp<'_> {
+        self.lined_up.fetch_add(1, Ordering::Relaxed);
+        LinedUp(&self.lined_up)
+    }
+
+    /// Whether somebody waits, so that a newcomer must not take a place at once.
+    #[inline]
+    pub(crate) fn has_line(&self) -> bool {
+        self.lined_up.load(Ordering::Relaxed) > 0
     }
 
     /// How long the present pause still lasts.
