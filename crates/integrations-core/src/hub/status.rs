@@ -25,6 +25,11 @@ const FRESH: Duration = Duration::from_secs(60);
 /// A probe that takes longer has failed.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// With less than this part of recent calls answered an instance counts as down ...
+const FEW: f64 = 0.5;
+/// ... and with less than this as degraded.
+const MOST: f64 = 0.95;
+
 /// From this many days before the vendor's sunset an instance counts as degraded.
 const SUNSET_WARNING_DAYS: i32 = 30;
 
@@ -99,6 +104,8 @@ pub struct Status {
     pub sunset: Option<(Date, i32)>,
     /// The last probe, if there was one: how long ago, and how it ended.
     pub probe: Option<(Duration, Result<()>)>,
+    /// Whether one of several parts succeeds, whatever is wrong with the others.
+    a_part_answers: bool,
 }
 
 /// What is known of the probes, by instance; the inner lock lets one run at a time.
@@ -182,12 +189,15 @@ impl Inner {
     ) -> Status {
         let members = members(name, &instance.target);
         let providers: Vec<_> = members.iter().map(|member| member.provider.clone()).collect();
-        let pulses = members.iter().filter_map(|Member { name, .. }| match tenant {
-            Some(tenant) => self.stages.pulse(tenant, name),
-            None => self.stages.pulses(name),
-        });
+        let pulses = members.iter().filter_map(|Member { name, .. }| self.pulse(name, tenant));
         let pulse = pulses.reduce(Pulse::merged);
-        let gates = gates.iter().filter(|gate| members.iter().any(|member| member.name == gate.instance));
+        let gates: Vec<_> = gates
+            .iter()
+            .filter(|gate| members.iter().any(|member| member.name == gate.instance))
+            .cloned()
+            .collect();
+        let a_part_answers =
+            members.len() > 1 && members.iter().any(|Member { name, .. }| self.answers(name, tenant, &gates));
         let mut status = Status {
             name: name.clone(),
             category: self.category(&instance.target).ok(),
@@ -198,13 +208,28 @@ impl Inner {
             latency: pulse.as_ref().and_then(|pulse| pulse.latency),
             last_call: pulse.as_ref().and_then(|pulse| pulse.last_call),
             last_error: pulse.and_then(|pulse| pulse.last_error),
-            gates: gates.cloned().collect(),
+            gates,
+            a_part_answers,
             sunset: self.sunset(&providers),
             probe: None,
             providers,
         };
         status.judge();
         status
+    }
+
+    fn pulse(&self, member: &str, tenant: Option<&str>) -> Option<Pulse> {
+        match tenant {
+            Some(tenant) => self.stages.pulse(tenant, member),
+            None => self.stages.pulses(member),
+        }
+    }
+
+    /// Whether calls to one part of a composed instance succeed.
+    fn answers(&self, member: &str, tenant: Option<&str>, gates: &[GateReport]) -> bool {
+        let blocked = gates.iter().any(|gate| *gate.instance == *member && is_open(gate));
+        !blocked
+            && self.pulse(member, tenant).and_then(|pulse| pulse.success_rate).is_some_and(|rate| rate >= FEW)
     }
 
     /// The nearest sunset among the providers.
@@ -263,59 +288,70 @@ impl Status {
 
     /// The worst of what is known.
     fn judge(&mut self) {
-        self.reasons.clear();
-        if !self.enabled {
-            self.health = Health::Off;
-            return;
-        }
-        let known = self.last_call.is_some() || self.probe.is_some();
-        self.health = if known { Health::Up } else { Health::Unknown };
-        let open = |gate: &GateReport| matches!(gate.breaker, Some(State::Open | State::ForcedOpen));
-        for gate in self.gates.clone().iter().filter(|gate| open(gate)) {
+        let findings = self.findings();
+        let is_known = self.last_call.is_some() || self.probe.is_some();
+        let is_down = findings.iter().any(|(health, _)| *health == Health::Down);
+        self.health = match findings.is_empty() {
+            _ if !self.enabled => Health::Off,
+            true if is_known => Health::Up,
+            true => Health::Unknown,
+            false if is_down && !self.a_part_answers => Health::Down,
+            false => Health::Degraded,
+        };
+        let reasons = findings.into_iter().map(|(_, reason)| reason);
+        self.reasons = reasons.filter(|_| self.enabled).collect();
+    }
+
+    fn findings(&self) -> Vec<(Health, String)> {
+        let breakers = self.gates.iter().filter(|gate| is_open(gate)).map(|gate| {
             // One credential of many says little of the others.
             let health = if gate.credential.is_empty() { Health::Down } else { Health::Degraded };
-            self.worsen(health, format!("the breaker of `{}` is open", gate.bucket));
-        }
-        if let Some((_, Err(error))) = &self.probe {
-            self.worsen(Health::Down, format!("the probe failed: {error}"));
-        }
-        let answered =
-            matches!(&self.probe, Some((ago, Ok(()))) if self.last_call.is_none_or(|call| call >= *ago));
-        match self.success_rate.filter(|_| !answered) {
-            Some(rate) if rate < 0.5 => self.worsen(Health::Down, "most recent calls failed".to_owned()),
-            Some(rate) if rate < 0.95 => self.worsen(Health::Degraded, "some recent calls failed".to_owned()),
-            _ => {}
-        }
-        let refused = self.last_error.as_ref().filter(|error| {
-            let about_credentials =
-                matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::ReauthRequired);
-            about_credentials && self.last_call.is_none_or(|call| error.ago <= call)
+            (health, format!("the breaker of `{}` is open", gate.bucket))
         });
-        if let Some(LastError { operation, .. }) = refused {
-            // Not `Down`: it may be those of one tenant among many.
-            let text = format!("the credentials of the last call (`{operation}`) were refused");
-            self.worsen(Health::Degraded, text);
-        }
-        for gate in self.gates.clone() {
-            if let Some(left) = gate.paused {
-                let text =
-                    format!("the service asked callers of `{}` to pause for {left:?} more", gate.bucket);
-                self.worsen(Health::Degraded, text);
-            }
-        }
-        if let Some((date, days)) = self.sunset.filter(|(_, days)| *days <= SUNSET_WARNING_DAYS) {
-            let text = match days {
-                ..0 => format!("the vendor ended this version of its API on {date}"),
-                _ => format!("the vendor ends this version of its API on {date}, in {days} days"),
-            };
-            self.worsen(Health::Degraded, text);
+        let pauses = self.gates.iter().filter_map(|gate| {
+            let (bucket, left) = (gate.bucket, gate.paused?);
+            let text = format!("the service asked callers of `{bucket}` to pause for {left:?} more");
+            Some((Health::Degraded, text))
+        });
+        let others =
+            [self.failed_probe(), self.failed_calls(), self.refused_credentials(), self.near_sunset()];
+        breakers.chain(others.into_iter().flatten()).chain(pauses).collect()
+    }
+
+    fn failed_probe(&self) -> Option<(Health, String)> {
+        let (_, Err(error)) = self.probe.as_ref()? else { return None };
+        Some((Health::Down, format!("the probe failed: {error}")))
+    }
+
+    fn failed_calls(&self) -> Option<(Health, String)> {
+        let answered_since =
+            matches!(&self.probe, Some((ago, Ok(()))) if self.last_call.is_none_or(|call| call >= *ago));
+        match self.success_rate.filter(|_| !answered_since)? {
+            ..FEW => Some((Health::Down, "most recent calls failed".to_owned())),
+            FEW..MOST => Some((Health::Degraded, "some recent calls failed".to_owned())),
+            _ => None,
         }
     }
 
-    fn worsen(&mut self, health: Health, reason: String) {
-        if self.health != Health::Down {
-            self.health = health;
-        }
-        self.reasons.push(reason);
+    /// Not `Down`: it may be those of one tenant among many.
+    fn refused_credentials(&self) -> Option<(Health, String)> {
+        let error = self.last_error.as_ref()?;
+        let about_credentials = matches!(error.kind, ErrorKind::Unauthenticated | ErrorKind::ReauthRequired);
+        let is_last = self.last_call.is_none_or(|call| error.ago <= call);
+        let text = || format!("the credentials of the last call (`{}`) were refused", error.operation);
+        (about_credentials && is_last).then(|| (Health::Degraded, text()))
     }
+
+    fn near_sunset(&self) -> Option<(Health, String)> {
+        let (date, days) = self.sunset.filter(|(_, days)| *days <= SUNSET_WARNING_DAYS)?;
+        let text = match days {
+            ..0 => format!("the vendor ended this version of its API on {date}"),
+            _ => format!("the vendor ends this version of its API on {date}, in {days} days"),
+        };
+        Some((Health::Degraded, text))
+    }
+}
+
+fn is_open(gate: &GateReport) -> bool {
+    matches!(gate.breaker, Some(State::Open | State::ForcedOpen))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use integrations_core::ErrorKind;
 use integrations_core::hub::{Depth, Health};
 
-use super::{Memos, Wire, hub};
+use super::{Memos, Wire, both, builder, config, hub};
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_checks_cost_no_call_while_there_is_traffic() {
@@ -130,4 +130,23 @@ async fn refused_credentials_show_until_a_call_is_let_in() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     memos.read().await.unwrap();
     assert_eq!(told().health, Health::Up);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_composed_instance_is_down_only_with_all_its_parts() {
+    let wire = Wire::default();
+    let hub = builder(&wire).config(config().instance("both", both())).build().unwrap();
+    let memos: Memos = hub.open("both").unwrap();
+    let told = || hub.status().into_iter().find(|s| &*s.name == "both").unwrap();
+    wire.lose("127.0.0.1");
+    for _ in 0..100 {
+        memos.read().await.unwrap();
+    }
+    assert_eq!(told().health, Health::Degraded);
+    assert!(told().reasons.iter().any(|reason| reason.contains("breaker")), "{:?}", told().reasons);
+    wire.down(true);
+    for _ in 0..100 {
+        memos.read().await.unwrap_err();
+    }
+    assert_eq!(told().health, Health::Down);
 }

@@ -135,6 +135,7 @@ struct Shared {
     seen: Mutex<Vec<(String, String)>>,
     down: AtomicBool,
     refuses: AtomicBool,
+    lost_host: Mutex<&'static str>,
 }
 
 impl Wire {
@@ -145,6 +146,10 @@ impl Wire {
 
     fn sent(&self) -> usize {
         self.0.seen.lock().unwrap().len()
+    }
+
+    fn lose(&self, host: &'static str) {
+        *self.0.lost_host.lock().unwrap() = host;
     }
 
     fn refuses(&self, refuses: bool) {
@@ -161,9 +166,10 @@ impl Transport for Wire {
     async fn send(&self, request: Request<Body>, _: Exchange) -> Result<Response<Payload>, TransportError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let token = request.headers().get("authorization").map_or("", |v| v.to_str().unwrap()).to_owned();
+        let is_lost = *self.0.lost_host.lock().unwrap() == host;
         self.0.seen.lock().unwrap().push((host, token.clone()));
         tokio::task::yield_now().await;
-        if self.0.down.load(SeqCst) {
+        if is_lost || self.0.down.load(SeqCst) {
             return Err(TransportError::new(TransportFailure::Connect, false, "nobody listens"));
         }
         let body = serde_json::to_vec(&token).unwrap();
@@ -187,6 +193,17 @@ fn config() -> Config {
         .any_tenant(None)
         .tenant("acme", TenantConfig::new().feature("premium"))
         .tenant("own", TenantConfig::new().instance("main", own("own-token")))
+}
+
+/// Two providers behind one instance.
+fn both() -> InstanceConfig {
+    let member = |id: &str, host: &str| match memo("t").host(host).target {
+        Target::Provider { host, settings, .. } => Target::Provider { id: id.into(), host, settings },
+        other => other,
+    };
+    let members = vec![member("memo", "http://127.0.0.1"), member("scrap", "production")];
+    let fail_fast = policy(|policy| policy.wait = Wait::FailFast);
+    InstanceConfig::new("").target(Target::Composed(Composition::Failover, members)).policy(fail_fast)
 }
 
 fn own(token: &str) -> TenantInstance {
@@ -302,13 +319,7 @@ fn a_start_with_a_mistake_names_it() {
 #[tokio::test(start_paused = true)]
 async fn several_providers_stand_behind_one_instance() {
     let wire = Wire::default();
-    let member = |id: &str, host: &str| match memo("t").host(host).target {
-        Target::Provider { host, settings, .. } => Target::Provider { id: id.into(), host, settings },
-        other => other,
-    };
-    let members = vec![member("memo", "http://127.0.0.1"), member("scrap", "production")];
-    let both = InstanceConfig::new("").target(Target::Composed(Composition::Failover, members));
-    let hub = builder(&wire).config(config().instance("both", both)).build().unwrap();
+    let hub = builder(&wire).config(config().instance("both", both())).build().unwrap();
     let memos: Memos = hub.open("both").unwrap();
     assert_eq!(memos.callers.len(), 2);
     memos.read().await.unwrap();
