@@ -44,9 +44,11 @@ pub(super) fn tenants(
         let values = Values::default();
         let mut context = Context { reader: &mut *reader, layers, elsewhere, values };
         let Some(config) = context.tenant(name, &entry.value) else { continue };
-        if let (Some(share), Some(place)) =
-            (config.share.filter(|_| name != ANY), context.values.place("share").cloned())
-        {
+        if let (Some(share), Some(place)) = (config.share, context.values.place("share").cloned()) {
+            if name == ANY {
+                reader.problem(&place, "share", "a share is one tenant's, not everybody's").hint(EQUAL_PARTS);
+                continue;
+            }
             sum += share;
             if sum >= 1.0 {
                 let message =
@@ -61,6 +63,8 @@ pub(super) fn tenants(
     }
     tenants
 }
+
+const EQUAL_PARTS: &str = "leave it out: tenants without a share get equal parts of what the others leave";
 
 struct Context<'c, 'r> {
     reader: &'c mut Reader<'r>,

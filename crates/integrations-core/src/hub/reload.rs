@@ -124,6 +124,10 @@ impl Hub {
         self.check_instances(&candidate)?;
         if let Some(any) = &candidate.config.any_tenant {
             let every = |e: Error| e.with_context("the entry for every tenant");
+            if any.share.is_some() {
+                let error = Error::config("a share is one tenant's, not everybody's");
+                return Err(every(error.with_hint("leave it out: without one, tenants get equal parts")));
+            }
             self.check_tenant(&candidate, &EVERY.into(), any).map_err(every)?;
         }
         let mut kept = Vec::new();

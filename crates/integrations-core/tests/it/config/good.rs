@@ -249,7 +249,7 @@ tenants:
       mail: { enabled: false }
   bolt: { instances: [mail, only_there] }
   cogs: { enabled: false }
-  "*": { rate_limits: { requests_per_minute: 60 }, share: 0.1 }
+  "*": { rate_limits: { requests_per_minute: 60 } }
 "#;
     let registry = registry();
     let loader = Loader::new(&registry).environment("production").text("config.yaml", text);
@@ -269,7 +269,7 @@ tenants:
     assert_eq!(bolt.keys().map(|name| &**name).collect::<Vec<_>>(), ["mail"]);
     assert!(!config.tenants["cogs"].enabled && config.tenants["cogs"].instances.is_none());
     let any = config.any_tenant.as_ref().unwrap();
-    assert_eq!((any.share, &any.limit), (Some(0.1), &Some(LimitPolicy::default().window(window(60, 60)))));
+    assert_eq!((any.share, &any.limit), (None, &Some(LimitPolicy::default().window(window(60, 60)))));
 }
 
 #[test]

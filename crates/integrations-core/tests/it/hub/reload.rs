@@ -283,7 +283,7 @@ async fn a_mistake_in_the_entry_for_all_and_names_that_would_clash_are_found_at_
     let nowhere = TenantConfig::new().instance("nowhere", TenantInstance::new());
     for (wrong, message) in [
         (config().any_tenant(Some(nowhere)), "there is no instance `nowhere`"),
-        (config().any_tenant(Some(greedy.clone())), "`share` must be above 0 and below 1"),
+        (config().any_tenant(Some(greedy.clone())), "a share is one tenant's, not everybody's"),
         (config().instance("main/0", memo("x")), "the name of an instance cannot be used"),
     ] {
         let e = hub.reload(wrong).unwrap_err();
