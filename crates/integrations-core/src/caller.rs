@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::body::{Body, BodyStream};
 use crate::clock::{Clock, Skew};
 use crate::echo::Secrets;
-use crate::endpoint::{Authorize, ByStatus, Classify, Endpoint, judge};
+use crate::endpoint::{Authorize, ByStatus, Classify, CredentialVersion, Endpoint, judge};
 use crate::error::{Effect, Error, ErrorKind, Repeat, Result};
 use crate::idempotency::IdempotencyKey;
 use crate::op::Op;
@@ -302,10 +302,11 @@ impl Caller {
                 .map_err(|e| e.for_want_of_credentials(Effect::NotSent))?;
         }
         let secrets = Secrets::of(&request);
+        let used = request.extensions().get::<CredentialVersion>().copied();
         let exchange = Exchange::new(op, attempt.number, attempt.time_left());
         let response = self.shared.transport.send(request, exchange).await.map_err(|e| e.into_error(op))?;
         answered(response.status());
-        Ok((response, Sent { skew, received: self.shared.clock.now(), secrets }))
+        Ok((response, Sent { skew, received: self.shared.clock.now(), secrets, used }))
     }
 
     /// What an answer teaches whatever it says: what is left of the quota.
@@ -344,7 +345,7 @@ impl Caller {
         }
         match &self.shared.authorize {
             Some(authorize) if !refreshed.swap(true, Ordering::Relaxed) => {
-                match Timed::new(pin!(authorize.refresh()), attempt.ends_at()).await {
+                match Timed::new(pin!(authorize.refresh(sent.used)), attempt.ends_at()).await {
                     Some(Ok(true)) => Err(error.with_repeat(Repeat::Refreshed)),
                     Some(Ok(false)) | None => Err(error),
                     Some(Err(cause)) => {
@@ -363,6 +364,7 @@ struct Sent {
     skew: SignedDuration,
     received: Timestamp,
     secrets: Secrets,
+    used: Option<CredentialVersion>,
 }
 
 /// A request that is opened anew for each attempt.

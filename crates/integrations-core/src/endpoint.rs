@@ -31,10 +31,18 @@ pub trait Authorize: Send + Sync {
     async fn authorize(&self, request: &mut WireRequest) -> Result<()>;
 
     /// Called after the first 401 of a call. `true` when there are new credentials, so that one more attempt is due.
-    async fn refresh(&self) -> Result<bool> {
+    /// `used` is what [`authorize`](Authorize::authorize) put among the request's extensions: of many calls that were
+    /// refused with one credential, the first renews it and the others see that it is renewed.
+    async fn refresh(&self, used: Option<CredentialVersion>) -> Result<bool> {
+        let _ = used;
         Ok(false)
     }
 }
+
+/// Which generation of a credential a request went out with: an extension of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "a number with a name")]
+pub struct CredentialVersion(pub u64);
 
 /// How one vendor says that something went wrong, and what it tells about its limits. No answer becomes `Ok`
 /// without passing here, because some vendors send errors with status 200.

@@ -9,6 +9,7 @@
 mod body;
 mod caller;
 mod clock;
+mod connection;
 mod echo;
 mod endpoint;
 mod error;
@@ -41,6 +42,7 @@ pub mod provider;
 pub mod quota;
 #[cfg(feature = "hub")]
 pub mod registry;
+pub mod seal;
 pub mod secret;
 pub mod setup;
 #[cfg(feature = "sqlite")]
@@ -52,7 +54,8 @@ pub mod webhook;
 pub use body::{Body, BodyStream, BoxError, ReplayBody};
 pub use caller::{Caller, CallerBuilder, StreamResponse};
 pub use clock::{Clock, Skew, WallClock};
-pub use endpoint::{Authorize, ByStatus, Classify, Endpoint, status_error};
+pub use connection::ConnectionId;
+pub use endpoint::{Authorize, ByStatus, Classify, CredentialVersion, Endpoint, status_error};
 pub use error::{Effect, Error, ErrorKind, Repeat, Result};
 pub use idempotency::IdempotencyKey;
 pub use money::{Currency, Money};
@@ -60,7 +63,7 @@ pub use op::{DEFAULT_RESPONSE_LIMIT, Op, Safety};
 #[doc(hidden)]
 pub use open_enum::private as __private;
 pub use page::{Cursor, Page, PageReq};
-pub use secret::{Secret, SecretRef, SecretString};
+pub use secret::{LiveSecret, Secret, SecretRef, SecretString};
 pub use timeline::WaitReason;
 pub use transport::{Exchange, Payload, Reach, Transport, TransportError, TransportFailure};
 pub use wire::{Req, WireRequest, WireResponse};

@@ -159,7 +159,7 @@ fn oauth(oauth: &OAuth) -> String {
     chain.call_some("authorize_url", oauth.authorize_url.as_ref().map(literal));
     chain.call_some("revoke_url", oauth.revoke_url.as_ref().map(literal));
     chain.call_some("device_url", oauth.device_url.as_ref().map(literal));
-    chain.flag("without_pkce", !oauth.pkce);
+    chain.call_some("pkce", (!oauth.pkce).then(|| "Pkce::None".to_owned()));
     chain.call_some("scope_separator", oauth.scope_separator.map(|separator| format!("{separator:?}")));
     chain.text
 }

@@ -85,7 +85,7 @@ pub use find::{Find, Found};
 use open::{Off, Place, Snapshot};
 pub use reload::{Kept, Reloaded};
 pub use status::{Depth, Health, Status};
-pub use tenant::{Connection, ConnectionId, Connections, Tenant};
+pub use tenant::{Connection, Connections, Tenant};
 
 /// The instances, tenants and connections of an application. Cheap to clone.
 #[derive(Clone)]

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use http::Uri;
 
-use super::tenant::check_name;
-use super::{ConnectionId, Inner};
+use super::Inner;
 use crate::config::{Config, InstanceConfig, Target, TenantConfig, TenantInstance};
+use crate::connection::{ConnectionId, check_name};
 use crate::error::{Effect, Error, ErrorKind, Result};
 use crate::pipeline::{Policy, Scope};
 use crate::provider::ProviderSpec;
@@ -254,7 +254,11 @@ impl Inner {
         let mut setup =
             Setup::new(spec).settings(settings).transport(self.transport.clone()).clock(self.clock.clone());
         if !place.connection.is_empty() {
-            let id = ConnectionId::new(place, name);
+            let id = ConnectionId {
+                tenant: place.tenant.clone(),
+                instance: name.clone(),
+                connection: place.connection.clone(),
+            };
             let connections = self.connections.as_ref().ok_or_else(no_connections)?;
             setup = setup.authorize(connections.authorizer(&id)?);
             if spec.quota_per_connection {

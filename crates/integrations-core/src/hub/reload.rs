@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::open::{Off, Place, Snapshot, instance_of, members};
-use super::tenant::check_name;
 use super::{Hub, Inner};
 use crate::config::{Change, Config, TenantConfig};
+use crate::connection::check_name;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The name of the entry for every tenant, which no tenant can have.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::open::Place;
 use super::{Find, Found, Hub, Status};
+use crate::connection::{ConnectionId, check_name};
 use crate::endpoint::Authorize;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::registry::Category;
 
 /// What one tenant may see and use. Cheap to clone; it follows reloads.
@@ -112,29 +113,6 @@ impl Connection {
     }
 }
 
-/// Names one end user's connection to one instance.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub struct ConnectionId {
-    /// The tenant whose user it is.
-    pub tenant: Arc<str>,
-    /// The instance. Of one that is composed of several providers, `NAME/0` is the first, `NAME/1` the second: a user's
-    /// tokens are for one of them.
-    pub instance: Arc<str>,
-    /// The application's id of the user's connection.
-    pub connection: Arc<str>,
-}
-
-impl ConnectionId {
-    pub(super) fn new(place: &Place, instance: &Arc<str>) -> Self {
-        Self {
-            tenant: place.tenant.clone(),
-            instance: instance.clone(),
-            connection: place.connection.clone(),
-        }
-    }
-}
-
 /// Where the tokens of end users' connections are.
 pub trait Connections: Send + Sync + 'static {
     /// Who proves the calls of a connection.
@@ -143,15 +121,4 @@ pub trait Connections: Send + Sync + 'static {
     /// [`ErrorKind::ReauthRequired`](crate::ErrorKind) when the user has to connect again,
     /// [`ErrorKind::NotFound`](crate::ErrorKind) when there is no such connection.
     fn authorizer(&self, id: &ConnectionId) -> Result<Arc<dyn Authorize>>;
-}
-
-/// Names become parts of keys, so that they hold nothing that separates such parts.
-pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
-    let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let rest = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@-".contains(&b));
-    if first && rest && name.len() <= 128 {
-        return Ok(());
-    }
-    Err(Error::config(format!("the name of {what} cannot be used"))
-        .with_hint("use 1 to 128 letters, digits and `._@-`, beginning with a letter or digit"))
 }

@@ -80,7 +80,7 @@ pub use model::{
 pub use schedule::RetrySchedule;
 pub use sign::{SigningKey, SigningScheme};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Sealer, SqliteOutbox, SqliteOutboxBuilder};
+pub use sqlite::{SqliteOutbox, SqliteOutboxBuilder};
 pub use state::{Happening, Mark, Plan, State, Transition, next};
 pub use store::{Lease, OutboxStore, Replay, Replayed};
 

@@ -19,6 +19,7 @@
 //! assert_eq!(SPEC.op("get_note").and_then(|row| row.cap), Some("read"));
 //! ```
 
+mod oauth;
 mod setting;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ use jiff::civil::Date;
 
 use crate::op::Op;
 
+pub use oauth::{ClientAuth, Exchange, OAuth, Pkce, Refresh, TokenBody};
 pub use setting::{Mode, Setting, SettingKind, Shape};
 
 /// How much of a service its provider covers.
@@ -223,73 +225,6 @@ impl ApiVersion {
     #[must_use]
     pub const fn sunset(mut self, year: i16, month: i8, day: i8) -> Self {
         self.sunset = Some(Date::constant(year, month, day));
-        self
-    }
-}
-
-/// The parameters of a vendor's OAuth 2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OAuth {
-    /// Where tokens are got and renewed.
-    pub token_url: &'static str,
-    /// Where users consent; `None` when the vendor has no user grants.
-    pub authorize_url: Option<&'static str>,
-    /// Where tokens are revoked (RFC 7009), when they can be.
-    pub revoke_url: Option<&'static str>,
-    /// Where a device asks for its code (RFC 8628), when it can.
-    pub device_url: Option<&'static str>,
-    /// Whether the vendor honours PKCE (RFC 7636).
-    pub pkce: bool,
-    /// What stands between scopes: a space by the standard, a comma with some.
-    pub scope_separator: char,
-}
-
-impl OAuth {
-    /// OAuth by the standards, with PKCE, at this token address.
-    pub const fn new(token_url: &'static str) -> Self {
-        Self {
-            token_url,
-            authorize_url: None,
-            revoke_url: None,
-            device_url: None,
-            pkce: true,
-            scope_separator: ' ',
-        }
-    }
-
-    /// Sets where users consent.
-    #[must_use]
-    pub const fn authorize_url(mut self, url: &'static str) -> Self {
-        self.authorize_url = Some(url);
-        self
-    }
-
-    /// Sets where tokens are revoked.
-    #[must_use]
-    pub const fn revoke_url(mut self, url: &'static str) -> Self {
-        self.revoke_url = Some(url);
-        self
-    }
-
-    /// Sets where a device asks for its code.
-    #[must_use]
-    pub const fn device_url(mut self, url: &'static str) -> Self {
-        self.device_url = Some(url);
-        self
-    }
-
-    /// Says that the vendor ignores or refuses PKCE.
-    #[must_use]
-    pub const fn without_pkce(mut self) -> Self {
-        self.pkce = false;
-        self
-    }
-
-    /// Sets what stands between scopes.
-    #[must_use]
-    pub const fn scope_separator(mut self, separator: char) -> Self {
-        self.scope_separator = separator;
         self
     }
 }
@@ -612,7 +547,7 @@ mod tests {
         ])
         .api(ApiVersion::new("v3", "https://example.com/changes").released(2024, 2, 29).sunset(2027, 1, 31))
         .auth(AuthKind::OAuth2)
-        .oauth(OAuth::new("https://example.com/token").without_pkce().scope_separator(','))
+        .oauth(OAuth::new("https://example.com/token").pkce(Pkce::None).scope_separator(','))
         .settings(&[
             Setting::new("token", "the token").env("POST_TOKEN").secret().shapes(&[Shape::live("pt_")]),
             Setting::new("region", "eu or us").optional(),
@@ -641,6 +576,6 @@ mod tests {
         let flags: Vec<_> = SPEC.settings.iter().map(|s| (s.env, s.required, s.is_secret())).collect();
         assert_eq!(flags, [(Some("POST_TOKEN"), true, true), (None, false, false)]);
         let oauth = SPEC.oauth.unwrap();
-        assert_eq!((oauth.pkce, oauth.scope_separator), (false, ','));
+        assert_eq!((oauth.pkce, oauth.scope_separator), (Pkce::None, ','));
     }
 }

@@ -5,6 +5,7 @@
 //! - No error of this module holds a value: it names the variable, the file or the place in the text.
 //! - Nothing here reads the process environment: whoever resolves a [`SecretRef`] says where variables come from.
 
+mod live;
 mod reference;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+pub use live::{LiveSecret, SecretStore, Versioned};
 pub use reference::SecretRef;
 
 /// A value that is wiped from memory when dropped and that nothing prints.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
+use integrations_core::CredentialVersion;
 use integrations_core::pipeline::{Policy, Scope, Stages};
 use integrations_core::{
     Authorize, Body, BodyStream, Caller, Classify, Clock, Effect, Endpoint, Error, ErrorKind, Exchange,
@@ -208,7 +209,7 @@ impl Authorize for Token {
         Ok(())
     }
 
-    async fn refresh(&self) -> Result<bool> {
+    async fn refresh(&self, _: Option<CredentialVersion>) -> Result<bool> {
         self.generation.fetch_add(1, SeqCst);
         Ok(self.renewable.load(SeqCst))
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
+use integrations_core::CredentialVersion;
 use integrations_core::pipeline::{Policy, Scope, Stages};
 use integrations_core::{
     Authorize, Body, BodyStream, Caller, CallerBuilder, Clock, Effect, Endpoint, Error, ErrorKind, Exchange,
@@ -88,7 +89,7 @@ where
         (self.authorize)().await
     }
 
-    async fn refresh(&self) -> Result<bool> {
+    async fn refresh(&self, _: Option<CredentialVersion>) -> Result<bool> {
         (self.refresh)().await
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use integrations_core::outbox::{ErrorClass, Sealer, SigningKey, SigningScheme, SqliteOutbox};
+use integrations_core::outbox::{ErrorClass, SigningKey, SigningScheme, SqliteOutbox};
+use integrations_core::seal::Sealer;
 use integrations_core::secret::Secret;
 use integrations_core::store::Store;
 use integrations_core::{Error, ErrorKind, Result};

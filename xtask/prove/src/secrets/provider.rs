@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use http::{HeaderMap, Uri};
+use integrations_core::CredentialVersion;
 use integrations_core::{
     Authorize, Classify, Effect, Endpoint, Error, ErrorKind, Op, Req, Result, Safety, WireRequest,
     WireResponse, status_error,
@@ -217,7 +218,7 @@ impl Authorize for Credentials {
         Ok(())
     }
 
-    async fn refresh(&self) -> Result<bool> {
+    async fn refresh(&self, _: Option<CredentialVersion>) -> Result<bool> {
         if self.refresh == Refresh::Fails {
             // What a driver does with the token endpoint's answer: it names the place, and quotes nothing.
             let body = serde_json::json!({ "access_token": [canary("bearer")] }).to_string();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{HeaderValue, Request, Response, Uri};
-use integrations_core::hub::{ConnectionId, Connections};
+use integrations_core::ConnectionId;
+use integrations_core::hub::Connections;
 use integrations_core::provider::{Host, ProviderSpec, Setting, Status};
 use integrations_core::registry::{Category, Registry};
 use integrations_core::setup::no_transport;

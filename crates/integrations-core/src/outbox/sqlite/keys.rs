@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -13,17 +12,8 @@ use super::rows::{at, unreadable};
 use crate::error::{Error, Result};
 use crate::outbox::model::{EndpointId, EndpointKey};
 use crate::outbox::sign::SigningKey;
+use crate::seal::Sealer;
 use crate::secret::{Secret, SecretString};
-
-/// Encrypts keys before they are stored: with a key of the operator's, or a key service.
-#[async_trait]
-pub trait Sealer: Send + Sync + 'static {
-    /// Encrypts and authenticates `plain` together with `context`, which is not secret.
-    async fn seal(&self, plain: &Secret<Vec<u8>>, context: &[u8]) -> Result<Vec<u8>>;
-
-    /// Undoes [`seal`](Sealer::seal). An error for bytes that were changed, or sealed with another context.
-    async fn open(&self, sealed: &[u8], context: &[u8]) -> Result<Secret<Vec<u8>>>;
-}
 
 /// What guards the keys of one store.
 #[derive(Clone)]

@@ -19,7 +19,7 @@ use super::store::{Lease, OutboxStore, Replay, Replayed};
 use crate::error::Result;
 use crate::store::{Store, Tx};
 
-pub use keys::Sealer;
+use crate::seal::Sealer;
 
 /// Keeps everything in one SQLite file. Several processes may share it.
 #[derive(Clone)]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use integrations_core::ConnectionId;
 use integrations_core::config::{Composition, Target, TenantConfig};
-use integrations_core::hub::{ConnectionId, Connections};
+use integrations_core::hub::Connections;
 use integrations_core::{Authorize, Effect, Error, ErrorKind, Result, SecretString};
 
 use super::{Bearer, Memos, Wire, builder, config, hub, memo, own, per_second};

@@ -1,0 +1,32 @@
+//! The flows.
+
+use async_trait::async_trait;
+use integrations_core::Result;
+
+use crate::token::TokenSet;
+
+/// Who gives the vault new tokens.
+#[async_trait]
+pub trait TokenSource: Send + Sync + 'static {
+    /// Tokens of a connection that has none yet: for grants without a user. `None`: the user has to connect.
+    async fn initial(&self) -> Result<Option<TokenSet>> {
+        Ok(None)
+    }
+
+    /// The next tokens. What the answer leaves out may be left out here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReauthRequired`](integrations_core::ErrorKind) when the user has to consent again, with the issuer's
+    /// code in [`Error::code`](integrations_core::Error::code); [`ErrorKind::Config`](integrations_core::ErrorKind) when
+    /// the client's own credentials were refused. With [`Effect::Unknown`](integrations_core::Effect) the refresh token
+    /// may be spent.
+    async fn refresh(&self, present: &TokenSet) -> Result<TokenSet>;
+
+    /// Ends the tokens at the issuer. [`ErrorKind::Unsupported`](integrations_core::ErrorKind) when it cannot.
+    async fn revoke(&self, present: &TokenSet) -> Result<()>;
+
+    /// The word before the token in `Authorization`.
+    fn scheme(&self) -> &str {
+        "Bearer"
+    }
+}

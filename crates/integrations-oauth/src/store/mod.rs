@@ -1,0 +1,87 @@
+//! Where the tokens of connections are kept, encrypted.
+//!
+//! A store keeps bytes that it cannot read. It compares and swaps by version, and it lends a connection to one refresher
+//! of a fleet at a time.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use integrations_core::{ConnectionId, Result};
+use jiff::Timestamp;
+
+/// What is kept of one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "stores of others make it from their rows")]
+pub struct Entry {
+    /// Counts the writes; the first is 1.
+    pub version: u64,
+    /// What was written.
+    pub draft: Draft,
+}
+
+/// What is to be kept of one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "stores of others write all of it")]
+pub struct Draft {
+    /// The word of the connection's state, for lists; what it means is sealed with the tokens.
+    pub state: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The tokens and everything else, sealed.
+    pub sealed: Bytes,
+    /// When the vault has to look at it without being asked.
+    pub due: Option<Timestamp>,
+}
+
+/// The right to refresh one connection, for a while.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_structs, reason = "stores of others make it")]
+pub struct Lease {
+    /// Counts the leases of this connection: an older one can release nothing.
+    pub fence: u64,
+    /// Whether the one before ran out without being released: its holder died, or lost its way, perhaps in the middle
+    /// of an exchange.
+    pub taken_over: bool,
+}
+
+/// Keeps connections. All times of leases are the store's own: clocks of machines differ.
+#[async_trait]
+pub trait TokenStore: Send + Sync + 'static {
+    /// What is kept.
+    async fn load(&self, id: &ConnectionId) -> Result<Option<Entry>>;
+
+    /// Writes if the present version is `seen` (0: nothing is kept), and ends the lease `fence` with it. `Some` is the
+    /// new version, durable; `None`: another one was faster.
+    ///
+    /// # Errors
+    /// With [`Effect::Unknown`](integrations_core::Effect) it may have been written.
+    async fn swap(
+        &self,
+        id: &ConnectionId,
+        seen: u64,
+        next: &Draft,
+        fence: Option<u64>,
+    ) -> Result<Option<u64>>;
+
+    /// Forgets the connection if the present version is `seen`; versions of a later one of the same name go on from
+    /// there or begin anew. `false`: another one was faster.
+    async fn remove(&self, id: &ConnectionId, seen: u64) -> Result<bool>;
+
+    /// Lends the connection for `ttl`; `None`: somebody else has it. A connection that is not kept can be lent, too.
+    async fn lease(&self, id: &ConnectionId, ttl: Duration) -> Result<Option<Lease>>;
+
+    /// Gives a lease back before it ends. A lease that is over, or was taken over, is left alone.
+    async fn release(&self, id: &ConnectionId, lease: Lease) -> Result<()>;
+
+    /// Connections whose [`Draft::due`] is not after `now`, the longest due first, at most `limit`.
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<ConnectionId>>;
+
+    /// The connections of one tenant, or of all, in the order of their names, after `after`, at most `limit`.
+    async fn list(
+        &self,
+        tenant: Option<&str>,
+        after: Option<&ConnectionId>,
+        limit: u32,
+    ) -> Result<Vec<(ConnectionId, Entry)>>;
+}

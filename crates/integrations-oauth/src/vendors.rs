@@ -1,0 +1,1 @@
+//! How the OAuth 2 of known vendors differs from the standards.
