@@ -174,12 +174,16 @@ impl Inner {
         held: &Held,
     ) -> Result<Ended> {
         let (mut seen, mut record) = (seen, record);
+        // What somebody else's write has changed is theirs to tell.
+        let mut changes = seen == 0;
         let mut pause = POLL;
         let begun = Instant::now();
         loop {
             match self.persist_once(id, seen, &record, held).await {
                 Ok(Persisted::Written(version)) => {
-                    self.announce_later(id, &record);
+                    if changes {
+                        self.announce_later(id, &record);
+                    }
                     return View::new(self, id, version, &record).map(Ended::Written);
                 }
                 // Also this very record, when an earlier try was written and its answer lost.
@@ -188,6 +192,7 @@ impl Inner {
                 }
                 Ok(Persisted::Overtaken(version, theirs)) => {
                     seen = version;
+                    changes = theirs.status.word() != record.status.word();
                     record = Record { rotation: record.rotation, ..self.changed(&theirs, record.status) };
                     continue;
                 }

@@ -379,6 +379,3 @@ fn unknown_connection(id: &ConnectionId) -> Error {
     Error::new(ErrorKind::NotFound, Effect::NotSent, name)
         .with_hint("let the user consent, and give the tokens to `Vault::connect`")
 }
-
-#[cfg(test)]
-mod tests;
