@@ -1,7 +1,7 @@
 //! What keeps sessions alive, in virtual time.
 
 mod states;
-mod world;
+pub(crate) mod world;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
