@@ -68,12 +68,17 @@ impl LocalKeys {
         Ok(SecretString::new(line))
     }
 
-    /// Takes other keys, of the same notation, for everything from now on. An error leaves the present ones.
+    /// Takes other keys, of the same notation, for everything from now on. An error leaves the present ones: besides those
+    /// of [`parse`](LocalKeys::parse), `Config` for an id that has named another key until now.
     ///
     /// What was sealed under a key that is missing from `text` does not open any more, at the latest after 5 minutes.
     pub fn replace(&self, text: &SecretString) -> Result<()> {
-        let keys = Arc::new(Keys::parse(text)?);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        let keys = Keys::parse(text)?;
+        let mut present = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = keys.all().find(|key| present.all().any(|other| other.contradicts(key))) {
+            return Err(renamed(&key.id));
+        }
+        *present = Arc::new(keys);
         Ok(())
     }
 
@@ -134,6 +139,11 @@ impl MasterKey {
         }
     }
 
+    /// Data keys in use are stored with the id alone: with another key under it they would never open again.
+    fn contradicts(&self, other: &Self) -> bool {
+        self.id == other.id && !self.key.ct_eq(other.key.expose())
+    }
+
     /// Nonce, ciphertext and tag.
     fn wrap(&self, data_key: &Secret<Vec<u8>>, context: &str) -> Result<Wrapped> {
         let nonce = aead::random::<NONCE>()?;
@@ -163,6 +173,11 @@ fn malformed(number: usize, why: &str) -> Error {
 
 fn how_to(error: Error) -> Error {
     error.with_hint("write `id:key` with 32 bytes in base64; `LocalKeys::generate` makes an entry")
+}
+
+fn renamed(id: &str) -> Error {
+    Error::config(format!("the master key `{id}` is not the one that had this id until now"))
+        .with_hint("give a new key a new id")
 }
 
 fn unknown(id: &str) -> Error {
@@ -287,6 +302,8 @@ mod tests {
         let keys = parse(&entry("a", 1)).unwrap();
         let clone = keys.clone();
         assert!(keys.replace(&"b:short".into()).is_err());
+        let other = keys.replace(&entry("a", 2).as_str().into()).unwrap_err();
+        assert_eq!(other.hint(), Some("give a new key a new id"));
         assert_eq!(clone.current_key_id(), "a");
         keys.replace(&format!("{}\n{}", entry("b", 2), entry("a", 1)).as_str().into()).unwrap();
         assert_eq!(clone.current_key_id(), "b");
