@@ -48,7 +48,7 @@ pub(super) struct DataKeys {
     kept: Mutex<VecDeque<Kept>>,
 }
 
-/// One request that all who want its answer wait for together. If the one that runs it is dropped, the next one runs it.
+/// One request that all who want its answer wait for together. If the one that runs it is dropped, the next one does.
 type Flight = OnceCell<Result<Arc<DataKey>>>;
 
 struct Sealing {
@@ -132,7 +132,11 @@ impl DataKeys {
     /// A key is used only after the service has given it back: permission to encrypt and none to decrypt, or a key that
     /// is rewrapped wrongly, would else be noticed when there is no other copy.
     async fn wrap(&self, key: &Secret<Vec<u8>>) -> Result<Arc<DataKey>> {
+        let before = self.current_key_id();
         let wrapped = self.service.wrap(key, &self.context).await?;
+        if ![before, self.current_key_id()].contains(&wrapped.key_id) {
+            return Err(under_another_name(&self.current_key_id()));
+        }
         let given_back = self.unwrapped(&wrapped).await?;
         if given_back.key.ct_eq(key.expose()) { Ok(given_back) } else { Err(another_key()) }
     }
@@ -173,6 +177,12 @@ async fn in_time<T>(wait: impl Future<Output = Result<T>>) -> Result<T> {
 /// Kept for those who wait for it, and for nobody who comes later.
 fn failed(flight: &Flight) -> bool {
     matches!(flight.get(), Some(Err(_)))
+}
+
+/// Each message would else get a data key of its own, and each entry look as if it had to be rewrapped.
+fn under_another_name(current: &str) -> Error {
+    Error::config(format!("the key service says that `{current}` is current, and wraps under another id"))
+        .with_hint("let `current_key_id` and `Wrapped::key_id` write a key in the same way")
 }
 
 fn another_key() -> Error {

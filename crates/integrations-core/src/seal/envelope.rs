@@ -23,8 +23,8 @@ use crate::secret::Secret;
 /// The tag of an entry covers the format's version, the algorithm, the purpose, the context, the nonce and the plain
 /// text. It does not cover the wrapped data key and the id of the key above it, so that [`rewrap`](Sealer::rewrap)
 /// replaces these two and leaves the ciphertext alone. That is sound because they only say how to get the data key:
-/// the wrapping is authenticated by itself, with the purpose, so a changed bit is refused there; and were it not, another
-/// data key fails at the tag, while the same data key gives the same plain text.
+/// the wrapping is authenticated by itself, with the purpose, so a changed bit is refused there; and were it not,
+/// another data key fails at the tag, while the same data key gives the same plain text.
 ///
 /// Not covered: an older entry put back in the place of a newer one with the same context opens, and the length of a
 /// plain text is visible. A rewrapped entry keeps its data key; after a data key has leaked, open and seal again.
@@ -55,8 +55,8 @@ impl fmt::Debug for Envelope {
 }
 
 impl Envelope {
-    /// Envelopes for one purpose, such as `outbox`: what is sealed for one does not open for another. ASCII text that is
-    /// not secret, and that stays the same as long as the entries do.
+    /// Envelopes for one purpose, such as `outbox`: what is sealed for one does not open for another. ASCII text that
+    /// is not secret, and that stays the same as long as the entries do.
     pub fn new(service: Arc<dyn KeyService>, purpose: impl Into<String>) -> Self {
         let purpose = purpose.into();
         Self { keys: DataKeys::new(service, format::key_context(&purpose)), purpose }

@@ -17,7 +17,7 @@ const LONGEST_ID: usize = 40;
 
 /// Master keys of the operator's, in the memory of this process: a [`KeyService`] without a service.
 ///
-/// Cheap to clone; clones are one set of keys, so that [`replace`](LocalKeys::replace) reaches the envelopes that use it.
+/// Cheap to clone; clones are one set of keys, so that [`replace`](LocalKeys::replace) reaches envelopes over them.
 /// One key may wrap 2^32 data keys (NIST SP 800-38D): a thousand processes that make a hundred a day need a century.
 ///
 /// ```
@@ -68,8 +68,8 @@ impl LocalKeys {
         Ok(SecretString::new(line))
     }
 
-    /// Takes other keys, of the same notation, for everything from now on. An error leaves the present ones: besides those
-    /// of [`parse`](LocalKeys::parse), `Config` for an id that has named another key until now.
+    /// Takes other keys, of the same notation, for everything from now on. An error leaves the present ones: besides
+    /// those of [`parse`](LocalKeys::parse), `Config` for an id that has named another key until now.
     ///
     /// What was sealed under a key that is missing from `text` does not open any more, at the latest after 5 minutes.
     pub fn replace(&self, text: &SecretString) -> Result<()> {
@@ -156,7 +156,7 @@ impl MasterKey {
         aead::open(&self.key, *nonce, &self.authenticated(context), sealed)
     }
 
-    /// The id too: the same key under another id is another key. An id has no `/`, so the parts cannot run into another.
+    /// The id too: the same key under another id is another key. An id has no `/`, so no two pairs give one text.
     fn authenticated(&self, context: &str) -> Vec<u8> {
         format!("integrations-local-key/{}/{context}", self.id).into_bytes()
     }

@@ -1,7 +1,7 @@
 //! Encryption of what is stored.
 //!
 //! Invariants:
-//! - What is sealed is bound to its context (whose it is, and where it stands): moved to another place it does not open.
+//! - What is sealed is bound to its context (whose it is, where it stands): moved to another place it does not open.
 //! - No key and no plain text is in an error or a `Debug`.
 //! - Nothing is sealed under a data key that the key service has not given back once: what is stored can be opened.
 

@@ -24,11 +24,11 @@ pub struct Wrapped {
 ///   could wrap a data key of their own, and with it make entries that open.
 ///
 /// An unknown key id is [`Config`](crate::ErrorKind::Config) with a hint that names it; a service that does not answer
-/// is a retryable kind. Requests are cut off after 10 seconds, and those for the same data key at the same time are one.
+/// is a retryable kind. Requests are cut off after 10 seconds; those for one data key at the same time are one.
 #[async_trait]
 pub trait KeyService: Send + Sync + 'static {
-    /// The key that [`wrap`](KeyService::wrap) uses now, written as in its [`Wrapped::key_id`]. Without a request: it is
-    /// asked before each use of a data key, and when it changes a new data key is made.
+    /// The key that [`wrap`](KeyService::wrap) uses now, written as in its [`Wrapped::key_id`]. Without a request: it
+    /// is asked for before each message, and when it changes a new data key is made.
     fn current_key_id(&self) -> String;
 
     /// Encrypts a data key (32 bytes) under the current key, bound to `context`, which is not secret: ASCII text, the

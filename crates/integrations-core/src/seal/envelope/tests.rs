@@ -44,10 +44,10 @@ impl Service {
     async fn work(&self) -> Result<()> {
         let takes = *self.takes.lock().unwrap();
         tokio::time::sleep(takes).await;
-        match self.down.load(Ordering::SeqCst) {
-            false => Ok(()),
-            true => Err(Error::new(ErrorKind::Unavailable, Effect::NotSent, "down")),
+        if self.down.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, Effect::NotSent, "down"));
         }
+        Ok(())
     }
 }
 
@@ -66,10 +66,10 @@ impl KeyService for Service {
     async fn unwrap(&self, wrapped: &Wrapped, context: &str) -> Result<Secret<Vec<u8>>> {
         self.unwraps.fetch_add(1, Ordering::SeqCst);
         self.work().await?;
-        match self.lies.load(Ordering::SeqCst) {
-            false => self.keys.unwrap(wrapped, context).await,
-            true => aead::random_key(),
+        if self.lies.load(Ordering::SeqCst) {
+            return aead::random_key();
         }
+        self.keys.unwrap(wrapped, context).await
     }
 }
 
@@ -221,12 +221,9 @@ async fn opening_asks_the_service_once_in_five_minutes() {
     let sealed = envelope(&service).seal(&plain("x"), CONTEXT).await.unwrap();
     let reader = envelope(&service);
     service.asked();
-    for (wait, asked) in [
-        (Duration::ZERO, 1),
-        (Duration::ZERO, 0),
-        (KEEP - Duration::from_secs(1), 0),
-        (Duration::from_secs(1), 1),
-    ] {
+    for (wait, asked) in
+        [(Duration::ZERO, 1), (Duration::ZERO, 0), (Duration::from_secs(299), 0), (Duration::from_secs(1), 1)]
+    {
         tokio::time::advance(wait).await;
         reader.open(&sealed, CONTEXT).await.unwrap();
         assert_eq!(service.asked(), (0, asked), "{wait:?}");
@@ -359,6 +356,44 @@ async fn nothing_is_sealed_under_a_key_that_the_service_does_not_give_back() {
     assert_eq!(error.kind(), ErrorKind::Unexpected);
     service.lies.store(false, Ordering::SeqCst);
     envelope.seal(&plain("x"), CONTEXT).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_must_name_its_key_in_one_way() {
+    struct Alias(LocalKeys);
+    #[async_trait]
+    impl KeyService for Alias {
+        fn current_key_id(&self) -> String {
+            "alias/mine".into()
+        }
+        async fn wrap(&self, data_key: &Secret<Vec<u8>>, context: &str) -> Result<Wrapped> {
+            self.0.wrap(data_key, context).await
+        }
+        async fn unwrap(&self, wrapped: &Wrapped, context: &str) -> Result<Secret<Vec<u8>>> {
+            self.0.unwrap(wrapped, context).await
+        }
+    }
+    let keys = LocalKeys::parse(&key("a", 1).as_str().into()).unwrap();
+    let error = Envelope::new(Arc::new(Alias(keys)), "test").seal(&plain("x"), CONTEXT).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.message().contains("alias/mine"));
+}
+
+/// What was under way when the keys were replaced ends well, and the next entry is under the new key.
+#[tokio::test(start_paused = true)]
+async fn keys_may_be_replaced_while_a_data_key_is_made() {
+    let service = Service::new(&key("old", 1));
+    service.takes(Duration::from_secs(1));
+    let envelope = envelope(&service);
+    let secret = plain("x");
+    let replace = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        service.keys.replace(&text(&[key("new", 2), key("old", 1)])).unwrap();
+    };
+    let (sealed, ()) = tokio::join!(envelope.seal(&secret, CONTEXT), replace);
+    assert_eq!(data_key(&sealed.unwrap()).key_id, "old");
+    let sealed = envelope.seal(&secret, CONTEXT).await.unwrap();
+    assert_eq!(data_key(&sealed).key_id, "new");
 }
 
 #[tokio::test(start_paused = true)]
