@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::store::tests::pass;
 use crate::store::{Module, Store};
 
 const VARIABLE: &str = "INTEGRATIONS_TEST_POSTGRES";
@@ -264,31 +265,39 @@ async fn a_serialization_failure_is_rejected_and_retryable() {
     schema.drop().await;
 }
 
-/// Wherever the caller is dropped: the pool has no connection with an open transaction, and the server no lock.
+/// Wherever the caller is dropped, the next one finds a connection without an open transaction, and the server has no
+/// lock left.
 #[tokio::test]
 async fn a_dropped_write_leaves_nothing_open() {
     let Some(schema) = Schema::new().await else { return };
-    let store = schema.numbers("").await;
-    let mut withdrawn = 0;
-    for polls in 1..40 {
+    let store = schema.numbers("&application_name=dropped").await;
+    let mut unfinished = 0;
+    for polls in 1..30 {
         let mut write = Box::pin(store.write(|tx| Box::pin(async move { set(tx, 1).await })));
+        let mut ended = false;
         for _ in 0..polls {
             let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(write.as_mut().poll(cx))).await;
             if polled.is_ready() {
+                ended = true;
                 break;
             }
-            tokio::task::yield_now().await;
+            // So that what is polled next may have got its answer.
+            store.read("SELECT 1", &[]).await.unwrap();
         }
+        unfinished += i64::from(!ended);
         drop(write);
-        let open = "SELECT COUNT(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND pid = pg_backend_pid()";
-        assert_eq!(number(&store, open).await, 0, "after {polls} polls");
-        withdrawn += 1;
+        // Of a transaction that is open on the connection this would be the time of its start.
+        let fresh = "SELECT now() = statement_timestamp()";
+        assert_eq!(number(&store, fresh).await, 1, "after {polls} polls");
     }
-    assert_eq!(withdrawn, 39);
-    // Takes every turn: whoever is first can have the lock.
+    assert!(unfinished > 0, "none was dropped before its end");
+    // Waits for what began before.
     store.close().await.unwrap();
-    let other = schema.store_with("&options[lock_timeout]=1000").await;
+    let other = schema.store().await;
     execute(&other, "LOCK TABLE numbers IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let open = "SELECT COUNT(*) FROM pg_stat_activity \
+                WHERE application_name = 'dropped' AND state LIKE 'idle in transaction%'";
+    assert_eq!(number(&other, open).await, 0);
     schema.drop().await;
 }
 
@@ -296,27 +305,26 @@ async fn a_dropped_write_leaves_nothing_open() {
 async fn a_job_past_its_deadline_in_a_statement_loses_its_connection() {
     let Some(schema) = Schema::new().await else { return };
     let store = schema.numbers("").await;
-    let holder = held(&store).await;
+    let options = address::options(&schema.url(""), &TlsConfig::new()).unwrap();
+    let mut holder = options.connect().await.unwrap();
+    sqlx::raw_sql("BEGIN; UPDATE numbers SET m = 7 WHERE n = 1").execute(&mut holder).await.unwrap();
     let stuck = store.write(|tx| {
         Box::pin(async move {
             set(tx, 2).await?;
             let mut waits = Box::pin(set(tx, 1));
             let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(waits.as_mut().poll(cx))).await;
             assert!(polled.is_pending());
-            // The lock is held for as long as the test wants: nothing but the deadline can come.
-            tokio::time::pause();
+            pass(JOB_DEADLINE).await;
             waits.await
         })
     });
     let e = stuck.await.unwrap_err();
-    tokio::time::resume();
-    assert_eq!((e.kind(), e.effect()), (ErrorKind::Timeout, Effect::Rejected));
-    assert_eq!(idle(&store), 0, "the holder has the other one");
-    holder.go_on.send(()).unwrap();
-    // Whether the holder's own deadline passed in the paused time is all the same here.
-    let held_changed = i64::from(holder.job.await.unwrap().is_ok());
-    let found = number(&store, "SELECT CAST(SUM(m) AS BIGINT) FROM numbers").await;
-    assert_eq!(found, held_changed);
+    assert_eq!((e.kind(), e.effect(), e.code()), (ErrorKind::Timeout, Effect::Rejected, None));
+    assert_eq!(idle(&store), 0);
+    sqlx::raw_sql("COMMIT").execute(&mut holder).await.unwrap();
+    execute(&store, "UPDATE numbers SET m = m + 1").await.unwrap();
+    let found = store.read("SELECT m FROM numbers ORDER BY n", &[]).await.unwrap();
+    assert_eq!(found, [Row(vec![8_i64.into()]), Row(vec![1_i64.into()])]);
     schema.drop().await;
 }
 
