@@ -45,7 +45,7 @@ pub mod registry;
 pub mod seal;
 pub mod secret;
 pub mod setup;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
 pub mod tls;
 #[cfg(feature = "webhook")]
