@@ -97,7 +97,9 @@ pub trait TokenStore: Send + Sync + 'static {
     async fn remove(&self, id: &ConnectionId, seen: u64) -> Result<bool>;
 
     /// Lends the connection for `ttl`, in whole milliseconds, rounded up; `None`: somebody else has it. A connection
-    /// that is not kept can be lent, too.
+    /// that is not kept can be lent, too. The time begins between the call and its answer, so that a holder reckons
+    /// from before the call. With [`Effect::Unknown`](integrations_core::Effect) it may be lent, to nobody who knows,
+    /// until it runs out.
     async fn lease(&self, id: &ConnectionId, ttl: Duration) -> Result<Option<Lease>>;
 
     /// Gives a lease back before it ends. A lease that is over, or was taken over, is left alone.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use integrations_core::store::{Module, Param, Row, Store};
+use integrations_core::store::{Dialect, Module, Param, Row, Store};
 use integrations_core::{ConnectionId, Effect, Error, ErrorKind, Result};
 use jiff::Timestamp;
 
@@ -14,38 +14,45 @@ use super::{Draft, Entry, Lease, TokenStore, lease_millis};
 /// Invariants:
 /// - A connection is one row, its lease included, and each method is one statement: no isolation level, no process and
 ///   no crash can come between a comparison and its write, or between a write and the end of its lease.
-/// - The time of leases is the database's, read when the row is held: what the machines of a fleet think of the time
-///   matters to nobody.
+/// - The time of leases is the database's: what the machines of a fleet think of the time matters to nobody.
 /// - The row of a removed connection stays without its tokens, for its counters.
 ///
 /// An error of a write has [`Effect::Unknown`] when the commit was lost sight of.
 #[derive(Debug, Clone)]
 pub struct SqlTokens(Store);
 
-/// The database's present time in milliseconds, later within a transaction than at its start.
-macro_rules! now {
-    () => {
-        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+/// The tables, with the database's name of the order by bytes: another order would depend on the machine's languages.
+///
+/// `sealed` is null when nothing is kept, `until` when nobody has a lease. `lapsed` is whether the lease before the
+/// present one ran out.
+macro_rules! tables {
+    ($bytewise:literal) => {
+        Module {
+            name: "oauth",
+            steps: &[&[
+                concat!(
+                    "CREATE TABLE oauth_connections (tenant TEXT COLLATE ",
+                    $bytewise,
+                    " NOT NULL, instance TEXT COLLATE ",
+                    $bytewise,
+                    " NOT NULL, connection TEXT COLLATE ",
+                    $bytewise,
+                    " NOT NULL, version BIGINT NOT NULL, state TEXT, since BIGINT, sealed BLOB, due BIGINT, \
+                     fence BIGINT NOT NULL, until BIGINT, lapsed BIGINT NOT NULL, \
+                     PRIMARY KEY (tenant, instance, connection))"
+                ),
+                "CREATE INDEX oauth_connections_due ON oauth_connections (due, tenant, instance, connection) \
+                 WHERE due IS NOT NULL",
+                // Lists do not read what was removed.
+                "CREATE INDEX oauth_connections_kept ON oauth_connections (tenant, instance, connection) \
+                 WHERE sealed IS NOT NULL",
+            ]],
+        }
     };
 }
 
-/// `sealed` is null when nothing is kept, `until` when nobody has a lease. `lapsed` is whether the lease before the
-/// present one ran out.
-static TABLES: Module = Module {
-    name: "oauth",
-    steps: &[&[
-        "CREATE TABLE oauth_connections (\
-             tenant TEXT NOT NULL, instance TEXT NOT NULL, connection TEXT NOT NULL, \
-             version BIGINT NOT NULL, state TEXT, since BIGINT, sealed BLOB, due BIGINT, \
-             fence BIGINT NOT NULL, until BIGINT, lapsed BIGINT NOT NULL, \
-             PRIMARY KEY (tenant, instance, connection))",
-        "CREATE INDEX oauth_connections_due ON oauth_connections (due, tenant, instance, connection) \
-         WHERE due IS NOT NULL",
-        // Lists do not read what was removed.
-        "CREATE INDEX oauth_connections_kept ON oauth_connections (tenant, instance, connection) \
-         WHERE sealed IS NOT NULL",
-    ]],
-};
+static SQLITE: Module = tables!("BINARY");
+static POSTGRES: Module = tables!("\"C\"");
 
 const LOAD: &str = "SELECT version, state, since, sealed, due FROM oauth_connections \
      WHERE tenant = $1 AND instance = $2 AND connection = $3 AND sealed IS NOT NULL";
@@ -71,28 +78,19 @@ const REMOVE: &str = "UPDATE oauth_connections SET state = NULL, since = NULL, s
      RETURNING version";
 
 /// The end is reckoned in the `SET` and not taken from the values: whoever had to wait for the row reads the time anew.
-const LEASE: &str = concat!(
-    "INSERT INTO oauth_connections (tenant, instance, connection, until, version, fence, lapsed) \
-     VALUES ($1, $2, $3, ",
-    now!(),
-    " + $4, 0, 1, 0) \
+const LEASE: &str = "INSERT INTO oauth_connections \
+         (tenant, instance, connection, until, version, fence, lapsed) \
+     VALUES ($1, $2, $3, {now_ms} + $4, 0, 1, 0) \
      ON CONFLICT (tenant, instance, connection) DO UPDATE SET \
          fence = oauth_connections.fence + 1, \
          lapsed = CASE WHEN oauth_connections.until IS NULL THEN 0 ELSE 1 END, \
-         until = ",
-    now!(),
-    " + $5 \
-     WHERE oauth_connections.until IS NULL OR oauth_connections.until <= ",
-    now!(),
-    " RETURNING fence, lapsed"
-);
+         until = {now_ms} + $5 \
+     WHERE oauth_connections.until IS NULL OR oauth_connections.until <= {now_ms} \
+     RETURNING fence, lapsed";
 
-const RELEASE: &str = concat!(
-    "UPDATE oauth_connections SET until = NULL \
-     WHERE tenant = $1 AND instance = $2 AND connection = $3 AND fence = $4 AND until > ",
-    now!(),
-    " RETURNING fence"
-);
+const RELEASE: &str = "UPDATE oauth_connections SET until = NULL \
+     WHERE tenant = $1 AND instance = $2 AND connection = $3 AND fence = $4 AND until > {now_ms} \
+     RETURNING fence";
 
 const DUE: &str = "SELECT tenant, instance, connection FROM oauth_connections \
      WHERE due <= $1 ORDER BY due, tenant, instance, connection LIMIT $2";
@@ -110,7 +108,8 @@ impl SqlTokens {
     /// Makes the tables, or brings them to the present version. [`ErrorKind::Config`] when a newer build has written
     /// them.
     pub async fn new(store: Store) -> Result<Self> {
-        store.migrate(&TABLES).await?;
+        let dialect = store.write(|tx| Box::pin(async { Ok(tx.dialect()) })).await?;
+        store.migrate(if dialect == Dialect::Sqlite { &SQLITE } else { &POSTGRES }).await?;
         Ok(Self(store))
     }
 

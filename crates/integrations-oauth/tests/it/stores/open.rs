@@ -67,6 +67,28 @@ mod sqlite {
     }
 }
 
+#[cfg(feature = "postgres")]
+pub(crate) async fn postgres() -> Option<Two> {
+    use integrations_core::store::Store;
+    use integrations_core::tls::TlsConfig;
+    use integrations_oauth::store::SqlTokens;
+
+    let server = server("INTEGRATIONS_TEST_POSTGRES")?;
+    let open = async |url: String| Store::postgres(&url.into(), &TlsConfig::new()).await.unwrap();
+    let schema = unique();
+    // Statements are constants of a program; a test's live as long.
+    let create: &'static str = format!("CREATE SCHEMA {schema}").leak();
+    let maker = open(server.clone()).await;
+    maker.write(move |tx| Box::pin(async move { tx.execute(create, &[]).await })).await.unwrap();
+    maker.close().await.unwrap();
+
+    let start = if server.contains('?') { '&' } else { '?' };
+    let url = format!("{server}{start}options[search_path]={schema}");
+    let here = SqlTokens::new(open(url.clone()).await).await.unwrap();
+    let there = SqlTokens::new(open(url).await).await.unwrap();
+    Some(Two::of(here, there))
+}
+
 #[cfg(feature = "redis")]
 pub(crate) async fn redis() -> Option<Two> {
     use integrations_oauth::store::RedisTokens;
