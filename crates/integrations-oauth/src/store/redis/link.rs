@@ -228,7 +228,10 @@ fn failed(error: &RedisError, if_lost: Effect) -> Error {
                 .with_hint("allow the user of the URL the commands and keys that the documentation names")
         }
         redis::ErrorKind::Io if error.is_timeout() => late(if_lost),
-        redis::ErrorKind::Io => Error::new(ErrorKind::Transport, if_lost, "the connection to Redis failed"),
+        redis::ErrorKind::Io => Error::new(ErrorKind::Transport, if_lost, "the connection to Redis failed")
+            .with_hint(
+                "check that the server runs at the URL and, with `rediss`, that its certificate is trusted",
+            ),
         redis::ErrorKind::InvalidClientConfig => Error::config("Redis cannot be connected to as configured")
             .with_hint("check the URL, and the certificates if it begins with `rediss`"),
         _ => Error::new(

@@ -3,6 +3,8 @@
 //! PostgreSQL and Redis are tested when `INTEGRATIONS_TEST_POSTGRES` and `INTEGRATIONS_TEST_REDIS` hold their URLs; each
 //! test has a schema or a prefix of its own there, which stays.
 
+#![allow(clippy::unwrap_used, reason = "a test ends with what it did not expect")]
+
 mod cases;
 mod model;
 mod open;

@@ -121,7 +121,8 @@ fn server(variable: &'static str) -> Option<String> {
     static TOLD: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
     let url = std::env::var(variable).ok();
     if url.is_none() && TOLD.lock().unwrap().insert(variable) {
-        writeln!(std::io::stderr(), "SKIPPED: {variable} is not set, its stores are not tested").unwrap();
+        let mut terminal = std::io::stderr();
+        writeln!(terminal, "SKIPPED: {variable} is not set; what needs it is not tested").unwrap();
     }
     url
 }

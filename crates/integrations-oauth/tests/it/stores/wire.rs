@@ -10,6 +10,7 @@ use integrations_oauth::store::{Draft, RedisTokens, TokenStore as _};
 use jiff::Timestamp;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// Answers every command, and does something else with scripts.
 #[derive(Default)]
@@ -17,8 +18,9 @@ struct Server {
     scripts: AtomicU32,
     connections: AtomicU32,
     is_cluster: bool,
-    /// Closes the connection under a script, or answers this.
+    /// Closes the connection under a script, or answers this; nothing at all if it is empty.
     script_answer: Option<&'static str>,
+    script_arrived: Notify,
     /// Closes a connection before it reads the next command.
     hangs_up: AtomicBool,
     login_answer: Option<&'static str>,
@@ -49,6 +51,7 @@ impl Server {
                 "AUTH" => self.login_answer.unwrap_or("+OK\r\n").to_owned(),
                 "EVALSHA" => {
                     self.scripts.fetch_add(1, Ordering::SeqCst);
+                    self.script_arrived.notify_one();
                     self.script_answer?.to_owned()
                 }
                 "INFO" => {
@@ -112,6 +115,25 @@ async fn a_write_whose_answer_is_lost_is_unknown_and_not_sent_again() {
     swap(&store).await.unwrap_err();
     assert_eq!(server.connections.load(Ordering::SeqCst), 2);
     assert_eq!(server.scripts.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_write_that_is_not_answered_is_unknown_after_a_while_and_its_connection_given_up() {
+    let (server, url) = Server { script_answer: Some(""), ..Server::default() }.start().await;
+    let store = RedisTokens::connect(&url.into()).await.unwrap();
+    let writing = {
+        let store = store.clone();
+        tokio::spawn(async move { swap(&store).await })
+    };
+    server.script_arrived.notified().await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    tokio::time::resume();
+    let e = writing.await.unwrap().unwrap_err();
+    assert_eq!((e.kind(), e.effect()), (ErrorKind::Timeout, Effect::Unknown));
+    assert_eq!(server.scripts.load(Ordering::SeqCst), 1);
+    assert_eq!(store.due(Timestamp::UNIX_EPOCH, 1).await.unwrap_err().kind(), ErrorKind::Unexpected);
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
