@@ -2,4 +2,5 @@
 
 #[cfg(feature = "hub")]
 mod hub;
+mod stores;
 mod vault;
