@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::services::fetch;
@@ -34,6 +34,9 @@ const SETTINGS: &[&str] = &[
     "Dir::Cache::pkgcache=",
     "Dir::Cache::srcpkgcache=",
 ];
+
+/// It takes seconds; without a limit each source that hangs would add its own time-out.
+const UPDATING: Duration = Duration::from_secs(40);
 
 /// Which lists of packages apt reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +75,7 @@ fn fetch_with(lists: Lists, package: &Package, place: &Path, deadline: Instant) 
     }
     let found =
         run_until(apt("apt-cache", lists).args(["search", "--names-only", package.pattern]), deadline)?;
-    let name = newest(&found).ok_or("apt knows no such package")?;
+    let name = newest(&found).ok_or("apt's lists hold no such package, or could not be fetched")?;
     let mut simulate = apt("apt-get", lists);
     simulate.args(["--simulate", "--no-install-recommends", "install", &name]);
     let files = place.join("packages");
@@ -93,7 +96,7 @@ fn update(deadline: Instant) -> Outcome {
 fn run_update(deadline: Instant) -> Outcome {
     let partial = own_lists().join("partial");
     std::fs::create_dir_all(&partial).map_err(|e| format!("{} cannot be made: {e}", partial.display()))?;
-    run_until(apt("apt-get", Lists::Own).arg("update"), deadline).map(drop)
+    run_until(apt("apt-get", Lists::Own).arg("update"), deadline.min(Instant::now() + UPDATING)).map(drop)
 }
 
 fn apt(program: &str, lists: Lists) -> Command {

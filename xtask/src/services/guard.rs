@@ -12,18 +12,20 @@ use crate::services::programs::random_word;
 /// Runs "$@" until its own standard input closes, then ends everything in its process group and removes the folder $1.
 ///
 /// Only we hold the other end of that pipe, so it closes when we end, also by SIGKILL. Signals go to the whole group
-/// because a server may be several processes (`initdb` before PostgreSQL, and its backends).
+/// because a server may be several processes, such as `initdb` before PostgreSQL. SIGINT follows SIGTERM because
+/// PostgreSQL waits for its clients after SIGTERM and sends them away after SIGINT (its manual, 19.5).
 const GUARD: &str = r#"
 folder=$1
 shift
 exec 3<&0
-trap : TERM
+trap : TERM INT
 "$@" </dev/null 3<&- &
 server=$!
 (
     read -r _ <&3
-    trap '' TERM
+    trap '' TERM INT
     kill -s TERM 0
+    kill -s INT 0
     sleep 5
     rm -rf "$folder"
     kill -s KILL 0
@@ -49,36 +51,55 @@ const STEP: Duration = Duration::from_millis(10);
 pub(super) struct Guarded {
     guard: Child,
     log: File,
+    _folder: Folder,
 }
 
-/// A new empty folder for a server's data, which others than its owner cannot read.
-pub(super) fn folder(service: &str) -> Outcome<PathBuf> {
+/// A folder for a server's data; dropping it removes it.
+#[derive(Debug)]
+pub(super) struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl std::ops::Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// A new empty folder, which others than its owner cannot read.
+pub(super) fn folder(service: &str) -> Outcome<Folder> {
     let path = std::env::temp_dir().join(format!("integrations-{service}-{}", random_word()));
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(&path).map_err(|e| format!("{} cannot be made: {e}", path.display()))?;
-    Ok(path)
+    Ok(Folder(path))
 }
 
 /// Starts `server`, which works in `folder`, and waits until it prints a line that holds `ready`.
 ///
 /// The folder is removed when the server ends, also if it does not start.
-pub(super) fn start(server: &Command, folder: &Path, ready: &str, deadline: Instant) -> Outcome<Guarded> {
+pub(super) fn start(server: &Command, folder: Folder, ready: &str, deadline: Instant) -> Outcome<Guarded> {
     let program = server.get_program().to_string_lossy().into_owned();
     let failed = |e: std::io::Error| format!("{program} could not be started: {e}");
     let log = unnamed_file().map_err(failed)?;
     let mut command = Command::new("sh");
-    command.args(["-c", GUARD, "guard"]).arg(folder).arg(server.get_program()).args(server.get_args());
+    command.args(["-c", GUARD, "guard"]).arg(&*folder).arg(server.get_program()).args(server.get_args());
     command.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.current_dir(folder).stdin(Stdio::piped());
+    command.current_dir(&*folder).stdin(Stdio::piped());
     command.stdout(log.try_clone().map_err(failed)?).stderr(log.try_clone().map_err(failed)?);
     // A group of its own: Ctrl-C ends us, and the guard then does its work undisturbed.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     #[cfg(not(unix))]
     return Err("servers for tests are started on Unix alone".to_owned());
-    let mut guarded = Guarded { guard: command.spawn().map_err(failed)?, log };
+    let mut guarded = Guarded { guard: command.spawn().map_err(failed)?, log, _folder: folder };
     guarded.wait_for(ready, deadline).map_err(|why| format!("{program} {why}"))?;
     Ok(guarded)
 }
@@ -186,10 +207,11 @@ mod tests {
         let folder = folder("test").unwrap();
         let pipe = folder.join("pipe");
         let script = "mkfifo pipe; sleep 600 >pipe & echo up; wait";
-        let server = start(&shell(script), &folder, "up\n", soon()).unwrap();
+        let path = folder.to_path_buf();
+        let server = start(&shell(script), folder, "up\n", soon()).unwrap();
         let mut held_by_the_child = File::open(pipe).unwrap();
         drop(server);
-        assert!(!folder.exists());
+        assert!(!path.exists());
         // Reads on until the last process that holds the other end is gone.
         assert_eq!(held_by_the_child.read_to_end(&mut Vec::new()).unwrap(), 0);
     }
@@ -197,17 +219,19 @@ mod tests {
     #[test]
     fn a_server_that_ends_at_once_is_reported_with_its_last_words_and_leaves_no_folder() {
         let folder = folder("test").unwrap();
-        let why = start(&shell("echo first; echo 'no space'; exit 3"), &folder, "up", soon()).unwrap_err();
+        let path = folder.to_path_buf();
+        let why = start(&shell("echo first; echo 'no space'; exit 3"), folder, "up", soon()).unwrap_err();
         assert_eq!(why, "sh ended at once: no space");
-        assert!(!folder.exists());
+        assert!(!path.exists());
     }
 
     #[test]
     fn a_server_that_is_never_ready_is_ended_at_the_deadline() {
         let folder = folder("test").unwrap();
-        let why = start(&shell("exec sleep 600"), &folder, "up", Instant::now()).unwrap_err();
+        let path = folder.to_path_buf();
+        let why = start(&shell("exec sleep 600"), folder, "up", Instant::now()).unwrap_err();
         assert_eq!(why, "sh was not ready in time: it printed nothing");
-        assert!(!folder.exists());
+        assert!(!path.exists());
     }
 
     #[test]

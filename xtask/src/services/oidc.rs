@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::services::guard::{self, run_until};
 use crate::services::{Started, fetch};
@@ -14,6 +14,9 @@ const LOCKFILE: &str = "package-lock.json";
 
 /// `oidc-provider` 9 calls `crypto.hash`, which came with this version.
 const OLDEST_NODE: (u32, u32) = (20, 12);
+
+/// It takes seconds; npm alone would wait many times longer for a network that hangs.
+const INSTALLING: Duration = Duration::from_secs(60);
 
 const READY: &str = "ready ";
 
@@ -31,7 +34,7 @@ pub(super) fn start(deadline: Instant) -> Outcome<Started> {
     copy("server.mjs", &source, &place)?;
     let mut command = Command::new("node");
     command.arg(place.join("server.mjs"));
-    let mut server = guard::start(&command, &folder, READY, deadline)?;
+    let mut server = guard::start(&command, folder, READY, deadline)?;
     let port = port(&server.log()).ok_or("server.mjs printed no port")?;
     Ok(Started { server, url: format!("http://127.0.0.1:{port}") })
 }
@@ -40,9 +43,17 @@ fn install(source: &Path, place: &Path, deadline: Instant) -> Outcome {
     copy("package.json", source, place)?;
     copy(LOCKFILE, source, place)?;
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error"]);
-    npm.args(["--fetch-retries=1", "--fetch-timeout=20000", "--prefix"]).arg(place);
-    run_until(&mut npm, deadline).map(drop)
+    npm.args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--prefer-offline",
+        "--loglevel=error",
+        "--logs-max=0",
+    ]);
+    npm.args(["--fetch-retries=0", "--fetch-timeout=20000", "--prefix"]).arg(place);
+    run_until(&mut npm, deadline.min(Instant::now() + INSTALLING)).map(drop)
 }
 
 fn copy(name: &str, from: &Path, to: &Path) -> Outcome {

@@ -35,17 +35,13 @@ pub(super) fn start(deadline: Instant) -> Outcome<Started> {
     let mut programs = find(deadline)?;
     let (port, password) = (free_port()?, random_word());
     let folder = guard::folder("postgres")?;
-    let prepared = prepare(&mut programs, &folder, &password, deadline);
-    if let Err(why) = prepared {
-        let _ = std::fs::remove_dir_all(&folder);
-        return Err(why);
-    }
+    prepare(&mut programs, &folder, &password, deadline)?;
     let mut command = if is_root() { as_nobody("sh") } else { Command::new("sh") };
     command.args(["-c", MAKE_AND_RUN, "postgres"]).arg(&programs.folder).arg(port.to_string());
     if let Some(path) = programs.library_path() {
         command.env("LD_LIBRARY_PATH", path);
     }
-    let server = guard::start(&command, &folder, "database system is ready to accept connections", deadline)?;
+    let server = guard::start(&command, folder, "database system is ready to accept connections", deadline)?;
     Ok(Started { server, url: format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres") })
 }
 

@@ -109,7 +109,6 @@ mod tests {
         let path = std::env::join_paths(["a", "b", "c"].map(|name| root.join(name))).unwrap();
         assert_eq!(folder_with(&path, &["initdb", "postgres"]), Some(root.join("b")));
         assert_eq!(folder_with(&path, &["redis-server"]), None);
-        std::fs::remove_dir_all(root).unwrap();
     }
 
     #[test]
@@ -118,19 +117,17 @@ mod tests {
         put(&root, &["9/bin/postgres", "15/bin/postgres", "16/bin/psql", "old/bin/postgres"]);
         assert_eq!(newest_version_with(&root, &["postgres"]), Some(root.join("15/bin")));
         assert_eq!(newest_version_with(&root.join("nothing"), &["postgres"]), None);
-        std::fs::remove_dir_all(root).unwrap();
     }
 
     #[test]
     fn unpacked_programs_find_their_libraries_in_the_folder_of_the_machine() {
         let root = guard::folder("programs").unwrap();
         put(&root, &["usr/lib/aarch64-linux-gnu/liblzf.so.1", "usr/lib/postgresql/15/bin/postgres"]);
-        let programs = Programs { folder: root.join("usr/bin"), unpacked: Some(root.clone()) };
+        let programs = Programs { folder: root.join("usr/bin"), unpacked: Some(root.to_path_buf()) };
         let at = |folder: &str| root.join(folder).to_string_lossy().into_owned();
         let expected = [at("usr/lib/aarch64-linux-gnu"), at("usr/lib"), at("lib")].join(":");
         assert_eq!(programs.library_path(), Some(expected));
-        assert_eq!(Programs::system(root.clone()).library_path(), None);
-        std::fs::remove_dir_all(root).unwrap();
+        assert_eq!(Programs::system(root.to_path_buf()).library_path(), None);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) fn start(deadline: Instant) -> Outcome<Started> {
     std::fs::write(&file, settings).map_err(|e| format!("{} cannot be written: {e}", file.display()))?;
     let mut command = programs.command(PROGRAM);
     command.arg(file);
-    let server = guard::start(&command, &folder, "eady to accept connections", deadline)?;
+    let server = guard::start(&command, folder, "eady to accept connections", deadline)?;
     Ok(Started { server, url: format!("redis://:{password}@127.0.0.1:{port}/") })
 }
 
