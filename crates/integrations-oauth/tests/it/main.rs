@@ -2,5 +2,7 @@
 
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "http")]
+mod live;
 mod stores;
 mod vault;
