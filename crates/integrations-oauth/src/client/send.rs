@@ -84,11 +84,10 @@ impl Authorize for Delivery {
                 request.extensions_mut().insert(used);
             }
         }
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = params.clone();
         params.rename(issuer.facts.renames);
         let (to, body) = (&self.message.to, self.message.body);
-        write(request, to, headers, &params, body)?;
-        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = params;
-        Ok(())
+        write(request, to, headers, &params, body)
     }
 
     async fn refresh(&self, used: Option<CredentialVersion>) -> Result<bool> {
@@ -140,6 +139,8 @@ impl Classify for Delivery {
 
 /// A longer text is no code.
 const LONGEST_CODE: usize = 64;
+/// Parameters that are no secrets, and whose words codes have in them.
+const PUBLIC: [&str; 4] = ["client_assertion_type", "grant_type", "scope", "token_type_hint"];
 /// Shorter values are no secrets, and would be found in ordinary codes.
 const SHORTEST_SECRET: usize = 8;
 
@@ -148,7 +149,9 @@ impl Delivery {
     fn is_fit_to_show(&self, code: &str) -> bool {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        let quotes = |value: &str| value.len() >= SHORTEST_SECRET && (code.contains(value) || value == code);
-        code.len() <= LONGEST_CODE && code.bytes().all(plain) && !sent.iter().any(|(_, value)| quotes(value))
+        let quotes = |(name, value): (&str, &str)| {
+            !PUBLIC.contains(&name) && value.len() >= SHORTEST_SECRET && code.contains(value)
+        };
+        code.len() <= LONGEST_CODE && code.bytes().all(plain) && !sent.iter().any(quotes)
     }
 }
