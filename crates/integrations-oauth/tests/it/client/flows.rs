@@ -168,6 +168,24 @@ async fn token_requests_are_json_or_a_query_where_the_vendor_wants_that() {
 }
 
 #[tokio::test]
+async fn the_slash_at_the_end_of_an_address_stays() {
+    const SLASHED: OAuth = OAuth::new("https://id.example/token/")
+        .authorize_url("https://id.example/auth/")
+        .revoke_url("https://id.example/revoke/");
+    let script =
+        Script::new([answer(200, TOKENS), answer(200, TOKENS), answer(200, TOKENS), answer(200, "")]);
+    for body in [TokenBody::Form, TokenBody::Json, TokenBody::Query] {
+        script.client(SLASHED.token_body(body)).refresh(&present()).await.unwrap();
+    }
+    let client = script.client(SLASHED);
+    client.revoke(&present()).await.unwrap();
+    let paths: Vec<String> = script.seen().iter().map(|seen| seen.uri.path().to_owned()).collect();
+    assert_eq!(paths, ["/token/", "/token/", "/token/", "/revoke/"]);
+    let (url, _) = client.authorize(AuthorizeRequest::new(["a"])).unwrap();
+    assert!(url.starts_with("https://id.example/auth/?"), "{url}");
+}
+
+#[tokio::test]
 async fn a_signed_statement_about_somebody_is_exchanged() {
     let script = Script::new([answer(200, TOKENS), answer(200, TOKENS)]);
     let public = Client::builder(FACTS, "unnamed").transport(script.clone()).build().unwrap();

@@ -102,10 +102,14 @@ async fn no_error_of_a_transport_or_a_callback_quotes_anything() {
     ] {
         is_silent(&Callback::parse(&bad).unwrap_err());
     }
-    for bad in [format!("code={CANARY}&state={CANARY}"), format!("error={CANARY} {CANARY}&state={CANARY}")] {
+    for parameter in ["code", "error"] {
         let (pending, _) = begun(&client);
-        is_silent(&client.complete(pending, Callback::parse(&bad).unwrap()).await.unwrap_err());
+        let forged = Callback::parse(&format!("{parameter}={CANARY}&state={CANARY}")).unwrap();
+        is_silent(&client.complete(pending, forged).await.unwrap_err());
     }
+    let (pending, _) = begun(&client);
+    let prose = format!("error=<b>{CANARY}</b>&state={}", pending.state().expose());
+    is_silent(&client.complete(pending, Callback::parse(&prose).unwrap()).await.unwrap_err());
 }
 
 #[tokio::test]
