@@ -126,7 +126,8 @@ impl Classify for Delivery {
         let facts = &self.shared.issuer.facts;
         let fields = reply::document(&response.body).ok()?;
         let Refusal { codes } = reply::refusal(response.status, &fields, self.message.expects, facts)?;
-        let codes = codes.into_iter().filter(|code| self.is_fit_to_show(code)).collect();
+        let is_known = |code: &String| facts.reauth_codes.contains(&code.as_str());
+        let codes = codes.into_iter().filter(|code| is_known(code) || self.is_fit_to_show(code)).collect();
         Some(refusal::error(op, response.status, &Refusal { codes }, facts))
     }
 }
