@@ -237,7 +237,7 @@ impl JwtBearer {
     }
 
     async fn exchange(&self) -> Result<TokenSet> {
-        let statement = self.statement.signed(&self.client.token_address())?;
+        let statement = self.statement.signed(self.client.token_address())?;
         self.client.jwt_bearer(statement, &self.scopes).await
     }
 }
@@ -258,5 +258,105 @@ impl TokenSource for JwtBearer {
 
     fn scheme(&self) -> &str {
         TokenSource::scheme(&self.client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::AsDer as _;
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED, KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+        VerificationAlgorithm,
+    };
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    fn pem(label: &str, der: &[u8]) -> SecretString {
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der)).into()
+    }
+
+    fn p256() -> (SecretString, Vec<u8>) {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let pem = pem("PRIVATE KEY", pair.to_pkcs8v1().unwrap().as_ref());
+        (pem, pair.public_key().as_ref().to_vec())
+    }
+
+    fn opened(jwt: &SecretString, public: &[u8], with: &'static dyn VerificationAlgorithm) -> (Value, Value) {
+        let jwt = jwt.expose();
+        let (message, signature) = jwt.rsplit_once('.').unwrap();
+        let key = ParsedPublicKey::new(with, public).unwrap();
+        key.verify_sig(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+        let part = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        let (header, claims) = message.split_once('.').unwrap();
+        (part(header), part(claims))
+    }
+
+    #[test]
+    fn each_kind_of_key_signs_what_its_public_half_verifies() {
+        let (private, public) = p256();
+        let statement = Statement::new(SigningKey::pem(&private).unwrap().id("k1"), "team");
+        let (header, _) = opened(&statement.signed("aud").unwrap(), &public, &ECDSA_P256_SHA256_FIXED);
+        assert_eq!(header, json!({ "alg": "ES256", "typ": "JWT", "kid": "k1" }));
+
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let statement = Statement::new(
+            SigningKey::pem(&pem("PRIVATE KEY", pair.as_der().unwrap().as_ref())).unwrap(),
+            "robot@example.com",
+        );
+        let public = pair.public_key().as_ref();
+        let (header, _) = opened(&statement.signed("aud").unwrap(), public, &RSA_PKCS1_2048_8192_SHA256);
+        assert_eq!(header["alg"], "RS256");
+    }
+
+    #[test]
+    fn a_statement_says_what_it_was_told_and_is_dated_back() {
+        let (private, public) = p256();
+        let clock = Clock::new(At("2026-11-20T12:00:00Z".parse().unwrap()));
+        let statement = Statement::new(SigningKey::pem(&private).unwrap(), "robot@example.com")
+            .subject("boss@example.com")
+            .lifetime(Duration::from_secs(3_600))
+            .claim("scope", "calendar")
+            .clock(clock);
+        let (_, mut claims) =
+            opened(&statement.signed("https://issuer/token").unwrap(), &public, &ECDSA_P256_SHA256_FIXED);
+        let id = claims.as_object_mut().unwrap().remove("jti").unwrap();
+        assert_eq!(id.as_str().unwrap().len(), 22);
+        assert_eq!(
+            claims,
+            json!({
+                "iss": "robot@example.com", "sub": "boss@example.com", "aud": "https://issuer/token",
+                "iat": 1_795_175_940, "exp": 1_795_179_540, "scope": "calendar",
+            })
+        );
+        let elsewhere = statement.audience("https://login.example");
+        let (_, claims) = opened(&elsewhere.signed("x").unwrap(), &public, &ECDSA_P256_SHA256_FIXED);
+        assert_eq!(claims["aud"], "https://login.example");
+        assert_ne!(claims["jti"], id, "no statement is like another");
+    }
+
+    #[test]
+    fn what_is_no_usable_key_is_refused_without_quoting_it() {
+        let weak = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let cut = &weak.as_der().unwrap().as_ref()[..600].to_vec();
+        for bad in [pem("PRIVATE KEY", b"4eC39H"), pem("PRIVATE KEY", cut), "4eC39H".into(), "".into()] {
+            let e = SigningKey::pem(&bad).unwrap_err();
+            assert!(!format!("{e:?}").contains("4eC39H"), "{e:?}");
+            assert!(e.hint().is_some());
+        }
+        let (private, _) = p256();
+        assert_eq!(
+            format!("{:?}", SigningKey::pem(&private).unwrap()),
+            "SigningKey { alg: \"ES256\", id: None }"
+        );
+    }
+
+    struct At(jiff::Timestamp);
+
+    impl integrations_core::WallClock for At {
+        fn now(&self) -> jiff::Timestamp {
+            self.0
+        }
     }
 }

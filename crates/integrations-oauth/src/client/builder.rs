@@ -87,6 +87,11 @@ impl Client {
         }
     }
 
+    /// Whom a statement is for that is sent to the token address.
+    pub(crate) fn token_address(&self) -> &str {
+        self.shared.issuer.token_address()
+    }
+
     pub(super) fn facts(&self) -> &OAuth {
         &self.shared.issuer.facts
     }

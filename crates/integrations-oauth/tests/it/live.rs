@@ -13,7 +13,7 @@ use integrations_http::{HttpTransport, Proxy};
 use integrations_oauth::store::MemoryTokens;
 use integrations_oauth::{
     AuthorizeRequest, Callback, Client, ClientCredentials, ConnectionState, DevicePoll, Issuer,
-    PendingAuthorization, Reauth, TokenSet, Vault,
+    PendingAuthorization, Reauth, SigningKey, Statement, TokenSet, Vault,
 };
 
 const REDIRECT: &str = "http://127.0.0.1:49152/callback";
@@ -48,19 +48,28 @@ async fn client(address: &str, id: &str, secret: Option<&str>) -> Client {
 
 /// What a browser without a user would get: the status and the address that it is sent to.
 fn get(url: &str) -> (u16, Option<String>) {
-    let rest = url.strip_prefix("http://").unwrap();
-    let (host, path) = rest.split_once('/').unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = answer(url);
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     let location = answer.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("location").then(|| value.to_owned())
     });
     (status, location)
+}
+
+fn body(url: &str) -> String {
+    answer(url).split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+fn answer(url: &str) -> String {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(stream, "GET /{path} HTTP/1.0\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// The user's consent, or refusal: `route` is `authorize` or `deny`.
@@ -98,6 +107,19 @@ async fn a_code_with_pkce_becomes_tokens_for_each_kind_of_client() {
     .fold(posting, |issuer, (at, path)| issuer.at(at, format!("{address}/{path}")));
     let client = Client::builder(posting, "post").secret(POST).redirect_uri(REDIRECT).transport(transport());
     assert!(connect(&address, &client.build().unwrap()).await.refresh.is_some());
+}
+
+#[tokio::test]
+async fn a_signed_statement_stands_for_a_secret() {
+    let Some(address) = address("private_key_jwt") else { return };
+    for algorithm in ["RS256", "ES256"] {
+        let key = SigningKey::pem(&body(&format!("{address}/test/private-key/{algorithm}")).into()).unwrap();
+        let statement = Statement::new(key.id(algorithm), "jwt").subject("jwt");
+        let client = Client::builder(issuer(&address).await, "jwt").transport(transport());
+        let client = client.assertion(Arc::new(statement)).build().unwrap();
+        let tokens = client.client_credentials(["api:read"]).await.unwrap();
+        assert!(client.introspect(&tokens.access).await.unwrap().active);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The tests of this crate as one program.
 
+mod client;
 #[cfg(feature = "hub")]
 mod hub;
 #[cfg(feature = "http")]
