@@ -133,8 +133,8 @@ pub struct OAuth {
     pub extend: Option<Exchange>,
     /// The field of an answer that holds the tokens, when they are not at its top.
     pub reply_root: Option<&'static str>,
-    /// Fields of an answer that the vendor calls otherwise: the standard's name and the vendor's. Usual beside the
-    /// standard's are `refresh_token_expires_in`, and `expires_at` and `refresh_token_expires_at`: times, not seconds.
+    /// Fields of an answer that the vendor calls otherwise, in a way that no other does: the standard's name and the
+    /// vendor's. `expires_at` counts as a standard's name for a time in the place of `expires_in`.
     pub reply_renames: &'static [(&'static str, &'static str)],
     /// How long an access token lives when the answer does not say; `None`: until it is refused.
     pub lifetime: Option<Duration>,
