@@ -128,7 +128,7 @@ pub const GITHUB: OAuth = OAuth::new("https://github.com/login/oauth/access_toke
     .device_url("https://github.com/login/device/code")
     .client_auth(ClientAuth::Body)
     .refresh(Refresh::Rotating)
-    .reauth_codes(&["bad_refresh_token"]);
+    .reauth_codes(&["bad_refresh_token", "bad_verification_code"]);
 
 /// GitLab: also servers of one's own.
 ///
@@ -313,7 +313,7 @@ pub const SLACK: OAuth = OAuth::new("https://slack.com/api/oauth.v2.access")
     .pkce(Pkce::None)
     .scope_separator(',')
     .refresh(Refresh::Rotating)
-    .reauth_codes(&["invalid_refresh_token"]);
+    .reauth_codes(&["invalid_refresh_token", "invalid_code"]);
 
 /// Slack, for users: as for bots, but a user's scopes have a parameter, and a user's tokens a place, of their own.
 ///
@@ -329,7 +329,7 @@ pub const SLACK_USER: OAuth = OAuth::new("https://slack.com/api/oauth.v2.access"
     .scope_separator(',')
     .refresh(Refresh::Rotating)
     .reply_root("authed_user")
-    .reauth_codes(&["invalid_refresh_token"]);
+    .reauth_codes(&["invalid_refresh_token", "invalid_code"]);
 
 /// SoundCloud: no scopes are defined.
 ///
