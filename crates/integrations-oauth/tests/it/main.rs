@@ -1,4 +1,6 @@
 //! The tests of this crate as one program.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod vendor_requests;
 mod vendors;

@@ -44,7 +44,7 @@ pub(crate) struct Row {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sent<T = &'static str> {
     pub(crate) to: T,
-    pub(crate) form: Form,
+    pub(crate) shape: Shape,
     /// What `Authorization: Basic` holds.
     pub(crate) basic: Option<T>,
     pub(crate) fields: T,
@@ -52,7 +52,7 @@ pub(crate) struct Sent<T = &'static str> {
 
 /// What a request looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum Shape {
     /// `POST` of a form.
     Form,
     /// `POST` of a JSON object.
@@ -223,7 +223,11 @@ fn shown(url: &str, state: &str, verifier: Option<&str>) -> String {
     let (at, query) = url.split_once('?').unwrap();
     let hash = verifier.map(|verifier| digest(&SHA256, verifier.as_bytes()));
     let s256 = hash.map(|hash| URL_SAFE_NO_PAD.encode(hash));
-    let hex = hash.map(|hash| hash.as_ref().iter().map(|b| format!("{b:02x}")).collect::<String>());
+    let digits = |mut text: String, byte: &u8| {
+        text.push_str(&format!("{byte:02x}"));
+        text
+    };
+    let hex = hash.map(|hash| hash.as_ref().iter().fold(String::new(), digits));
     let pairs = pairs(query).into_iter().map(|(name, value)| {
         let value = match name.as_str() {
             "state" if value == state => "{state}".to_owned(),
@@ -306,29 +310,31 @@ fn read(request: &Request<Body>) -> Sent<String> {
     let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap());
     assert_eq!(header("accept"), Some("application/json"));
     let body = std::str::from_utf8(request.body().as_bytes().unwrap_or_default()).unwrap();
-    let (to, form, fields) = match (request.method(), header("content-type")) {
+    let (to, shape, fields) = match (request.method(), header("content-type")) {
         (&Method::GET, None) => {
             let (to, query) = url.split_once('?').unwrap();
-            (to, Form::Query, pairs(query))
+            (to, Shape::Query, pairs(query))
         }
         (&Method::POST, Some("application/json")) => (
             url.as_str(),
-            Form::Json,
+            Shape::Json,
             serde_json::from_str::<BTreeMap<_, _>>(body).unwrap().into_iter().collect(),
         ),
-        (&Method::POST, Some("application/x-www-form-urlencoded")) => (url.as_str(), Form::Form, pairs(body)),
+        (&Method::POST, Some("application/x-www-form-urlencoded")) => {
+            (url.as_str(), Shape::Form, pairs(body))
+        }
         other => panic!("{other:?}"),
     };
     let basic = header("authorization").map(|value| {
         let pair = STANDARD.decode(value.strip_prefix("Basic ").unwrap()).unwrap();
         String::from_utf8(pair).unwrap()
     });
-    Sent { to: to.to_owned(), form, basic, fields: joined(fields) }
+    Sent { to: to.to_owned(), shape, basic, fields: joined(fields) }
 }
 
 fn owned(sent: &Sent) -> Sent<String> {
-    let Sent { to, form, basic, fields } = *sent;
-    Sent { to: to.to_owned(), form, basic: basic.map(str::to_owned), fields: fields.to_owned() }
+    let Sent { to, shape, basic, fields } = *sent;
+    Sent { to: to.to_owned(), shape, basic: basic.map(str::to_owned), fields: fields.to_owned() }
 }
 
 /// Without what is random.
@@ -338,7 +344,7 @@ fn masked(sent: &Sent<String>) -> Sent<String> {
         _ => field.to_owned(),
     };
     let fields = sent.fields.split('&').map(mask).collect::<Vec<_>>().join("&");
-    Sent { to: sent.to.clone(), form: sent.form, basic: sent.basic.clone(), fields }
+    Sent { to: sent.to.clone(), shape: sent.shape, basic: sent.basic.clone(), fields }
 }
 
 fn pairs(text: &str) -> Vec<(String, String)> {

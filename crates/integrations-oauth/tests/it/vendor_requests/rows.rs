@@ -1,8 +1,10 @@
 //! The table.
 
+#![allow(clippy::unnecessary_wraps, reason = "rows read better without `Some` around each request")]
+
 use integrations_core::ErrorKind;
 
-use super::{Expected, Form, Of, Row, Sample, Sent, Tokens};
+use super::{Expected, Of, Row, Sample, Sent, Shape, Tokens};
 
 /// The client as RFC 6749 section 2.3.1 has it: encoded as in a form, then joined.
 const BASIC: Option<&str> = Some("cid:se%2Bcret%2F1");
@@ -28,15 +30,15 @@ const ROW: Row = Row {
 };
 
 const fn post(to: &'static str, fields: &'static str) -> Option<Sent> {
-    Some(Sent { to, form: Form::Form, basic: None, fields })
+    Some(Sent { to, shape: Shape::Form, basic: None, fields })
 }
 
 const fn post_basic(to: &'static str, fields: &'static str) -> Option<Sent> {
-    Some(Sent { to, form: Form::Form, basic: BASIC, fields })
+    Some(Sent { to, shape: Shape::Form, basic: BASIC, fields })
 }
 
 const fn get(to: &'static str, fields: &'static str) -> Option<Sent> {
-    Some(Sent { to, form: Form::Query, basic: None, fields })
+    Some(Sent { to, shape: Shape::Query, basic: None, fields })
 }
 
 const fn ok(of: Of, body: &'static str, tokens: Tokens) -> Sample {
@@ -118,7 +120,7 @@ pub(super) const ROWS: &[Row] = &[
         ),
         code: Some(Sent {
             to: "https://api.braintreegateway.com/oauth/access_tokens",
-            form: Form::Json,
+            shape: Shape::Json,
             basic: BASIC,
             fields: CODE,
         }),
@@ -535,13 +537,13 @@ pub(super) const ROWS: &[Row] = &[
         vars: &[("installation", "7a485448")],
         code: Some(Sent {
             to: "https://sentry.io/api/0/sentry-app-installations/7a485448/authorizations/",
-            form: Form::Json,
+            shape: Shape::Json,
             basic: None,
             fields: CODE_AND_SECRET_WITHOUT_KEY,
         }),
         refresh: Some(Sent {
             to: "https://sentry.io/api/0/sentry-app-installations/7a485448/authorizations/",
-            form: Form::Json,
+            shape: Shape::Json,
             basic: None,
             fields: REFRESH_AND_SECRET,
         }),
@@ -701,13 +703,13 @@ pub(super) const ROWS: &[Row] = &[
         ),
         code: Some(Sent {
             to: "https://connect.squareup.com/oauth2/token",
-            form: Form::Json,
+            shape: Shape::Json,
             basic: None,
             fields: CODE_AND_SECRET_WITHOUT_KEY,
         }),
         refresh: Some(Sent {
             to: "https://connect.squareup.com/oauth2/token",
-            form: Form::Json,
+            shape: Shape::Json,
             basic: None,
             fields: REFRESH_AND_SECRET,
         }),
@@ -737,13 +739,13 @@ pub(super) const ROWS: &[Row] = &[
         ),
         code: Some(Sent {
             to: "https://api.stripe.com/v1/oauth/token",
-            form: Form::Form,
+            shape: Shape::Form,
             basic: Some("se+cret/1:"),
             fields: "code=the-code&grant_type=authorization_code&redirect_uri=https://app.example/cb",
         }),
         refresh: Some(Sent {
             to: "https://api.stripe.com/v1/oauth/token",
-            form: Form::Form,
+            shape: Shape::Form,
             basic: Some("se+cret/1:"),
             fields: REFRESH,
         }),
