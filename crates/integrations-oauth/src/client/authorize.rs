@@ -1,11 +1,9 @@
 //! Where a user is sent to consent.
 
-use http::Uri;
-use integrations_core::{Error, Req, Result};
+use integrations_core::{Error, Result};
 
 use super::builder::Client;
 use super::issuer::Address;
-use super::params::{Params, form_pairs};
 use super::pending::PendingAuthorization;
 use super::pkce;
 
@@ -89,7 +87,7 @@ impl Client {
             params.set(&name, value);
         }
         params.rename(facts.renames);
-        Ok((with_query(at, params)?, pending))
+        Ok((params.in_query_of(at)?.to_string(), pending))
     }
 
     /// Scopes with those of the vendor's that are always asked for.
@@ -101,20 +99,4 @@ impl Client {
         }
         scopes
     }
-}
-
-/// Spaces become `%20`, not `+`: every page that people see reads that.
-fn with_query(at: &Uri, params: Params) -> Result<String> {
-    let malformed = || Error::config("the query of the authorize address is malformed");
-    let mut all = Params::default();
-    for (name, value) in form_pairs(at.query().unwrap_or_default()).ok_or_else(malformed)? {
-        all.set(&name, value);
-    }
-    for (name, value) in params.iter() {
-        all.set(name, value);
-    }
-    let bare = at.to_string();
-    let bare: Uri = bare.split('?').next().unwrap_or_default().parse().map_err(|_| malformed())?;
-    let request = all.iter().fold(Req::get(&bare), |request, (name, value)| request.query(name, Some(value)));
-    Ok(request.build()?.uri().to_string())
 }

@@ -36,8 +36,8 @@ pub struct Introspection {
 
 impl Client {
     /// Ends a flow: holds the issuer's answer against what was begun, and exchanges its code. With `openid` among the
-    /// scopes, the statement's nonce is compared, too; its signature is not: verify
-    /// [`TokenSet::id_token`] before you believe what it says.
+    /// scopes, the nonce of a statement that came is compared, too; its signature is not: verify [`TokenSet::id_token`]
+    /// before you believe what it says. An `iss` in the answer is compared if the issuer's own name is known.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] if state, issuer or nonce are not those of `pending`; [`ErrorKind::Declined`] if the
@@ -77,7 +77,8 @@ impl Client {
         self.tokens(self.grant(&ops::REFRESH, address, params)?).await
     }
 
-    /// Tokens of the client itself (RFC 6749 section 4.4).
+    /// Tokens of the client itself (RFC 6749 section 4.4), for these scopes alone: those that a vendor always asks for
+    /// are for users.
     pub async fn client_credentials<S: AsRef<str>>(
         &self,
         scopes: impl IntoIterator<Item = S>,

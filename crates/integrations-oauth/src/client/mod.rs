@@ -54,6 +54,7 @@ pub trait TokenSource: Send + Sync + 'static {
     async fn revoke(&self, present: &TokenSet) -> Result<()>;
 
     /// The word before the token in `Authorization`.
+    #[allow(clippy::unnecessary_literal_bound, reason = "other sources have a word of their own")]
     fn scheme(&self) -> &str {
         "Bearer"
     }

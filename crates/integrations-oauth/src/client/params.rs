@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use integrations_core::SecretString;
+use http::Uri;
+use integrations_core::{Error, Req, Result, SecretString};
 use percent_encoding::percent_decode_str;
 
 /// Names and values. Some values are secrets, hence all are kept as such.
@@ -43,6 +44,21 @@ impl Params {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.expose().as_str()))
+    }
+}
+
+impl Params {
+    /// As a form, in which a space is `%20`: every server and every page reads that.
+    fn encoded(&self, to: &Uri) -> Result<String> {
+        let (_, body) = Req::post(to).form(self.iter()).build()?.into_parts();
+        Ok(String::from_utf8_lossy(body.as_bytes().unwrap_or_default()).into_owned())
+    }
+
+    /// The address with these parameters in its query. A `/` at the end of its path stays: to some vendors it matters.
+    pub(super) fn in_query_of(&self, to: &Uri) -> Result<Uri> {
+        let (address, separator) = (to.to_string(), if to.query().is_some() { '&' } else { '?' });
+        let with_query = format!("{address}{separator}{}", self.encoded(to)?);
+        with_query.parse().map_err(|_| Error::invalid_request("the address is too long"))
     }
 }
 

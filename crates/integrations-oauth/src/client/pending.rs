@@ -30,7 +30,7 @@ pub struct PendingAuthorization {
     pub(super) redirect_uri: Option<String>,
     issuer: Option<String>,
     client_id: String,
-    token_address: String,
+    issuer_address: String,
     created_at: Timestamp,
 }
 
@@ -56,7 +56,7 @@ impl PendingAuthorization {
             redirect_uri,
             issuer: shared.issuer.name.clone(),
             client_id: shared.client_id.clone(),
-            token_address: shared.issuer.token_address().to_owned(),
+            issuer_address: shared.issuer.token_address().to_owned(),
             created_at: shared.clock.now(),
         })
     }
@@ -81,7 +81,7 @@ impl PendingAuthorization {
             redirect_uri: self.redirect_uri.clone(),
             issuer: self.issuer.clone(),
             client_id: self.client_id.clone(),
-            token_address: self.token_address.clone(),
+            issuer_address: self.issuer_address.clone(),
             created_at: self.created_at,
         };
         let bytes = serde_json::to_vec(&stored);
@@ -103,7 +103,7 @@ impl PendingAuthorization {
             redirect_uri: stored.redirect_uri,
             issuer: stored.issuer,
             client_id: stored.client_id,
-            token_address: stored.token_address,
+            issuer_address: stored.issuer_address,
             created_at: stored.created_at,
         })
     }
@@ -111,7 +111,7 @@ impl PendingAuthorization {
     /// Whether `callback` answers this flow, which `client` began.
     pub(super) fn check(&self, client: &Client, callback: &Callback) -> Result<()> {
         let shared = &client.shared;
-        if self.client_id != shared.client_id || self.token_address != shared.issuer.token_address() {
+        if self.client_id != shared.client_id || self.issuer_address != shared.issuer.token_address() {
             return Err(Error::invalid_request("the authorization was begun by another client"));
         }
         if shared.clock.now() >= self.expires_at() {
@@ -173,7 +173,7 @@ struct Stored {
     redirect_uri: Option<String>,
     issuer: Option<String>,
     client_id: String,
-    token_address: String,
+    issuer_address: String,
     created_at: Timestamp,
 }
 

@@ -55,8 +55,28 @@ pub(super) fn error(op: &'static Op, status: StatusCode, refusal: &Refusal, fact
 
 /// The error for a callback in which the issuer says no.
 pub(super) fn of_callback(code: &str, facts: &OAuth) -> Error {
-    let reauth = facts.reauth_codes.contains(&code);
-    with_hint(by_code(&ops::EXCHANGE_CODE, StatusCode::BAD_REQUEST, code, reauth).with_code(code))
+    if !is_word(code) {
+        return sent_back();
+    }
+    let error = match named(code) {
+        _ if facts.reauth_codes.contains(&code) => reauth_required(code),
+        Some((kind, message)) => Error::new(kind, effect(kind, code), message),
+        None => sent_back(),
+    };
+    with_hint(error.with_code(code))
+}
+
+fn sent_back() -> Error {
+    Error::new(InvalidRequest, Effect::Rejected, "the issuer sent the user back with an error")
+}
+
+/// A longer text is no code.
+const LONGEST_CODE: usize = 64;
+
+/// Whether a text can be a code: one word.
+pub(super) fn is_word(code: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
+    code.len() <= LONGEST_CODE && code.bytes().all(plain)
 }
 
 fn is_reauth(code: &str, facts: &OAuth) -> bool {
@@ -65,8 +85,7 @@ fn is_reauth(code: &str, facts: &OAuth) -> bool {
 
 fn by_code(op: &'static Op, status: StatusCode, code: &str, reauth: bool) -> Error {
     if reauth {
-        let message = named(code).map_or("the user has to consent again", |(_, message)| message);
-        return Error::new(ReauthRequired, Effect::Rejected, message);
+        return reauth_required(code);
     }
     match named(code) {
         // No user stands behind these grants: what is not valid is what the client itself has signed or is.
@@ -76,6 +95,11 @@ fn by_code(op: &'static Op, status: StatusCode, code: &str, reauth: bool) -> Err
         Some((kind, message)) => Error::new(kind, effect(kind, code), message),
         None => by_status(status),
     }
+}
+
+fn reauth_required(code: &str) -> Error {
+    let message = named(code).map_or("the user has to consent again", |(_, message)| message);
+    Error::new(ReauthRequired, Effect::Rejected, message)
 }
 
 fn named(code: &str) -> Option<(ErrorKind, &'static str)> {

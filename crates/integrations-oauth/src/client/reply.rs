@@ -66,13 +66,21 @@ pub(super) fn refusal(
         ["error", "errors"].iter().filter_map(|name| fields.get(*name)).any(|e| is_error(e, &mut codes));
     let denied = ["ok", "success"].iter().any(|name| fields.get(*name) == Some(&Value::Bool(false)));
     let by_error = codes.len();
+    codes.extend(telling_prose(fields, facts));
     collect(&BESIDE, fields, &mut codes);
     let inner = facts.reply_root.and_then(|root| fields.get(root)).and_then(Value::as_object);
-    let has = |name| [Some(fields), inner].into_iter().flatten().any(|fields| fields.contains_key(name));
+    let is_there = |value: &Value| !value.is_null() && value != "";
+    let has = |name| [Some(fields), inner].into_iter().flatten().any(|f| f.get(name).is_some_and(is_there));
     // `{"code":0,"message":"OK","data":{}}` of vendors with one envelope for everything. A code beside the field that
     // was asked for is no error.
     let by_code = codes.len() > by_error && !(status.is_success() && expected.is_none_or(has));
     (said || denied || by_code).then_some(Refusal { codes })
+}
+
+/// Some vendors have no codes, but always the same words for a token that has ended.
+fn telling_prose(fields: &Map<String, Value>, facts: &OAuth) -> Option<String> {
+    let texts = ["message", "error_description"].iter().filter_map(|name| fields.get(*name)?.as_str());
+    texts.into_iter().find(|text| facts.reauth_codes.contains(text)).map(str::to_owned)
 }
 
 /// Whether a field `error` says that there is one; its codes, whatever shape it has.

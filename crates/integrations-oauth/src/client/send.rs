@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method, Uri};
+use http::header::{ACCEPT, HeaderValue};
+use http::{HeaderMap, Uri};
 use integrations_core::provider::{ClientAuth, TokenBody};
 use integrations_core::{
     Authorize, Caller, Classify, CredentialVersion, Effect, Error, ErrorKind, Op, Req, Result, Safety,
@@ -84,11 +84,10 @@ impl Authorize for Delivery {
                 request.extensions_mut().insert(used);
             }
         }
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = params.clone();
         params.rename(issuer.facts.renames);
         let (to, body) = (&self.message.to, self.message.body);
-        write(request, to, headers, &params, body)?;
-        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = params;
-        Ok(())
+        write(request, to, headers, &params, body)
     }
 
     async fn refresh(&self, used: Option<CredentialVersion>) -> Result<bool> {
@@ -109,22 +108,16 @@ fn write(
                 params.iter().map(|(k, v)| (k.to_owned(), v.into())).collect();
             Req::post(to).json(&fields).build()?
         }
-        TokenBody::Query => {
-            let all = params
-                .iter()
-                .fold(Req::new(Method::GET, to), |req, (name, value)| req.query(name, Some(value)));
-            all.build()?
-        }
+        TokenBody::Query => Req::get(to).build()?,
         _ => Req::post(to).form(params.iter()).build()?,
     };
-    let (head, body) = written.into_parts();
+    let (head, content) = written.into_parts();
     *request.method_mut() = head.method;
-    *request.uri_mut() = head.uri;
+    // `Req` takes the `/` at the end of an address away.
+    *request.uri_mut() = if body == TokenBody::Query { params.in_query_of(to)? } else { to.clone() };
     *request.headers_mut() = headers;
-    if let Some(kind) = head.headers.get(CONTENT_TYPE) {
-        request.headers_mut().insert(CONTENT_TYPE, kind.clone());
-    }
-    *request.body_mut() = body;
+    request.headers_mut().extend(head.headers);
+    *request.body_mut() = content;
     Ok(())
 }
 
@@ -133,22 +126,24 @@ impl Classify for Delivery {
         let facts = &self.shared.issuer.facts;
         let fields = reply::document(&response.body).ok()?;
         let Refusal { codes } = reply::refusal(response.status, &fields, self.message.expects, facts)?;
-        let codes = codes.into_iter().filter(|code| self.is_fit_to_show(code)).collect();
+        let is_known = |code: &String| facts.reauth_codes.contains(&code.as_str());
+        let codes = codes.into_iter().filter(|code| is_known(code) || self.is_fit_to_show(code)).collect();
         Some(refusal::error(op, response.status, &Refusal { codes }, facts))
     }
 }
 
-/// A longer text is no code.
-const LONGEST_CODE: usize = 64;
+/// Parameters that are no secrets, and whose words codes have in them.
+const PUBLIC: [&str; 4] = ["client_assertion_type", "grant_type", "scope", "token_type_hint"];
 /// Shorter values are no secrets, and would be found in ordinary codes.
 const SHORTEST_SECRET: usize = 8;
 
 impl Delivery {
-    /// A code is one word, and nothing that was sent: issuers have been seen to quote tokens.
+    /// A code is one word, and nothing that was sent: an issuer may quote it.
     fn is_fit_to_show(&self, code: &str) -> bool {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        let quotes = |value: &str| value.len() >= SHORTEST_SECRET && (code.contains(value) || value == code);
-        code.len() <= LONGEST_CODE && code.bytes().all(plain) && !sent.iter().any(|(_, value)| quotes(value))
+        let quotes = |(name, value): (&str, &str)| {
+            !PUBLIC.contains(&name) && value.len() >= SHORTEST_SECRET && code.contains(value)
+        };
+        refusal::is_word(code) && !sent.iter().any(quotes)
     }
 }

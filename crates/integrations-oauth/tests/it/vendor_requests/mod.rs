@@ -98,15 +98,8 @@ pub(crate) struct Tokens {
 /// What the client does not do yet: the vendor, its samples, and what is missing. The test says when it is not any more.
 const BEYOND_THE_CLIENT: &[(&str, &[usize], &str)] = &[
     ("braintree", &[0], "reply_renames"),
-    (
-        "github",
-        &[3],
-        "a code that holds the words `refresh_token`: it counts as a quotation of the grant's name",
-    ),
-    ("sentry", &[0, 1], "reply_renames, and the slash at the end of an address"),
-    ("slack", &[2], "a code that holds the words `refresh_token`"),
+    ("sentry", &[0, 1], "reply_renames"),
     ("stripe-app", &[0, 1], "ClientAuth::BasicSecret"),
-    ("tiktok", &[0, 1, 2], "the slash at the end of an address"),
     ("zoom-server", &[0], "client_grant"),
 ];
 
