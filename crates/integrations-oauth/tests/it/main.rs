@@ -7,3 +7,5 @@ mod hub;
 mod live;
 mod stores;
 mod vault;
+mod vendor_requests;
+mod vendors;
