@@ -24,7 +24,9 @@ const POST: &str = "post%2F/+:secret%";
 fn address(test: &str) -> Option<String> {
     let address = std::env::var("INTEGRATIONS_TEST_OIDC").ok();
     if address.is_none() {
-        eprintln!("skipped: {test} needs INTEGRATIONS_TEST_OIDC, the address that `cargo xtask services` prints");
+        eprintln!(
+            "skipped: {test} needs INTEGRATIONS_TEST_OIDC, the address that `cargo xtask services` prints"
+        );
     }
     address
 }
@@ -97,14 +99,13 @@ async fn a_code_with_pkce_becomes_tokens_for_each_kind_of_client() {
         let life = tokens.expires_at.unwrap().duration_since(tokens.obtained_at).as_secs();
         assert!((3_590..=3_600).contains(&life), "{life}");
     }
-    let facts = integrations_core::provider::OAuth::new("").client_auth(integrations_core::provider::ClientAuth::Body);
+    let facts = integrations_core::provider::OAuth::new("")
+        .client_auth(integrations_core::provider::ClientAuth::Body);
     let posting = Issuer::from(facts);
-    let posting = [
-        (integrations_oauth::Address::Token, "token"),
-        (integrations_oauth::Address::Authorize, "auth"),
-    ]
-    .into_iter()
-    .fold(posting, |issuer, (at, path)| issuer.at(at, format!("{address}/{path}")));
+    let posting =
+        [(integrations_oauth::Address::Token, "token"), (integrations_oauth::Address::Authorize, "auth")]
+            .into_iter()
+            .fold(posting, |issuer, (at, path)| issuer.at(at, format!("{address}/{path}")));
     let client = Client::builder(posting, "post").secret(POST).redirect_uri(REDIRECT).transport(transport());
     assert!(connect(&address, &client.build().unwrap()).await.refresh.is_some());
 }
@@ -177,8 +178,15 @@ async fn a_refresh_token_that_is_used_twice_ends_the_grant() {
     let second = client.refresh(&first).await.unwrap();
     assert_ne!(second.refresh.as_ref().unwrap().expose(), first.refresh.as_ref().unwrap().expose());
     let e = client.refresh(&first).await.unwrap_err();
-    assert_eq!((e.kind(), e.code(), e.effect()), (ErrorKind::ReauthRequired, Some("invalid_grant"), Effect::Rejected));
-    assert_eq!(client.refresh(&second).await.unwrap_err().kind(), ErrorKind::ReauthRequired, "the family is gone");
+    assert_eq!(
+        (e.kind(), e.code(), e.effect()),
+        (ErrorKind::ReauthRequired, Some("invalid_grant"), Effect::Rejected)
+    );
+    assert_eq!(
+        client.refresh(&second).await.unwrap_err().kind(),
+        ErrorKind::ReauthRequired,
+        "the family is gone"
+    );
 }
 
 #[tokio::test]
