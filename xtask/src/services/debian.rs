@@ -132,12 +132,14 @@ fn to_fetch(name: &str, simulated: &str) -> Vec<String> {
 }
 
 /// Debian keeps Redis's one program in `redis-tools`. Of the rest only shared libraries are used: not Perl's, which serve
-/// the scripts around a cluster, not LLVM, which is large and loaded for compiled queries alone, and never another libc
-/// than that of the system's loader.
+/// the scripts around a cluster, not LLVM with its Z3, which are large and loaded for compiled queries alone, and never
+/// another libc than that of the system's loader.
 fn is_used(package: &str) -> bool {
     let is_library = package.starts_with("lib") || package.starts_with("lua-");
-    let is_in_the_way =
-        package.ends_with("-perl") || package.starts_with("libllvm") || package.starts_with("libc6");
+    let is_in_the_way = package.ends_with("-perl")
+        || package.starts_with("libllvm")
+        || package.starts_with("libz3")
+        || package.starts_with("libc6");
     package == "redis-tools" || (is_library && !is_in_the_way)
 }
 
@@ -187,6 +189,7 @@ mod tests {
 Reading package lists...
 Inst libc6 [2.36-9] (2.36-10 Debian:12 [amd64])
 Inst libllvm14 (1:14.0.6-12 Debian:12 [amd64])
+Inst libz3-4 (4.8.12-3.1 Debian:12 [amd64])
 Inst libjson-perl (4.10000-1 Debian:12 [all])
 Inst libpq5 (15.18-0+deb12u1 Debian-Security:12 [amd64])
 Inst postgresql-client-common (248 Debian:12 [all])

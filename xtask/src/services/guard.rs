@@ -113,10 +113,10 @@ impl Guarded {
                 return Ok(());
             }
             if ended {
-                return Err(format!("ended at once: {}", last_line(&log)));
+                return Err(format!("ended at once: {}", telling_line(&log)));
             }
             if Instant::now() >= deadline {
-                return Err(format!("was not ready in time: {}", last_line(&log)));
+                return Err(format!("was not ready in time: {}", telling_line(&log)));
             }
             std::thread::sleep(STEP);
         }
@@ -153,7 +153,7 @@ pub(super) fn run_until(command: &mut Command, deadline: Instant) -> Outcome<Str
         return Err(format!("{program} did not end in time"));
     };
     let text = read_from_start(&mut printed);
-    if status.success() { Ok(text) } else { Err(format!("{program} failed: {}", last_line(&text))) }
+    if status.success() { Ok(text) } else { Err(format!("{program} failed: {}", telling_line(&text))) }
 }
 
 fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
@@ -184,8 +184,14 @@ fn read_from_start(file: &mut File) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn last_line(text: &str) -> &str {
-    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it printed nothing")
+/// The first line that speaks of an error, or else the last one: npm and apt end with advice.
+fn telling_line(text: &str) -> &str {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_error = |line: &&str| {
+        let line = line.to_ascii_lowercase();
+        line.starts_with("e: ") || line.contains("error") || line.contains("fatal")
+    };
+    lines.clone().find(is_error).or_else(|| lines.next_back()).unwrap_or("it printed nothing")
 }
 
 #[cfg(all(test, unix))]
@@ -232,6 +238,17 @@ mod tests {
         let why = start(&shell("exec sleep 600"), folder, "up", Instant::now()).unwrap_err();
         assert_eq!(why, "sh was not ready in time: it printed nothing");
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn an_error_is_quoted_before_the_advice_that_follows_it() {
+        let npm = "npm warn old\nnpm error code ECONNREFUSED\nnpm error A log is in: x\n";
+        assert_eq!(telling_line(npm), "npm error code ECONNREFUSED");
+        assert_eq!(
+            telling_line("Reading…\nE: Unable to locate package\nN: see\n"),
+            "E: Unable to locate package"
+        );
+        assert_eq!(telling_line("one\ntwo\n\n"), "two");
     }
 
     #[test]
