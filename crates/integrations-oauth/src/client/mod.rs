@@ -9,6 +9,7 @@ mod discovery;
 mod draft;
 mod flows;
 mod issuer;
+mod jwt;
 mod ops;
 mod params;
 mod pending;
@@ -30,6 +31,7 @@ pub use callback::Callback;
 pub use device::{DeviceAuthorization, DevicePoll};
 pub use flows::Introspection;
 pub use issuer::{Address, Issuer};
+pub use jwt::JwtAssertion;
 pub use pending::PendingAuthorization;
 pub use source::ClientCredentials;
 
