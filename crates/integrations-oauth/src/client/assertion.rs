@@ -120,6 +120,17 @@ fn form_encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_secret_is_tried_again_only_if_it_is_another_one_than_was_refused() {
+        let proof = Proof::Secret("s".into());
+        let (mut params, mut headers) = (Params::default(), HeaderMap::new());
+        let client = ClientName { id: "a", auth: ClientAuth::Body, audience: "" };
+        let used = proof.put(&client, &mut params, &mut headers).await.unwrap();
+        assert!(used.is_some() && !proof.renew(used).await);
+        assert!(proof.renew(Some(CredentialVersion(0))).await);
+        assert!(!Proof::Public.renew(used).await);
+    }
+
     #[test]
     fn id_and_secret_are_form_encoded_before_base64_unless_the_vendor_does_not_decode() {
         let sent = |auth| {

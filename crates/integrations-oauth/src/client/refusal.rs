@@ -42,15 +42,18 @@ const CODES: &[(&str, ErrorKind, &str)] = &[
 /// The error for what an issuer answered.
 pub(super) fn error(op: &'static Op, status: StatusCode, refusal: &Refusal, facts: &OAuth) -> Error {
     let reauth = refusal.codes.iter().find(|code| is_reauth(code, facts));
-    let code = reauth.or(refusal.codes.first());
+    let known = || refusal.codes.iter().find(|code| named(code).is_some());
+    let code = reauth.or_else(known).or(refusal.codes.first());
     // A server that failed, or refused for want of quota, has not judged the token, whatever it says.
     let held_back = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
     let error = match code {
         Some(code) if !held_back => by_code(op, status, code, reauth.is_some()),
         _ => by_status(status),
     };
-    let error = code.map_or(error.clone(), |code| error.with_code(code));
-    with_hint(error)
+    with_hint(match code {
+        Some(code) => error.with_code(code),
+        None => error,
+    })
 }
 
 /// The error for a callback in which the issuer says no.
