@@ -1,14 +1,27 @@
-//! Tables in one SQLite file, written by one task that commits what waits as a group.
+//! Tables in one SQLite file, or in PostgreSQL, by one code for its users.
 //!
-//! Invariants:
-//! - A write is answered only after the commit that holds it is on the disk (`synchronous = FULL`).
-//! - What waits is committed as one transaction, each job in a savepoint of its own: a job that fails undoes nothing of
-//!   the others. If the commit fails, every job of the group gets the error.
-//! - Every wait ends: a job has [`JOB_DEADLINE`], its caller [`DEADLINE`], another process's lock [`BUSY_DEADLINE`].
-//! - Statements are in the part of SQL that SQLite and PostgreSQL share; the few words in which they differ are in
-//!   [`Dialect`].
+//! Invariants of both:
+//! - A write is answered only after its commit. A job that fails, panics or hides a failed statement leaves nothing
+//!   behind and touches no other job.
+//! - Every wait ends: a job has [`JOB_DEADLINE`], its caller [`DEADLINE`].
+//! - Statements are in the part of SQL that both share, with the words of [`Dialect`] where they differ. Times that
+//!   several processes compare (leases) are the store's own: `{now_ms}`.
+//!
+//! In SQLite one task writes: what waits is committed as one transaction, each job in a savepoint of its own. If that
+//! commit fails, every job of the group gets the error. Jobs run one after the other, and what was answered is on the
+//! disk (`synchronous = FULL`).
+//!
+//! In PostgreSQL each job is a transaction of its own (`READ COMMITTED`) on one of up to ten connections:
+//! - Jobs run beside each other and beside those of other processes. What a job read may have changed when it writes:
+//!   put the condition into the `UPDATE`, or lock the row by writing it first.
+//! - Every statement has a deadline in the server as well. A job that gives way to another transaction (lock timeout,
+//!   deadlock, serialization failure) is [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) with
+//!   [`Effect::Rejected`](crate::Effect::Rejected).
+//! - A connection is used again only when it is known that nothing is open on it.
+//! - What was answered is as durable as the server's `synchronous_commit` says.
 //!
 //! ```
+//! # #[cfg(feature = "sqlite")]
 //! # async fn demo() -> integrations_core::Result<()> {
 //! use integrations_core::store::{Module, Store};
 //!
@@ -28,6 +41,7 @@
 //! assert_eq!(rows[0].text(0)?, "hello");
 //! store.close().await
 //! # }
+//! # #[cfg(feature = "sqlite")]
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(demo()).unwrap();
 //! ```
 
