@@ -191,7 +191,9 @@ mod tests {
         let mut world = World::new("a");
         world.offer("b");
         let used = world.generations.current(world.now);
-        assert!(world.generations.offer("c".into(), true) && world.generations.refused(used.version, world.now));
+        assert!(
+            world.generations.offer("c".into(), true) && world.generations.refused(used.version, world.now)
+        );
         assert_eq!(world.call(&["a"]), ["c", "a"], "not b, which was refused");
     }
 
@@ -202,7 +204,11 @@ mod tests {
         assert_eq!(world.call(&["a"]), ["b", "a"]);
         let before = world.generations.version();
         assert!(world.offer("a"));
-        assert_eq!(world.generations.version(), before, "the same value is in use, so there is nothing to try");
+        assert_eq!(
+            world.generations.version(),
+            before,
+            "the same value is in use, so there is nothing to try"
+        );
         assert_eq!(world.call(&[]), ["a"]);
 
         let mut world = World::new("a");

@@ -205,8 +205,8 @@ impl LiveSecret {
             // A read that began for age may have seen what was there before the refusal.
             for _ in 0..2 {
                 let Some((why, mut ended)) = self.0.reading_after_refusal(source, used) else { break };
-                // The read has this limit itself; this one is for a runtime that stopped with it.
-                let _ = timeout(source.watch.timeout, ended.changed()).await;
+                // The read ends by its own limit; this one is for a runtime that nobody drives any more.
+                let _ = timeout(source.watch.timeout.mul_f64(1.1), ended.changed()).await;
                 if why == Why::Refusal {
                     break;
                 }
@@ -297,7 +297,8 @@ impl Drop for Reading {
 impl State {
     fn answered(&mut self, got: Result<SecretString>, source: &Source, why: Why) -> Result<()> {
         let before = self.counts.replaced;
-        let took = got.inspect_err(|_| self.counts.failures += 1).and_then(|new| self.take(new, Some(source), why));
+        let took =
+            got.inspect_err(|_| self.counts.failures += 1).and_then(|new| self.take(new, Some(source), why));
         if self.counts.replaced > before {
             self.pause = FIRST_PAUSE;
         } else if why == Why::Refusal {

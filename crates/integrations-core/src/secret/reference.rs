@@ -129,7 +129,9 @@ impl SecretRef {
     pub(crate) fn beside(self, folder: &Path) -> Self {
         match self {
             Self::File(path) => Self::File(folder.join(path)),
-            Self::Joined(pieces) => Self::Joined(pieces.into_iter().map(|piece| piece.beside(folder)).collect()),
+            Self::Joined(pieces) => {
+                Self::Joined(pieces.into_iter().map(|piece| piece.beside(folder)).collect())
+            }
             other => other,
         }
     }
