@@ -68,23 +68,26 @@ const OVERLAP: Case = Case {
     late: Duration::ZERO,
     from: From::Store { max_age: RARELY },
     failed: 0.0,
-    twice: 0.1,
+    twice: 0.02,
 };
-const NONE: Case = Case { name: "no_overlap", overlap: Duration::ZERO, twice: 0.15, ..OVERLAP };
+const NONE: Case = Case { name: "no_overlap", overlap: Duration::ZERO, twice: 0.08, ..OVERLAP };
 const AHEAD: Case = Case { name: "ahead", ahead: LAG, ..NONE };
 
+/// The shares are those measured, with some room. `ahead_read_often` alone has calls that fail: a token that is read less
+/// than two journeys before the vendor accepts it is refused, and by the time the call comes back with the token before,
+/// that one has ended. A third attempt would help; a call has one for credentials.
 const CASES: [Case; 8] = [
     OVERLAP,
     Case { name: "overlap_read_often", from: From::Store { max_age: OFTEN }, twice: 0.0, ..OVERLAP },
     NONE,
     Case { name: "no_overlap_file", from: From::File, ..NONE },
     AHEAD,
-    Case { name: "ahead_pushed", from: From::Pushed, twice: 0.3, ..AHEAD },
+    Case { name: "ahead_pushed", from: From::Pushed, twice: 0.13, ..AHEAD },
     Case {
         name: "ahead_read_often",
         from: From::Store { max_age: OFTEN },
-        twice: 0.3,
-        failed: 0.05,
+        twice: 0.13,
+        failed: 0.01,
         ..AHEAD
     },
     Case { name: "late_overlap", late: LAG, ..OVERLAP },
