@@ -58,7 +58,8 @@ async fn a_secret_in_a_store_is_replaced_without_a_reload_for_everybody() {
     let (wire, store) = (Wire::default(), Entry::default());
     let found: SecretRef = "${vault:kv/memo}".parse().unwrap();
     let token = Value::Secret { secret: "first".into(), found };
-    let config = config().instance("main", memo("").set("token", token)).any_tenant(TenantConfig::new());
+    let config =
+        config().instance("main", memo("").set("token", token)).any_tenant(Some(TenantConfig::new()));
     let with_store = builder(&wire).config(config.clone()).secrets(store.clone()).build().unwrap();
     let without = builder(&wire).config(config).build().unwrap();
     let clients = |hub: &Hub| -> Vec<Memos> {
