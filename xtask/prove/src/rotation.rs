@@ -229,7 +229,7 @@ fn run(case: &'static Case, client: Client) -> Figures {
 async fn drive(case: &'static Case, client: Client) -> Figures {
     let source = Source { case, start: Instant::now() };
     let file = TokenFile::new();
-    let key = source.key(&file).await;
+    let key = source.key(&file);
     let authorize: Arc<dyn Authorize> = match client {
         Client::Live => Arc::new(Bearer::new(key.clone())),
         Client::ReadOnce => Arc::new(Bearer::new(SecretString::from(token(Duration::ZERO)))),
@@ -275,7 +275,7 @@ struct Source {
 
 impl Source {
     /// The client's key, as its case says.
-    async fn key(&self, file: &TokenFile) -> LiveSecret {
+    fn key(&self, file: &TokenFile) -> LiveSecret {
         let first = SecretString::from(token(Duration::ZERO));
         match self.case.from {
             From::Pushed => first.into(),
