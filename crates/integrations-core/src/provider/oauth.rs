@@ -65,7 +65,7 @@ pub struct Exchange {
     /// The value of `grant_type`.
     pub grant: &'static str,
     /// The parameter that holds the present token.
-    pub token_param: &'static str,
+    pub token_param: &'static str, // tidy: not a secret, it names a parameter
     /// Whether id and secret of the client belong in it.
     pub with_client: bool,
 }
@@ -120,7 +120,7 @@ pub struct OAuth {
     /// Parameters that are always part of the user's address.
     pub authorize_params: &'static [(&'static str, &'static str)],
     /// Parameters that are always part of the exchange of a code.
-    pub token_params: &'static [(&'static str, &'static str)],
+    pub token_params: &'static [(&'static str, &'static str)], // tidy: not a secret, fixed parameters
     /// Parameters that are always part of a refresh.
     pub refresh_params: &'static [(&'static str, &'static str)],
     /// The value of `grant_type` when the client asks for itself, without a user.

@@ -89,9 +89,10 @@ pub(super) struct ClientName<'a> {
 
 impl ClientName<'_> {
     fn put_secret(&self, secret: &SecretString, params: &mut Params, headers: &mut HeaderMap) -> Result<()> {
-        let encode: fn(&str) -> String = match self.auth {
-            ClientAuth::Basic => form_encoded,
-            ClientAuth::BasicRaw => str::to_owned,
+        let pair = match self.auth {
+            ClientAuth::Basic => format!("{}:{}", form_encoded(self.id), form_encoded(secret.expose())),
+            ClientAuth::BasicRaw => format!("{}:{}", self.id, secret.expose()),
+            ClientAuth::BasicSecret => format!("{}:", secret.expose()),
             _ => {
                 params.set("client_id", self.id);
                 params.set("client_secret", secret.clone());
@@ -100,7 +101,7 @@ impl ClientName<'_> {
         };
         // RFC 6749 section 2.3: a client must not prove itself in two ways at once.
         params.remove("client_id");
-        let pair = SecretString::new(format!("{}:{}", encode(self.id), encode(secret.expose())));
+        let pair = SecretString::new(pair);
         let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair.expose())))
             .map_err(|_| Error::config("the client's id or secret fits in no header"))?;
         value.set_sensitive(true);

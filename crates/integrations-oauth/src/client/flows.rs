@@ -83,7 +83,8 @@ impl Client {
         &self,
         scopes: impl IntoIterator<Item = S>,
     ) -> Result<TokenSet> {
-        let params = self.shared.draft.client_credentials(self.scope(scopes)).await?;
+        let mut params = self.shared.draft.client_credentials(self.scope(scopes)).await?;
+        params.set("grant_type", self.facts().client_grant);
         self.tokens(self.grant(&ops::CLIENT_CREDENTIALS, Address::Token, params)?).await
     }
 

@@ -68,6 +68,7 @@ pub(super) fn refusal(
     let by_error = codes.len();
     codes.extend(telling_prose(fields, facts));
     collect(&BESIDE, fields, &mut codes);
+    let expected = expected.map(|name| theirs(name, facts));
     let inner = facts.reply_root.and_then(|root| fields.get(root)).and_then(Value::as_object);
     let is_there = |value: &Value| !value.is_null() && value != "";
     let has = |name| [Some(fields), inner].into_iter().flatten().any(|f| f.get(name).is_some_and(is_there));
@@ -152,7 +153,12 @@ const REFRESH_EXPIRY: [&str; 5] = [
 
 /// Reads an answer of the token address in which there is no error, and which arrived at `received`.
 pub(super) fn tokens(body: &[u8], facts: &OAuth, received: Timestamp) -> Result<TokenSet, &'static str> {
-    let (mut fields, around) = at_root(document(body)?, facts.reply_root);
+    let (mut fields, around) = at_root(document(body)?, facts);
+    for (standard, theirs) in facts.reply_renames {
+        if let Some(value) = fields.remove(*theirs) {
+            fields.insert((*standard).to_owned(), value);
+        }
+    }
     let access = token(&mut fields, "access_token")?.ok_or("the answer has no `access_token`")?;
     let mut tokens = TokenSet::new(access, received);
     tokens.refresh = token(&mut fields, "refresh_token")?.map(Into::into);
@@ -170,10 +176,20 @@ pub(super) fn tokens(body: &[u8], facts: &OAuth, received: Timestamp) -> Result<
     Ok(tokens)
 }
 
+/// What the vendor calls a field of its answers.
+fn theirs<'a>(standard: &'a str, facts: &OAuth) -> &'a str {
+    let renamed = facts.reply_renames.iter().find(|(name, _)| *name == standard);
+    renamed.map_or(standard, |(_, theirs)| theirs)
+}
+
 /// The fields that hold the tokens, and those around them. An answer to a refresh often has no such nesting.
-fn at_root(mut fields: Map<String, Value>, root: Option<&str>) -> (Map<String, Value>, Map<String, Value>) {
-    let holds = |value: &Value| value.get("access_token").is_some();
-    match root.filter(|root| fields.get(*root).is_some_and(holds)).and_then(|root| fields.remove(root)) {
+fn at_root(mut fields: Map<String, Value>, facts: &OAuth) -> (Map<String, Value>, Map<String, Value>) {
+    let holds = |value: &Value| value.get(theirs("access_token", facts)).is_some();
+    match facts
+        .reply_root
+        .filter(|root| fields.get(*root).is_some_and(holds))
+        .and_then(|root| fields.remove(root))
+    {
         Some(Value::Object(inner)) => (inner, fields),
         _ => (fields, Map::new()),
     }

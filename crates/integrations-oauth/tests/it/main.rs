@@ -1,5 +1,7 @@
 //! The tests of this crate as one program.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod client;
 #[cfg(feature = "hub")]
 mod hub;
