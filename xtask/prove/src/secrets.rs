@@ -23,6 +23,7 @@ mod provider;
 mod search;
 mod servers;
 mod troubles;
+mod vault;
 
 /// The slots whose canary goes to a service; each has to arrive there, or nothing was proved.
 const SENT: [&str; 10] = [
@@ -54,10 +55,14 @@ pub(crate) fn prove() -> Report {
         .expect("the system gives a runtime its event queue");
     let (mut lab, mut naive) = (Lab::new(), Haul::default());
     runtime.block_on(troubles::all(&mut lab));
+    let unsearched = runtime.block_on(vault::all(&mut lab));
     let needles = needles(&lab);
     let targets = overhear(&capture, &mut lab.haul);
     let hits = lab.haul.search(&needles);
     runtime.block_on(control::all(&lab, &mut naive));
+    if let Err(error) = runtime.block_on(vault::naive(&mut naive)) {
+        lab.unexpected.push(format!("the store without encryption: {error}"));
+    }
     overhear(&capture, &mut naive);
     let naive_hits = naive.search(&needles);
 
@@ -65,15 +70,18 @@ pub(crate) fn prove() -> Report {
     let seen = lab.seen.text();
     let seen_without_space: String = seen.split_whitespace().collect();
     let absent = |slot: &&&str| !Needle::of_slot(slot).is_in(&seen, &seen_without_space);
-    faults
-        .extend(SENT.iter().filter(absent).map(|slot| format!("the canary of `{slot}` reached no service")));
+    if !naive_hits.keys().any(|(_, place)| place == vault::UNENCRYPTED) {
+        faults.push("nothing was found in the store without encryption".to_owned());
+    }
+    let sent = || SENT.iter().chain(&vault::SENT);
+    faults.extend(sent().filter(absent).map(|slot| format!("the canary of `{slot}` reached no service")));
     let silent = |target: &&&str| !targets.iter().any(|heard| heard.starts_with(**target));
     faults.extend(HEARD.iter().filter(silent).map(|target| format!("nothing was heard from `{target}`")));
 
     Report {
         proof: "secrets",
         pass: hits.is_empty() && faults.is_empty() && !naive_hits.is_empty(),
-        story: story(&lab, &hits, &faults, &naive_hits),
+        story: story(&lab, (&needles, &unsearched), &hits, &faults, &naive_hits),
         injected: json!({
             "slots": needles.iter().map(|needle| &needle.slot).collect::<std::collections::BTreeSet<_>>(),
             "spellings": ["text", "either half", "percent", "base64 at any offset", "hex", "list of bytes"],
@@ -85,6 +93,7 @@ pub(crate) fn prove() -> Report {
             "error_paths": lab.error_paths,
             "places_searched": lab.haul.places(),
             "bytes_searched": lab.haul.bytes(),
+            "not_searched": unsearched,
             "faults_of_the_proof": faults,
         }),
         control: json!({
@@ -98,6 +107,7 @@ pub(crate) fn prove() -> Report {
 
 fn needles(lab: &Lab) -> Vec<Needle> {
     let slots = SENT.iter().chain(&ANSWERED).chain(&KEPT);
+    let slots = slots.chain(&vault::SENT).chain(&vault::ANSWERED).chain(&vault::KEPT);
     let mut needles: Vec<_> = slots.map(|slot| Needle::of_slot(slot)).collect();
     let key = lab.pki.client_key.serialize_pem();
     let lines = key.lines().filter(|line| !line.starts_with('-'));
@@ -127,21 +137,30 @@ fn listed(hits: &Hits) -> Value {
         .collect()
 }
 
-fn story(lab: &Lab, hits: &Hits, faults: &[String], naive: &Hits) -> Vec<String> {
+fn story(
+    lab: &Lab,
+    (needles, unsearched): (&[Needle], &[String]),
+    hits: &Hits,
+    faults: &[String],
+    naive: &Hits,
+) -> Vec<String> {
+    let slots: std::collections::BTreeSet<_> = needles.iter().map(|needle| &needle.slot).collect();
     let mut story = vec![
         format!(
             "Injected: a canary in each of {} credential slots, {} ways to fail.",
-            SENT.len() + ANSWERED.len() + KEPT.len() + 1,
+            slots.len(),
             lab.error_paths,
         ),
         format!(
-            "Ours: {} finds in {} places ({} bytes) of logs at TRACE, errors, spans, metrics and panics.",
+            "Ours: {} finds in {} places ({} bytes) of logs at TRACE, errors, spans, metrics, panics and the files \
+             of SQLite, PostgreSQL and Redis.",
             hits.values().sum::<usize>(),
             lab.haul.places(),
             lab.haul.bytes(),
         ),
     ];
     story.extend(hits.keys().map(|(slot, place)| format!("  found `{slot}` in {place}")));
+    story.extend(unsearched.iter().map(|what| format!("  not searched: {what}")));
     story.extend(faults.iter().map(|fault| format!("  the proof itself failed: {fault}")));
     story.push(format!(
         "Control: reqwest with its errors displayed, the answer quoted and a token that derives Debug: {} finds.",

@@ -79,6 +79,11 @@ impl Haul {
         self.texts.len()
     }
 
+    /// Whether a place holds this text, which is no secret.
+    pub(crate) fn holds(&self, place: &str, text: &str) -> bool {
+        self.texts.iter().any(|(known, content)| known == place && content.contains(text))
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.texts.iter().map(|(_, text)| text.len()).sum()
     }

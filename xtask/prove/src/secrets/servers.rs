@@ -25,7 +25,7 @@ use super::search::canary;
 pub(crate) struct Seen(Arc<Mutex<String>>);
 
 impl Seen {
-    fn add(&self, text: &str) {
+    pub(crate) fn add(&self, text: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
     }
 
@@ -122,7 +122,7 @@ fn echo_headers(head: &http::request::Parts, status: u16, into: &mut http::Heade
     }
 }
 
-struct PlainHeaders<'h>(&'h http::HeaderMap);
+pub(crate) struct PlainHeaders<'h>(pub(crate) &'h http::HeaderMap);
 
 impl std::fmt::Debug for PlainHeaders<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
