@@ -8,6 +8,9 @@ use super::load::Load;
 use super::world::State;
 use crate::report::rounded;
 
+/// So many connections are told of in full.
+const CASES: usize = 5;
+
 /// The connections of one group.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Findings {
@@ -29,7 +32,7 @@ pub(super) struct Findings {
     pub(super) lost_without_cut: usize,
     /// Connections without a grace whose exchange was cut, and that can be used: impossible.
     pub(super) cut_and_usable: usize,
-    /// Connections whose number of won exchanges is not that of their expiries.
+    /// Connections without one won exchange for each expiry. A lost one may have expired again before it was given up.
     pub(super) uneven: usize,
     /// The most exchanges that were tried for one connection after its last cut without grace.
     pub(super) tried_after_cut: usize,
@@ -51,7 +54,7 @@ impl Findings {
 
     fn add(&mut self, family: &Family, last: Last) {
         let (won, cut) = (family.count(Outcome::Rotated), !family.cuts.is_empty());
-        let lost = last != Last::Usable;
+        let unusable = last != Last::Usable;
         self.sessions += 1;
         self.expiries += family.expiries;
         self.won += won;
@@ -59,12 +62,13 @@ impl Findings {
         self.repeated += family.count(Outcome::Repeated);
         self.reused += family.count(Outcome::Reused);
         self.cut += family.cuts.len();
-        self.lost += usize::from(lost);
-        self.lost_without_cut += usize::from(lost && !cut);
-        self.uneven += usize::from(won != family.expiries);
-        self.wrong_states += usize::from(lost && last != Last::Ended(State::ReauthRequired));
+        self.lost += usize::from(unusable);
+        self.lost_without_cut += usize::from(unusable && !cut);
+        let uneven = if unusable { won > family.expiries } else { won != family.expiries };
+        self.uneven += usize::from(uneven);
+        self.wrong_states += usize::from(unusable && last != Last::Ended(State::ReauthRequired));
         if family.group == Group::Strict {
-            self.cut_and_usable += usize::from(cut && !lost);
+            self.cut_and_usable += usize::from(cut && !unusable);
             self.tried_after_cut = self.tried_after_cut.max(family.asked_after_cut());
         }
     }
@@ -92,6 +96,8 @@ pub(super) struct Checked {
     pub(super) groups: Vec<(Group, Findings)>,
     /// What is not as it has to be.
     pub(super) faults: Vec<String>,
+    /// What happened to some connections that are not as they have to be.
+    pub(super) cases: Vec<String>,
     pub(super) figures: Value,
 }
 
@@ -106,7 +112,7 @@ impl Checked {
             faults.push(format!("calls of ended sessions cost {} token calls", driven.asked_for_the_ended));
         }
         let figures = figures(driven, &groups);
-        Self { groups, faults, figures }
+        Self { groups, faults, cases: cases(driven), figures }
     }
 
     pub(super) fn sum(&self, of: fn(&Findings) -> u64) -> u64 {
@@ -138,6 +144,19 @@ fn wrong(group: Group, found: &Findings) -> Vec<String> {
     ];
     let wrong = checks.into_iter().filter(|check| check.0);
     wrong.map(|(_, what)| format!("{}: {what}", group.name())).collect()
+}
+
+/// The ledgers of the first connections that make their group wrong on their own.
+fn cases(driven: &Driven) -> Vec<String> {
+    let books = driven.service.books();
+    let all = books.families.iter().zip(&driven.last).enumerate();
+    let case = |(number, (family, last)): (usize, (&Family, &Last))| {
+        let mut found = Findings::default();
+        found.add(family, *last);
+        let wrong = !wrong(family.group, &found).is_empty();
+        wrong.then(|| format!("session {number} ({}, {last:?}): {family}", family.group.name()))
+    };
+    all.filter_map(case).take(CASES).collect()
 }
 
 /// What the load did not come to, so that the rest shows nothing.
@@ -184,11 +203,78 @@ fn figures(driven: &Driven, groups: &[(Group, Findings)]) -> Value {
         .map(|((moment, group), count)| (format!("{}/{}", moment.name(), group.name()), (*count).into()));
     let groups = groups.iter().map(|(group, found)| (group.name().to_owned(), found.to_json()));
     json!({
-        "kills": Map::from_iter(kills),
-        "sessions": Map::from_iter(groups),
+        "kills": kills.collect::<Map<_, _>>(),
+        "sessions": groups.collect::<Map<_, _>>(),
         "calls": driven.calls,
         "token_calls": driven.service.books().asked,
         "token_calls_for_ended_sessions": driven.asked_for_the_ended,
         "seconds": rounded(driven.took.as_secs_f64()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::issuer::{Issuer, Pair};
+    use super::*;
+
+    /// One connection whose tokens of these generations were redeemed after an expiry each; the last exchange is cut at
+    /// `cut`.
+    fn findings(group: Group, redeemed: &[u64], cut: Option<Moment>, last: Last) -> Findings {
+        let mut issuer = Issuer::new([group]);
+        for (index, generation) in redeemed.iter().enumerate() {
+            issuer.expire(0);
+            if let Some(moment) = cut.filter(|_| index + 1 == redeemed.len()) {
+                issuer.arm(moment, group);
+            }
+            let refresh = Pair { family: 0, generation: *generation };
+            issuer.redeem(index as u32, refresh, Instant::now());
+        }
+        let mut found = Findings::default();
+        found.add(&issuer.families[0], last);
+        found
+    }
+
+    #[test]
+    fn one_refresh_for_each_expiry_is_right() {
+        for group in Group::ALL {
+            let found = findings(group, &[0, 1, 2], None, Last::Usable);
+            assert_eq!(wrong(group, &found), Vec::<String>::new());
+            assert_eq!((found.won, found.expiries), (3, 3));
+        }
+    }
+
+    #[test]
+    fn a_session_is_lost_where_its_exchange_was_cut_without_grace_and_nowhere_else() {
+        let ended = Last::Ended(State::ReauthRequired);
+        let cut = findings(Group::Strict, &[0, 1], Some(Moment::Rotated), ended);
+        assert_eq!(wrong(Group::Strict, &cut), Vec::<String>::new());
+        assert_eq!((cut.lost, cut.cut, cut.lost_without_cut), (1, 1, 0));
+        let for_no_reason = findings(Group::Strict, &[0, 1], None, ended);
+        assert_eq!(wrong(Group::Strict, &for_no_reason).len(), 2);
+        for group in [Group::Outside, Group::Grace] {
+            let cut = findings(group, &[0, 1], Some(Moment::Rotated), ended);
+            assert!(!wrong(group, &cut).is_empty(), "{group:?}");
+        }
+        let usable = findings(Group::Strict, &[0, 1], Some(Moment::Answered), Last::Usable);
+        assert!(!wrong(Group::Strict, &usable).is_empty());
+    }
+
+    #[test]
+    fn an_ended_session_has_to_say_so() {
+        for last in [Last::Ended(State::Usable), Last::Unclear(integrations_core::ErrorKind::Timeout)] {
+            let found = findings(Group::Strict, &[0, 1], Some(Moment::Rotated), last);
+            assert_eq!(wrong(Group::Strict, &found), ["strict: 1 lost sessions in a wrong state"]);
+        }
+    }
+
+    #[test]
+    fn a_spent_token_is_counted_against_whoever_shows_it() {
+        let found = findings(Group::Outside, &[0, 0], None, Last::Ended(State::ReauthRequired));
+        assert_eq!((found.reused, found.lost_without_cut), (1, 1));
+        let found = findings(Group::Grace, &[0, 0], None, Last::Usable);
+        assert_eq!(found.repeated, 1);
+        assert!(wrong(Group::Grace, &found).contains(&"grace: 1 repeats for 0".to_owned()));
+    }
 }

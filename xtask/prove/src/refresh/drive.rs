@@ -1,7 +1,6 @@
 //! One load: connections are made, their tokens expire, processes are killed, and at the end each connection is called.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -23,12 +22,15 @@ const LAST_CALL: Duration = Duration::from_secs(30);
 /// Calls of each connection that has ended, to count what they cost.
 const CALLS_OF_THE_ENDED: usize = 3;
 
+/// How many there were of each.
+pub(super) type Kills = BTreeMap<(Moment, Group), usize>;
+
 /// What came of a load.
 pub(super) struct Driven {
     pub(super) design: Design,
     /// The issuer's books.
     pub(super) service: Service,
-    pub(super) kills: BTreeMap<(Moment, Group), usize>,
+    pub(super) kills: Kills,
     pub(super) calls: Tally,
     /// How the last call of each connection ended.
     pub(super) last: Vec<Last>,
@@ -62,7 +64,7 @@ pub(super) fn drive(design: Design, store: String, run: String, seed: u64) -> Re
     driver.run()?;
     driver.settle(if design == Design::Naive { SETTLE / 10 } else { SETTLE })?;
     let (kills, calls) = driver.end()?;
-    let ended = runtime.block_on(last_calls(&place, &sessions, &service)).map_err(|e| format!("{e:?}"))?;
+    let ended = runtime.block_on(last_calls(&sessions, &service)).map_err(|e| format!("{e:?}"))?;
     let took = started.elapsed();
     Ok(Driven { design, service, kills, calls, last: ended.0, asked_for_the_ended: ended.1, took })
 }
@@ -94,7 +96,7 @@ struct Driver<'d> {
     armed: bool,
     next_kill: Instant,
     next_expiry: Instant,
-    kills: BTreeMap<(Moment, Group), usize>,
+    kills: Kills,
     calls: Tally,
 }
 
@@ -158,7 +160,7 @@ impl<'d> Driver<'d> {
             Some((Moment::Idle, _)) => {
                 let process = self.fleet.any(&mut self.rng).ok_or("there is no process")?;
                 if self.service.books().doom(process) {
-                    self.kill(process)?;
+                    self.kill(process, Moment::Idle)?;
                 }
             }
             Some((moment, group)) => {
@@ -170,12 +172,12 @@ impl<'d> Driver<'d> {
         Ok(())
     }
 
-    /// Kills it for what is next in the plan.
-    fn kill(&mut self, process: u32) -> Result<(), String> {
-        if self.fleet.replace(process)? {
-            let kill = self.plan.pop().ok_or("a process stands still and nobody told it to")?;
-            *self.kills.entry(kill).or_default() += 1;
-        }
+    /// Kills it, as is next in the plan.
+    fn kill(&mut self, process: u32, moment: Moment) -> Result<(), String> {
+        let planned = self.plan.pop().filter(|next| next.0 == moment);
+        let planned = planned.ok_or_else(|| format!("a process stands still ({})", moment.name()))?;
+        self.fleet.replace(process)?;
+        *self.kills.entry(planned).or_default() += 1;
         self.armed = false;
         self.next_kill = Instant::now() + Duration::from_millis(self.rng.u64(..=KILL_PAUSE_MS));
         Ok(())
@@ -183,7 +185,7 @@ impl<'d> Driver<'d> {
 
     fn listen(&mut self, time: Duration) -> Result<(), String> {
         match self.told.recv_timeout(time) {
-            Ok(Event::Standing(process, _)) => self.kill(process),
+            Ok(Event::Standing(process, moment)) => self.kill(process, moment),
             Ok(Event::Calls(calls)) => {
                 add(&mut self.calls, calls);
                 Ok(())
@@ -206,7 +208,7 @@ impl<'d> Driver<'d> {
         Ok(())
     }
 
-    fn end(mut self) -> Result<(BTreeMap<(Moment, Group), usize>, Tally), String> {
+    fn end(mut self) -> Result<(Kills, Tally), String> {
         self.fleet.end()?;
         while let Ok(event) = self.told.try_recv() {
             if let Event::Calls(calls) = event {
@@ -220,41 +222,49 @@ impl<'d> Driver<'d> {
 fn add(all: &mut Tally, calls: Tally) {
     for (group, words) in calls {
         let group = all.entry(group).or_default();
-        words.into_iter().for_each(|(word, count)| *group.entry(word).or_default() += count);
+        for (word, count) in words {
+            *group.entry(word).or_default() += count;
+        }
     }
 }
 
 /// Calls each connection a last time, after its access token has expired; and those that have ended some more.
-async fn last_calls(
-    place: &Place,
-    ready: &Ready,
-    service: &Service,
-) -> integrations_core::Result<(Vec<Last>, u64)> {
-    let mut calls = JoinSet::new();
-    for (family, caller) in ready.callers.iter().cloned().enumerate() {
-        service.books().expire(family);
-        calls.spawn(async move { (family, last_call(&caller).await) });
-    }
-    let mut last = vec![Last::Unclear(ErrorKind::Unexpected); ready.callers.len()];
-    while let Some(ended) = calls.join_next().await {
-        if let Ok((family, ended)) = ended {
-            last[family] = ended;
-        }
-    }
+async fn last_calls(ready: &Ready, service: &Service) -> integrations_core::Result<(Vec<Last>, u64)> {
+    let everybody = 0..ready.callers.len();
+    service.books().expire_all();
+    let mut last = side_by_side(ready, everybody, last_call).await;
     let before = service.books().asked;
-    for (family, ended) in last.iter_mut().enumerate() {
-        if let Last::Ended(state) = ended {
-            *state = ready.sessions.state(family).await?;
-            for _ in 0..CALLS_OF_THE_ENDED {
-                let _refused = ready.callers[family].call(&Call).await;
-            }
-        }
-    }
+    let ended: Vec<_> =
+        last.iter().filter(|(_, last)| matches!(last, Last::Ended(_))).map(|(family, _)| *family).collect();
+    side_by_side(ready, ended.iter().copied(), call_some_more).await;
     let asked = service.books().asked - before;
-    Ok((last, asked))
+    for family in ended {
+        last.insert(family, Last::Ended(ready.sessions.state(family).await?));
+    }
+    Ok((last.into_values().collect(), asked))
 }
 
-async fn last_call(caller: &Caller) -> Last {
+/// The same with each of these connections.
+async fn side_by_side<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    ready: &Ready,
+    families: impl Iterator<Item = usize>,
+    work: fn(Caller) -> F,
+) -> BTreeMap<usize, T> {
+    let mut tasks = JoinSet::new();
+    for family in families {
+        let work = work(ready.callers[family].clone());
+        tasks.spawn(async move { (family, work.await) });
+    }
+    tasks.join_all().await.into_iter().collect()
+}
+
+async fn call_some_more(caller: Caller) {
+    for _ in 0..CALLS_OF_THE_ENDED {
+        let _refused = caller.call(&Call).await;
+    }
+}
+
+async fn last_call(caller: Caller) -> Last {
     let end = tokio::time::Instant::now() + LAST_CALL;
     loop {
         match caller.call(&Call).await {

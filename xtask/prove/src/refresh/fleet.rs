@@ -76,15 +76,12 @@ impl Fleet {
         self.members.iter().any(|member| member.0 == process)
     }
 
-    /// SIGKILL, and another one in its place. `false` if it has gone before.
-    pub(super) fn replace(&mut self, process: Process) -> Result<bool, String> {
-        let Some(index) = self.members.iter().position(|member| member.0 == process) else {
-            return Ok(false);
-        };
-        let (_, mut child) = self.members.swap_remove(index);
+    /// SIGKILL, and another one in its place.
+    pub(super) fn replace(&mut self, process: Process) -> Result<(), String> {
+        let index = self.members.iter().position(|member| member.0 == process);
+        let (_, mut child) = self.members.swap_remove(index.ok_or("the process has gone before")?);
         child.kill().and_then(|()| child.wait()).map_err(|e| e.to_string())?;
-        self.add()?;
-        Ok(true)
+        self.add()
     }
 
     /// Lets them finish their calls.

@@ -5,6 +5,7 @@
 //! last gives the same successors again.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// How long a token that was spent last may be shown again, in families that have a grace.
@@ -141,6 +142,15 @@ impl Family {
         self.cuts.last().map_or(0, |cut| self.ledger.len() - cut)
     }
 
+    fn expire(&mut self) -> bool {
+        let good = self.alive && !self.expired;
+        if good {
+            self.expired = true;
+            self.expiries += 1;
+        }
+        good
+    }
+
     fn redeem(&mut self, process: Process, generation: u64, now: Instant) -> Outcome {
         let outcome = self.judge(generation, now);
         match outcome {
@@ -186,6 +196,21 @@ pub(super) enum Ruling {
     Refuse,
     /// Never answers; with a moment: the process has to be killed now.
     Hold(Option<Moment>),
+}
+
+impl fmt::Display for Family {
+    /// The ledger's end: who asked, how long after the one before, and what came of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.ledger.len().saturating_sub(8);
+        let mut before = self.ledger.get(first).map(|entry| entry.at);
+        for (index, Entry { process, at, outcome }) in self.ledger.iter().enumerate().skip(first) {
+            let cut = if self.cuts.contains(&(index + 1)) { " and was killed" } else { "" };
+            let later = before.map_or(Duration::ZERO, |before| at.duration_since(before)).as_millis();
+            write!(f, "+{later} ms process {process}: {outcome:?}{cut}; ")?;
+            before = Some(*at);
+        }
+        write!(f, "{} expiries", self.expiries)
+    }
 }
 
 /// All families, and who is about to be killed.
@@ -243,13 +268,13 @@ impl Issuer {
 
     /// A good access token is refused from now on. `false` if there is none.
     pub(super) fn expire(&mut self, family: usize) -> bool {
-        let family = &mut self.families[family];
-        let good = family.alive && !family.expired;
-        if good {
-            family.expired = true;
-            family.expiries += 1;
+        self.families[family].expire()
+    }
+
+    pub(super) fn expire_all(&mut self) {
+        for family in &mut self.families {
+            family.expire();
         }
-        good
     }
 
     /// Whether the resource is given for this access token. Using it shows that it was kept: a vault keeps before it

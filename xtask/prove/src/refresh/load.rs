@@ -65,7 +65,7 @@ const NAIVE: Load = Load {
     sessions: [160, 0, 0],
     kills: &[(Moment::Idle, Group::Outside, 5), (Moment::Asked, Group::Outside, 5)],
     expiries: 1000,
-    limit: Duration::from_secs(15),
+    limit: Duration::from_secs(12),
 };
 
 impl Load {

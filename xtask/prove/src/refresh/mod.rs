@@ -66,10 +66,24 @@ fn prove() -> Report {
     let seed = crate::option("seed").and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let dir = Dir::new(seed);
-    let ours: Vec<_> = STORES.iter().map(|(store, variable)| ours(store, *variable, &dir, seed)).collect();
-    let [naive, alone] = [Design::Naive, Design::Alone]
-        .map(|design| Run { name: design.name(), outcome: driven(design, dir.file(design.name()), seed) });
+    // Side by side: most of the time is spent with waiting for leases and processes.
+    let (ours, naive, alone) = std::thread::scope(|scope| {
+        let dir = &dir;
+        let control = |design: Design| {
+            let work =
+                move || Run { name: design.name(), outcome: driven(design, dir.file(design.name()), seed) };
+            scope.spawn(work)
+        };
+        let ours = STORES.map(|(store, variable)| scope.spawn(move || ours(store, variable, dir, seed)));
+        let [naive, alone] = [Design::Naive, Design::Alone].map(control);
+        (ours.map(joined), joined(naive), joined(alone))
+    });
     report(seed, &ours, &naive, &alone)
+}
+
+fn joined(thread: std::thread::ScopedJoinHandle<'_, Run>) -> Run {
+    let panicked = |_| Run { name: "?", outcome: Outcome::Broken("it panicked".to_owned()) };
+    thread.join().unwrap_or_else(panicked)
 }
 
 /// What one load came to.
@@ -191,6 +205,7 @@ fn tell(who: &str, run: &Run) -> Vec<String> {
                 )
             }));
             story.extend(checked.faults.iter().map(|fault| format!("    not as it has to be: {fault}")));
+            story.extend(checked.cases.iter().map(|case| format!("    {case}")));
             story
         }
     }
