@@ -18,3 +18,4 @@ pub mod vendors;
 
 pub use client::*;
 pub use token::{AccessToken, TokenSet};
+pub use vault::*;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use integrations_core::{Effect, Error, ErrorKind, Result, Secret, SecretString};
+use integrations_core::SecretString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize as _;
+use zeroize::Zeroize;
 
 /// The tokens of one connection, as the issuer gave them.
 #[derive(Clone)]
@@ -85,9 +85,9 @@ impl TokenSet {
     }
 
     /// The form in which it is sealed.
-    pub(crate) fn to_stored(&self) -> Result<Secret<Vec<u8>>> {
+    pub(crate) fn to_stored(&self) -> StoredTokens {
         let text = |secret: &SecretString| secret.expose().clone();
-        let mut stored = Stored {
+        StoredTokens {
             access: text(&self.access),
             refresh: self.refresh.as_ref().map(text),
             id_token: self.id_token.as_ref().map(text),
@@ -96,40 +96,18 @@ impl TokenSet {
             refresh_expires_at: self.refresh_expires_at,
             scopes: self.scopes.clone(),
             extra: self.extra.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
-        };
-        let bytes = serde_json::to_vec(&stored);
-        stored.wipe();
-        // The cause would quote what it could not write.
-        bytes.map(Secret::new).map_err(|_| Error::invalid_request("the tokens cannot be stored"))
-    }
-
-    /// Reads the form in which it was sealed.
-    pub(crate) fn from_stored(bytes: &Secret<Vec<u8>>) -> Result<Self> {
-        let stored: Stored = serde_json::from_slice(bytes.expose()).map_err(|_| {
-            Error::new(ErrorKind::Decode, Effect::NotSent, "the stored tokens cannot be read")
-                .with_hint("they may have been written by a newer build")
-        })?;
-        Ok(Self {
-            access: stored.access.into(),
-            refresh: stored.refresh.map(Into::into),
-            id_token: stored.id_token.map(Into::into),
-            obtained_at: stored.obtained_at,
-            expires_at: stored.expires_at,
-            refresh_expires_at: stored.refresh_expires_at,
-            scopes: stored.scopes,
-            extra: stored.extra.into_iter().map(|(name, value)| (name, value.into())).collect(),
-        })
+        }
     }
 }
 
-/// Never leaves this file but sealed.
+/// The tokens as they are sealed; wiped when dropped.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+pub(crate) struct StoredTokens {
     access: String,
     #[serde(default)]
     refresh: Option<String>,
     #[serde(default)]
-    id_token: Option<String>, // tidy: not a secret, wiped after it was sealed
+    id_token: Option<String>, // tidy: not a secret, never leaves this struct but sealed
     obtained_at: Timestamp,
     #[serde(default)]
     expires_at: Option<Timestamp>,
@@ -141,11 +119,31 @@ struct Stored {
     extra: BTreeMap<String, String>,
 }
 
-impl Stored {
-    fn wipe(&mut self) {
+impl StoredTokens {
+    /// The tokens again.
+    pub(crate) fn take(&mut self) -> TokenSet {
+        let take = std::mem::take::<String>;
+        TokenSet {
+            access: take(&mut self.access).into(),
+            refresh: self.refresh.take().map(Into::into),
+            id_token: self.id_token.take().map(Into::into),
+            obtained_at: self.obtained_at,
+            expires_at: self.expires_at,
+            refresh_expires_at: self.refresh_expires_at,
+            scopes: self.scopes.take(),
+            extra: std::mem::take(&mut self.extra)
+                .into_iter()
+                .map(|(name, value)| (name, value.into()))
+                .collect(),
+        }
+    }
+}
+
+impl Drop for StoredTokens {
+    fn drop(&mut self) {
         self.access.zeroize();
         self.refresh.zeroize();
         self.id_token.zeroize();
-        self.extra.values_mut().for_each(zeroize::Zeroize::zeroize);
+        self.extra.values_mut().for_each(Zeroize::zeroize);
     }
 }

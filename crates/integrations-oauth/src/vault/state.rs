@@ -1,0 +1,249 @@
+//! What a connection is, and how that is sealed.
+
+use std::fmt;
+
+use integrations_core::seal::Sealer;
+use integrations_core::{ConnectionId, Effect, Error, ErrorKind, Result, Secret};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Draft, Entry};
+use crate::token::{StoredTokens, TokenSet};
+
+/// What can be done with a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// Its calls work.
+    Ready,
+    /// Its calls work as soon as the refresh ends that is under way here.
+    Refreshing,
+    /// Its user has to consent again.
+    ReauthRequired {
+        /// Since when.
+        since: Timestamp,
+        /// Why.
+        reason: Reauth,
+    },
+    /// It was disconnected: by the application, or by the user at the service.
+    Revoked {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// Why a user has to consent again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reauth {
+    /// The issuer refused the refresh token: it was revoked, it ran out, the password was changed.
+    Refused {
+        /// The issuer's code, e.g. `invalid_grant`.
+        code: String,
+    },
+    /// The issuer refused the refresh token after an exchange whose outcome nobody saw: the process that asked died, or
+    /// the answer was lost, and the token had been spent.
+    Interrupted {
+        /// The issuer's code, e.g. `invalid_grant`.
+        code: String,
+    },
+}
+
+impl Reauth {
+    /// The issuer's code.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Refused { code } | Self::Interrupted { code } => code,
+        }
+    }
+}
+
+impl fmt::Display for Reauth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { code } => write!(f, "the issuer refused the refresh token: {code}"),
+            Self::Interrupted { code } => {
+                write!(f, "the refresh token was spent in an exchange whose outcome was lost: {code}")
+            }
+        }
+    }
+}
+
+/// In an error of kind [`ErrorKind::ReauthRequired`] that the vault gives: what to tell the user.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Reconnect {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why; `None`: it was disconnected.
+    pub reason: Option<Reauth>,
+    /// Where the user connects again, when the vault was told.
+    pub link: Option<String>,
+}
+
+impl fmt::Display for Reconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            Some(reason) => reason.fmt(f),
+            None => f.write_str("it was disconnected"),
+        }
+    }
+}
+
+impl std::error::Error for Reconnect {}
+
+impl Reconnect {
+    pub(super) fn into_error(self) -> Error {
+        let error = Error::new(ErrorKind::ReauthRequired, Effect::NotSent, format!("connect again: {self}"));
+        let error = match &self.reason {
+            Some(reason) => error.with_code(reason.code()),
+            None => error,
+        };
+        let error = match &self.link {
+            Some(link) => error.with_hint(format!("send the user to {link}")),
+            None => {
+                error.with_hint("let the user consent again, and give the new tokens to `Vault::connect`")
+            }
+        };
+        error.with_source(self)
+    }
+}
+
+/// One connection as it is kept.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    /// Counts the tokens: those of a later exchange or consent have a higher number, in every process.
+    pub(super) rotation: u64,
+    pub(super) since: Timestamp,
+    pub(super) status: Status,
+    /// The word of the state before, while listeners have not heard of the change.
+    pub(super) unannounced: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Status {
+    Ready(TokenSet),
+    Reauth(Reauth),
+    Revoked,
+}
+
+impl Status {
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Ready(_) => "ready",
+            Self::Reauth(_) => "reauth_required",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl Record {
+    pub(super) fn state(&self) -> ConnectionState {
+        match &self.status {
+            Status::Ready(_) => ConnectionState::Ready,
+            Status::Reauth(reason) => {
+                ConnectionState::ReauthRequired { since: self.since, reason: reason.clone() }
+            }
+            Status::Revoked => ConnectionState::Revoked { since: self.since },
+        }
+    }
+
+    /// What is written; `due` is when the vault looks at it next.
+    pub(super) async fn seal(
+        &self,
+        sealer: &dyn Sealer,
+        id: &ConnectionId,
+        due: Option<Timestamp>,
+    ) -> Result<Draft> {
+        let plain = Plain::of(self).to_bytes()?;
+        let sealed = sealer.seal(&plain, &context(id)).await?.into();
+        Ok(Draft { state: self.status.word().to_owned(), since: self.since, sealed, due })
+    }
+
+    pub(super) async fn open(sealer: &dyn Sealer, id: &ConnectionId, entry: &Entry) -> Result<Self> {
+        let bytes = sealer.open(&entry.draft.sealed, &context(id)).await?;
+        Plain::from_bytes(&bytes)?.into_record()
+    }
+}
+
+/// Sealed bytes open in their own place alone.
+pub(super) fn context(id: &ConnectionId) -> Vec<u8> {
+    format!("oauth\0{}\0{}\0{}", id.tenant, id.instance, id.connection).into_bytes()
+}
+
+#[derive(Serialize, Deserialize)]
+struct Plain {
+    rotation: u64,
+    since: Timestamp,
+    state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    interrupted: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unannounced: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens: Option<StoredTokens>, // tidy: not a secret, it wipes itself
+}
+
+impl Plain {
+    fn of(record: &Record) -> Self {
+        let mut plain = Self {
+            rotation: record.rotation,
+            since: record.since,
+            state: record.status.word().to_owned(),
+            code: None,
+            interrupted: false,
+            unannounced: record.unannounced.clone(),
+            tokens: None,
+        };
+        match &record.status {
+            Status::Ready(tokens) => plain.tokens = Some(tokens.to_stored()),
+            Status::Reauth(reason) => {
+                plain.code = Some(reason.code().to_owned());
+                plain.interrupted = matches!(reason, Reauth::Interrupted { .. });
+            }
+            Status::Revoked => {}
+        }
+        plain
+    }
+
+    fn to_bytes(&self) -> Result<Secret<Vec<u8>>> {
+        serde_json::to_vec(self).map(Secret::new).map_err(|_| unreadable())
+    }
+
+    fn from_bytes(bytes: &Secret<Vec<u8>>) -> Result<Self> {
+        // The cause is dropped, because it quotes what it could not read.
+        serde_json::from_slice(bytes.expose()).map_err(|_| unreadable())
+    }
+
+    fn into_record(mut self) -> Result<Record> {
+        let status = match (self.state.as_str(), &mut self.tokens) {
+            ("ready", Some(tokens)) => Status::Ready(tokens.take()),
+            ("reauth_required", _) => {
+                let code = self.code.take().unwrap_or_default();
+                let interrupted = self.interrupted;
+                Status::Reauth(if interrupted {
+                    Reauth::Interrupted { code }
+                } else {
+                    Reauth::Refused { code }
+                })
+            }
+            ("revoked", _) => Status::Revoked,
+            _ => return Err(unreadable()),
+        };
+        Ok(Record {
+            rotation: self.rotation,
+            since: self.since,
+            status,
+            unannounced: self.unannounced.take(),
+        })
+    }
+}
+
+fn unreadable() -> Error {
+    Error::new(ErrorKind::Decode, Effect::NotSent, "what is stored of the connection cannot be read")
+        .with_hint("it may have been written by a newer build")
+}
