@@ -1,20 +1,31 @@
 //! `cargo xtask prove` and `cargo xtask bench`: release builds of their own packages, which need more than this one may.
 
+use std::process::Command;
+
+use crate::services::Services;
 use crate::{Outcome, process};
 
-/// Runs a proof by name; without one the program prints its list.
+/// The proofs that write to databases.
+const ON_SERVERS: [&str; 2] = ["refresh", "secrets"];
+
+/// Runs a proof by name; without one the program prints its list. A proof that needs servers gets them.
 pub(crate) fn prove(arguments: &[String]) -> Outcome {
-    run("xtask-prove", arguments)
+    let mut command = command("xtask-prove", arguments);
+    if !arguments.iter().any(|argument| ON_SERVERS.contains(&argument.as_str())) {
+        return process::run_quietly(&mut command);
+    }
+    let services = Services::start();
+    process::run_quietly(command.envs(services.variables()))
 }
 
 /// Runs a benchmark by name; without one the program prints its list.
 pub(crate) fn bench(arguments: &[String]) -> Outcome {
-    run("xtask-bench", arguments)
+    process::run_quietly(&mut command("xtask-bench", arguments))
 }
 
 /// Prints nothing of its own: with `--json` all of standard output belongs to the program.
-fn run(package: &str, arguments: &[String]) -> Outcome {
+fn command(package: &str, arguments: &[String]) -> Command {
     let mut command = process::cargo(&["run", "--release", "--quiet", "--package", package, "--"]);
     command.args(arguments);
-    process::run_quietly(&mut command)
+    command
 }

@@ -3,7 +3,8 @@
 //! Invariants:
 //! - It is compiled before everything else on a fresh machine, so it depends on serde, serde_json and toml alone.
 //! - Every rule it enforces has a test here that shows the rule catching a violation.
-//! - It needs no network; only `cargo deny` and a first build fetch anything, and both say so themselves.
+//! - It works without a network: `cargo deny`, a first build and the tests' servers fetch what they lack, and what
+//!   cannot be fetched is skipped in so many words.
 #![allow(clippy::print_stdout, reason = "a command line tool speaks through stdout")]
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ mod new;
 mod process;
 mod release;
 mod rust_source;
+mod services;
 mod test;
 mod tidy;
 mod workspace;
@@ -36,6 +38,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "run every test and doctest; ends with `N passed, N failed`",
         run: test::run,
+    },
+    Command {
+        name: "services",
+        arguments: "",
+        about: "start the servers that tests use, print their variables and wait for Ctrl-C",
+        run: services::run,
     },
     Command {
         name: "check",

@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::process::{self, Watched};
+use crate::services::Services;
 
 /// The benchmark's peers take minutes to build and it has no tests; `cargo xtask bench` builds and runs it.
 const LEFT_OUT: &str = "xtask-bench";
@@ -22,16 +23,24 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         );
     }
     println!("left out: {LEFT_OUT} (a benchmark without tests; `cargo xtask bench` builds and runs it)");
-    let tests = if process::has_subcommand("nextest") { nextest()? } else { libtest(&["--tests"])? };
-    let total = tests + libtest(&["--doc"])?;
+    let services = Services::start();
+    services.print_skipped();
+    let tests = if process::has_subcommand("nextest") {
+        nextest(&services)?
+    } else {
+        libtest(&["--tests"], &services)?
+    };
+    let total = tests + libtest(&["--doc"], &services)?;
+    services.print_skipped();
+    drop(services);
     // The last line of all output: others read it.
     println!("{total}");
     if total.failed == 0 { Ok(()) } else { Err(String::new()) }
 }
 
-fn nextest() -> Outcome<Counts> {
+fn nextest(services: &Services) -> Outcome<Counts> {
     let command = [&["nextest", "run", "--no-tests=pass"], SELECTION].concat();
-    let watched = process::watch(&mut process::cargo(&command))?;
+    let watched = process::watch(process::cargo(&command).envs(services.variables()))?;
     let counts = nextest_counts(&watched.lines);
     if watched.success && counts.is_none() {
         return Err(
@@ -42,9 +51,9 @@ fn nextest() -> Outcome<Counts> {
     Ok(settle(counts.unwrap_or_default(), &watched))
 }
 
-fn libtest(kind: &[&str]) -> Outcome<Counts> {
+fn libtest(kind: &[&str], services: &Services) -> Outcome<Counts> {
     let command = [&["test"], kind, SELECTION].concat();
-    let watched = process::watch(&mut process::cargo(&command))?;
+    let watched = process::watch(process::cargo(&command).envs(services.variables()))?;
     Ok(settle(libtest_counts(&watched.lines), &watched))
 }
 

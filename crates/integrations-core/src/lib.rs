@@ -6,6 +6,7 @@
 //! - Nothing here reads the environment's clock behind the caller's back: waits are the runtime's, wall time is a [`Clock`].
 //! - An [`Error`] never holds a URL query, a header or a body; a secret has no `Display`.
 
+mod authorize;
 mod body;
 mod caller;
 mod clock;
@@ -45,12 +46,13 @@ pub mod registry;
 pub mod seal;
 pub mod secret;
 pub mod setup;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
 pub mod tls;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
+pub use authorize::{Basic, Bearer, HeaderKey};
 pub use body::{Body, BodyStream, BoxError, ReplayBody};
 pub use caller::{Caller, CallerBuilder, StreamResponse};
 pub use clock::{Clock, Skew, WallClock};

@@ -25,6 +25,8 @@ pages! {
     cache = "docs/src/guides/cache.md",
     money = "docs/src/guides/money.md",
     secrets = "docs/src/guides/secrets.md",
+    encryption = "docs/src/guides/encryption.md",
+    credentials = "docs/src/guides/credentials.md",
     configuration = "docs/src/guides/configuration.md",
     hub = "docs/src/guides/hub.md",
     webhooks = "docs/src/guides/webhooks.md",

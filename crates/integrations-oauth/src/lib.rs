@@ -11,11 +11,13 @@
 //! There is no implicit grant and no password grant: RFC 9700 forbids them.
 
 mod client;
+mod jwt;
 pub mod store;
 mod token;
 mod vault;
 pub mod vendors;
 
 pub use client::*;
+pub use jwt::{JwtBearer, SigningKey, Statement};
 pub use token::{AccessToken, TokenSet};
 pub use vault::*;

@@ -73,7 +73,7 @@ impl TokenSet {
     #[must_use]
     pub(crate) fn kept_by(&self, mut next: Self) -> Self {
         if next.refresh.is_none() {
-            next.refresh = self.refresh.clone();
+            next.refresh.clone_from(&self.refresh);
             next.refresh_expires_at = next.refresh_expires_at.or(self.refresh_expires_at);
         }
         next.id_token = next.id_token.or_else(|| self.id_token.clone());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::facts::{Facts, Op, Provider, Setting, SettingKind};
+use super::oauth::OAuth;
 use super::{Catalog, Category, Files, GENERATED, blocks, inside};
 use crate::{Outcome, workspace};
 
@@ -129,12 +130,13 @@ fn page(root: &Path, provider: &Provider, path: &Path) -> Outcome<String> {
         let notes = workspace::relative(root, &provider.folder.join("docs.md"));
         format!("<!-- codegen:begin -->\n<!-- codegen:end -->\n\n{{{{#include ../../../{notes}}}}}\n")
     };
-    blocks::fill(&place, &text, &page_head(&provider.facts))
+    blocks::fill(&place, &text, &page_head(provider))
 }
 
-fn page_head(facts: &Facts) -> String {
+fn page_head(provider: &Provider) -> String {
+    let facts = &provider.facts;
     let mut text =
-        format!("\n# {}\n\n{}\n\n{}", facts.name.as_ref(), facts.summary.as_ref(), fact_table(facts));
+        format!("\n# {}\n\n{}\n\n{}", facts.name.as_ref(), facts.summary.as_ref(), fact_table(provider));
     if !facts.settings.is_empty() {
         let mut table = Table::new(&["setting", "variable", "what it is", "kind", "needed", "begins with"]);
         facts.settings.iter().for_each(|setting| table.row(setting_cells(setting)));
@@ -167,7 +169,8 @@ fn format_quirk(id: &str, about: &str, source: &str) -> String {
     format!("- `{id}`: {about} ([source]({source}))\n")
 }
 
-fn fact_table(facts: &Facts) -> String {
+fn fact_table(provider: &Provider) -> String {
+    let facts = &provider.facts;
     let mut table = Table::new(&["fact", "value"]);
     let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
     row("feature", format!("`{}`", facts.id.as_ref()));
@@ -181,6 +184,9 @@ fn fact_table(facts: &Facts) -> String {
         row("API version", format!("[{}]({})", api.pin.as_ref(), api.source.as_ref()));
     }
     row("authentication", facts.auth.kind.as_ref().text().to_owned());
+    for (name, value) in provider.oauth.iter().flat_map(OAuth::told) {
+        row(name, value);
+    }
     if facts.quota_per_connection {
         row("quota is counted", "by the user's connection".to_owned());
     }

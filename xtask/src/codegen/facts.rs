@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use toml::Spanned;
 use toml::value::Datetime;
 
 use super::judge::Judge;
+use super::oauth::{Choice, OAuth};
+use super::vendors::Vendors;
 use crate::{Outcome, workspace};
 
 /// A word with its place in the file.
@@ -71,6 +73,8 @@ macro_rules! choices {
         }
     };
 }
+
+pub(super) use choices;
 
 choices!(Status {
     Full = "full",
@@ -141,19 +145,7 @@ pub(crate) struct Host {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Auth {
     pub(crate) kind: Spanned<AuthKind>,
-    pub(crate) oauth: Option<OAuth>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct OAuth {
-    pub(crate) token_url: Word,
-    pub(crate) authorize_url: Option<Word>,
-    pub(crate) revoke_url: Option<Word>,
-    pub(crate) device_url: Option<Word>,
-    #[serde(default = "yes")]
-    pub(crate) pkce: bool,
-    pub(crate) scope_separator: Option<char>,
+    pub(crate) oauth: Option<Choice>,
 }
 
 fn yes() -> bool {
@@ -272,28 +264,23 @@ pub(crate) struct Op {
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) facts: Facts,
+    /// Its OAuth server, also where `provider.toml` only names the vendor.
+    pub(crate) oauth: Option<OAuth>,
     /// The folder of `provider.toml`.
     pub(crate) folder: PathBuf,
 }
 
 impl Provider {
     /// Reads the facts in `folder`; a failure lists every problem as `file:line: problem`.
-    pub(crate) fn load(root: &Path, folder: &Path) -> Outcome<Self> {
+    pub(crate) fn load(root: &Path, folder: &Path, vendors: &Vendors) -> Outcome<Self> {
         let path = folder.join("provider.toml");
         let text = workspace::read(&path)?;
         let place = workspace::relative(root, &path);
-        let facts: Facts = toml::from_str(&text).map_err(|e| {
-            let line = e.span().map_or(1, |span| line_of(&text, span.start));
-            format!("{place}:{line}: {}", with_suggestion(e.message()))
-        })?;
+        let facts: Facts = shaped(&place, &text)?;
         let module = folder.file_name().unwrap_or_default().to_string_lossy();
-        let problems = Judge::new(&facts).judge(&module);
-        if problems.is_empty() {
-            return Ok(Self { facts, folder: folder.to_path_buf() });
-        }
-        let lines: Vec<String> =
-            problems.iter().map(|p| format!("{place}:{}: {}", line_of(&text, p.at), p.message)).collect();
-        Err(lines.join("\n"))
+        Judge::new(&facts, vendors).judge(&module).into_outcome(&place, &text)?;
+        let oauth = facts.auth.oauth.as_ref().and_then(|choice| vendors.resolve(choice)).cloned();
+        Ok(Self { facts, oauth, folder: folder.to_path_buf() })
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -315,7 +302,15 @@ impl Provider {
     }
 }
 
-fn line_of(text: &str, at: usize) -> usize {
+/// Reads a file's text; a failure names the line, and what may have been meant.
+pub(super) fn shaped<T: DeserializeOwned>(place: &str, text: &str) -> Outcome<T> {
+    toml::from_str(text).map_err(|e| {
+        let line = e.span().map_or(1, |span| line_of(text, span.start));
+        format!("{place}:{line}: {}", with_suggestion(e.message()))
+    })
+}
+
+pub(super) fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
@@ -363,7 +358,8 @@ pub(super) mod tests {
         assert!(NOTES.contains(from), "the fixture has no `{from}`");
         let fixture = Fixture::new(&[("example", "notes", &NOTES.replacen(from, to, 1))]);
         let folder = fixture.root().join("crates/integrations-example/src/notes");
-        Provider::load(fixture.root(), &folder).map_or_else(|e| e, |_| String::new())
+        let vendors = Vendors::load(fixture.root()).unwrap();
+        Provider::load(fixture.root(), &folder, &vendors).map_or_else(|e| e, |_| String::new())
     }
 
     #[test]

@@ -80,18 +80,64 @@ undescribed = "the description covers reads only"
 key_lifetime_seconds = 86400
 "#;
 
+/// A vendor with every fact that an OAuth server can have.
+pub(crate) const ACME: &str = r#"name = "Acme"
+about = "invented"
+
+[oauth]
+token_url = "https://{region}.acme.example/token"
+authorize_url = "https://acme.example/authorize"
+revoke_url = "https://acme.example/revoke"
+introspect_url = "https://acme.example/introspect"
+device_url = "https://acme.example/device"
+issuer = "https://acme.example"
+vars = { region = "eu" }
+pkce = "s256-hex"
+client_auth = "basic-raw"
+token_body = "json"
+renames = { client_id = "app_id", scope = "perms" }
+scope_separator = ","
+default_scopes = ["offline"]
+authorize_params = { access_type = "offline" }
+token_params = { output = "json" }
+client_grant = "account_credentials"
+refresh = "extend"
+upgrade = { url = "https://acme.example/long", grant = "long", token_param = "token", with_client = true }
+extend = { url = "https://acme.example/longer", grant = "longer", token_param = "token" }
+reply_root = "data"
+reply_renames = { expires_in = "expires" }
+lifetime_seconds = 7200
+scheme = "OAuth"
+reauth_codes = ["bad_refresh_token"]
+
+[[source]]
+page = "https://acme.example/docs/oauth"
+facts = [
+    "token_url", "authorize_url", "revoke_url", "introspect_url", "device_url", "issuer", "vars", "pkce", "client_auth",
+    "token_body", "renames", "scope_separator", "default_scopes", "authorize_params", "token_params", "client_grant",
+]
+
+[[source]]
+page = "https://acme.example/docs/tokens"
+facts = ["refresh", "upgrade", "extend", "reply_root", "reply_renames", "lifetime_seconds", "scheme", "reauth_codes"]
+"#;
+
+/// Where [`ACME`] stands in a fixture.
+pub(crate) const ACME_FILE: &str = "crates/integrations-oauth/vendors/acme.toml";
+
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A folder that is removed when the test ends.
 pub(crate) struct Fixture(PathBuf);
 
 impl Fixture {
-    /// A workspace with these providers: category, module, text of `provider.toml`.
+    /// A workspace with the vendor [`ACME`] and these providers: category, module, text of `provider.toml`.
     pub(crate) fn new(providers: &[(&str, &str, &str)]) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let root = std::env::temp_dir().join(format!("xtask-fixture-{}-{number}", std::process::id()));
         let fixture = Self(root);
         fixture.write("Cargo.toml", "[workspace.package]\nversion = \"0.1.0\"\n");
+        fixture.write(ACME_FILE, ACME);
         for (category, module, facts) in providers {
             let package = format!("crates/integrations-{category}");
             let manifest = format!(

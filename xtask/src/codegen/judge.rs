@@ -1,93 +1,98 @@
 //! What must hold in facts of the right shape.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use toml::Spanned;
 
-use super::facts::{AuthKind, Facts, Op, Safety, Setting, SettingKind, Word, nearest};
-
-/// A broken rule, at a byte of the file.
-pub(super) struct Problem {
-    pub(super) at: usize,
-    pub(super) message: String,
-}
+use super::facts::{AuthKind, Facts, Op, Safety, Setting, SettingKind};
+use super::oauth::Choice;
+use super::problems::{Problems, is_kebab, is_screaming, is_snake};
+use super::vendors::Vendors;
 
 /// Collects what is wrong in facts of the right shape.
 pub(super) struct Judge<'a> {
     facts: &'a Facts,
-    problems: Vec<Problem>,
+    vendors: &'a Vendors,
+    problems: Problems,
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(facts: &'a Facts) -> Self {
-        Self { facts, problems: Vec::new() }
+    pub(super) fn new(facts: &'a Facts, vendors: &'a Vendors) -> Self {
+        Self { facts, vendors, problems: Problems::default() }
     }
 
-    pub(super) fn judge(mut self, module: &str) -> Vec<Problem> {
+    pub(super) fn judge(mut self, module: &str) -> Problems {
         let facts = self.facts;
-        self.words(&[&facts.name, &facts.summary]);
-        self.urls(&[&facts.terms]);
-        self.spelled(&facts.id, is_kebab, "kebab-case");
+        self.problems.words(&[&facts.name, &facts.summary]);
+        self.problems.urls(&[&facts.terms]);
+        self.problems.spelled(&facts.id, is_kebab, "kebab-case");
         let expected = facts.id.as_ref().replace('-', "_");
-        self.when(module != expected, facts.id.span(), format!("the folder is `{module}`, not `{expected}`"));
-        self.unique("capability", facts.caps.iter());
+        self.problems.when(
+            module != expected,
+            facts.id.span(),
+            format!("the folder is `{module}`, not `{expected}`"),
+        );
+        self.problems.unique("capability", facts.caps.iter());
         self.api();
         self.hosts();
         self.auth();
         self.settings();
         self.quotas();
         facts.ops.iter().for_each(|op| self.op(op));
-        self.unique("operation", facts.ops.iter().map(|op| &op.name));
+        self.problems.unique("operation", facts.ops.iter().map(|op| &op.name));
         self.problems
     }
 
     fn api(&mut self) {
         let Some(api) = &self.facts.api else { return };
-        self.words(&[&api.pin]);
-        self.urls(&[&api.source]);
+        self.problems.words(&[&api.pin]);
+        self.problems.urls(&[&api.source]);
         for day in [&api.released, &api.sunset].into_iter().flatten() {
             let is_day = day.as_ref().date.is_some() && day.as_ref().time.is_none();
-            self.when(!is_day, day.span(), "a day is written as 2027-01-31".to_owned());
+            self.problems.when(!is_day, day.span(), "a day is written as 2027-01-31".to_owned());
         }
     }
 
     fn hosts(&mut self) {
         let hosts = &self.facts.hosts;
-        self.unique("environment", hosts.iter().map(|host| &host.environment));
+        self.problems.unique("environment", hosts.iter().map(|host| &host.environment));
         for host in hosts {
-            self.urls(&[&host.url]);
+            self.problems.urls(&[&host.url]);
             let has_slash = host.url.as_ref().ends_with('/');
-            self.when(has_slash, host.url.span(), "a host's address ends without a slash".to_owned());
+            self.problems.when(
+                has_slash,
+                host.url.span(),
+                "a host's address ends without a slash".to_owned(),
+            );
         }
     }
 
     fn auth(&mut self) {
         let auth = &self.facts.auth;
         let is_oauth = *auth.kind.as_ref() == AuthKind::OAuth2;
-        let message = "`[auth.oauth]` belongs to kind `oauth2`, and only to it";
-        self.when(is_oauth != auth.oauth.is_some(), auth.kind.span(), message.to_owned());
-        let Some(oauth) = &auth.oauth else { return };
-        self.urls(&[&oauth.token_url]);
-        for url in [&oauth.authorize_url, &oauth.revoke_url, &oauth.device_url].into_iter().flatten() {
-            self.urls(&[url]);
+        let message = "`oauth` belongs to kind `oauth2`, and only to it";
+        self.problems.when(is_oauth != auth.oauth.is_some(), auth.kind.span(), message.to_owned());
+        match &auth.oauth {
+            None => {}
+            Some(Choice::Vendor(name)) => self.problems.one_of(name, "vendor", self.vendors.names()),
+            Some(Choice::Own(oauth)) => oauth.judge(&mut self.problems),
         }
     }
 
     fn settings(&mut self) {
         let settings = &self.facts.settings;
-        self.unique("setting", settings.iter().map(|setting| &setting.name));
-        self.unique("variable", settings.iter().filter_map(|setting| setting.env.as_ref()));
+        self.problems.unique("setting", settings.iter().map(|setting| &setting.name));
+        self.problems.unique("variable", settings.iter().filter_map(|setting| setting.env.as_ref()));
         for setting in settings {
             let name = &setting.name;
-            self.spelled(name, is_snake, "snake_case");
+            self.problems.spelled(name, is_snake, "snake_case");
             let is_common = COMMON_KEYS.contains(&name.as_ref().as_str());
             let message =
                 format!("`{}` configures every instance; name the setting otherwise", name.as_ref());
-            self.when(is_common, name.span(), message);
-            self.words(&[&setting.about]);
+            self.problems.when(is_common, name.span(), message);
+            self.problems.words(&[&setting.about]);
             if let Some(env) = &setting.env {
-                self.spelled(env, is_screaming, "SCREAMING_SNAKE_CASE");
+                self.problems.spelled(env, is_screaming, "SCREAMING_SNAKE_CASE");
             }
             self.shapes(setting);
         }
@@ -98,41 +103,53 @@ impl<'a> Judge<'a> {
         let mut seen = BTreeSet::new();
         for shape in &setting.shapes {
             let prefix = &shape.as_ref().prefix;
-            self.when(!is_text, shape.span(), "only a `text` or a `secret` has shapes".to_owned());
-            self.when(prefix.is_empty(), shape.span(), "an empty prefix fits every value".to_owned());
+            self.problems.when(!is_text, shape.span(), "only a `text` or a `secret` has shapes".to_owned());
+            self.problems.when(
+                prefix.is_empty(),
+                shape.span(),
+                "an empty prefix fits every value".to_owned(),
+            );
             let again = !seen.insert(prefix);
-            self.when(again, shape.span(), format!("the prefix `{prefix}` stands here twice"));
+            self.problems.when(again, shape.span(), format!("the prefix `{prefix}` stands here twice"));
         }
     }
 
     fn quotas(&mut self) {
         let facts = self.facts;
-        self.unique("bucket", facts.buckets.iter().map(|bucket| &bucket.name));
+        self.problems.unique("bucket", facts.buckets.iter().map(|bucket| &bucket.name));
         for bucket in &facts.buckets {
-            self.words(&[&bucket.name, &bucket.unit]);
-            self.urls(&[&bucket.source]);
+            self.problems.words(&[&bucket.name, &bucket.unit]);
+            self.problems.urls(&[&bucket.source]);
             let per = &bucket.per_seconds;
-            self.when(*per.as_ref() == 0, per.span(), "a window lasts at least one second".to_owned());
+            self.problems.when(
+                *per.as_ref() == 0,
+                per.span(),
+                "a window lasts at least one second".to_owned(),
+            );
         }
-        self.unique("quirk", facts.quirks.iter().map(|quirk| &quirk.id));
+        self.problems.unique("quirk", facts.quirks.iter().map(|quirk| &quirk.id));
         for quirk in &facts.quirks {
-            self.words(&[&quirk.id, &quirk.about]);
-            self.urls(&[&quirk.source]);
+            self.problems.words(&[&quirk.id, &quirk.about]);
+            self.problems.urls(&[&quirk.source]);
         }
     }
 
     fn op(&mut self, op: &Op) {
-        self.words(&[&op.page]);
-        self.urls(&[&op.doc]);
-        self.spelled(&op.name, is_snake, "snake_case");
+        self.problems.words(&[&op.page]);
+        self.problems.urls(&[&op.doc]);
+        self.problems.spelled(&op.name, is_snake, "snake_case");
         self.http(op);
-        self.one_of(&op.bucket, "bucket", self.facts.buckets.iter().map(|bucket| bucket.name.as_ref()));
+        self.problems.one_of(
+            &op.bucket,
+            "bucket",
+            self.facts.buckets.iter().map(|bucket| bucket.name.as_ref()),
+        );
         if let Some(cap) = &op.cap {
-            self.one_of(cap, "capability", self.facts.caps.iter().map(Spanned::as_ref));
+            self.problems.one_of(cap, "capability", self.facts.caps.iter().map(Spanned::as_ref));
         }
         let named = [&op.description_id, &op.undescribed].into_iter().flatten().count();
         let message = "give `description_id`, or say in `undescribed` why the vendor's description lacks it";
-        self.when(named != 1, op.name.span(), message.to_owned());
+        self.problems.when(named != 1, op.name.span(), message.to_owned());
         self.safety(op);
     }
 
@@ -140,11 +157,11 @@ impl<'a> Judge<'a> {
         match (&op.method, &op.path) {
             (None, None) => {}
             (Some(method), Some(path)) => {
-                self.one_of(method, "method", METHODS.iter().copied());
+                self.problems.one_of(method, "method", METHODS.iter().copied());
                 let starts = path.as_ref().starts_with('/');
-                self.when(!starts, path.span(), "a path starts with `/`".to_owned());
+                self.problems.when(!starts, path.span(), "a path starts with `/`".to_owned());
             }
-            _ => self.push(op.name.span(), "`method` and `path` go together".to_owned()),
+            _ => self.problems.push(op.name.span(), "`method` and `path` go together".to_owned()),
         }
     }
 
@@ -152,71 +169,33 @@ impl<'a> Judge<'a> {
         let safety = *op.safety.as_ref();
         let keyed = safety == Safety::Keyed;
         if let Some(lifetime) = &op.key_lifetime_seconds {
-            self.when(!keyed, lifetime.span(), "only a `keyed` operation has a key".to_owned());
+            self.problems.when(!keyed, lifetime.span(), "only a `keyed` operation has a key".to_owned());
         }
         if let Some(replays) = &op.replays_failures {
-            self.when(!keyed, replays.span(), "only a `keyed` operation has a key".to_owned());
+            self.problems.when(!keyed, replays.span(), "only a `keyed` operation has a key".to_owned());
         }
         if let Some(cache) = &op.cache {
-            self.when(safety != Safety::Read, cache.span(), "only a `read` may be cached".to_owned());
+            self.problems.when(
+                safety != Safety::Read,
+                cache.span(),
+                "only a `read` may be cached".to_owned(),
+            );
         }
         if let Some(cost) = &op.cost {
-            self.when(*cost.as_ref() == 0, cost.span(), "an attempt costs at least one unit".to_owned());
+            self.problems.when(
+                *cost.as_ref() == 0,
+                cost.span(),
+                "an attempt costs at least one unit".to_owned(),
+            );
         }
         for status in &op.not_executed {
             let is_error = (400..600).contains(status.as_ref());
-            self.when(!is_error, status.span(), "only 400 to 599 can mean \"not executed\"".to_owned());
+            self.problems.when(
+                !is_error,
+                status.span(),
+                "only 400 to 599 can mean \"not executed\"".to_owned(),
+            );
         }
-    }
-
-    fn words(&mut self, words: &[&Word]) {
-        for word in words {
-            self.when(word.as_ref().trim().is_empty(), word.span(), "must not be empty".to_owned());
-        }
-    }
-
-    fn urls(&mut self, urls: &[&Word]) {
-        for url in urls {
-            let is_url = url.as_ref().starts_with("https://") && !url.as_ref().contains(char::is_whitespace);
-            self.when(!is_url, url.span(), format!("`{}` is not an https address", url.as_ref()));
-        }
-    }
-
-    fn spelled(&mut self, word: &Word, is_right: fn(&str) -> bool, style: &str) {
-        self.when(!is_right(word.as_ref()), word.span(), format!("`{}` is not {style}", word.as_ref()));
-    }
-
-    fn unique(&mut self, what: &str, words: impl Iterator<Item = &'a Word>) {
-        let mut seen = BTreeSet::new();
-        for word in words {
-            let again = !seen.insert(word.as_ref());
-            self.when(again, word.span(), format!("the {what} `{}` stands here twice", word.as_ref()));
-        }
-    }
-
-    fn one_of<'b>(
-        &mut self,
-        word: &Word,
-        what: &str,
-        names: impl Iterator<Item = &'b (impl AsRef<str> + ?Sized + 'b)>,
-    ) {
-        let names: Vec<&str> = names.map(AsRef::as_ref).collect();
-        if names.contains(&word.as_ref().as_str()) {
-            return;
-        }
-        let suggestion = nearest(word.as_ref(), names.iter().copied());
-        let suggestion = suggestion.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-        self.push(word.span(), format!("there is no {what} `{}`{suggestion}", word.as_ref()));
-    }
-
-    fn when(&mut self, is_wrong: bool, span: Range<usize>, message: String) {
-        if is_wrong {
-            self.push(span, message);
-        }
-    }
-
-    fn push(&mut self, span: Range<usize>, message: String) {
-        self.problems.push(Problem { at: span.start, message });
     }
 }
 
@@ -238,23 +217,6 @@ const COMMON_KEYS: &[&str] = &[
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
-/// Lower-case letters, digits and `-`, a letter first.
-pub(crate) fn is_kebab(text: &str) -> bool {
-    starts_with_letter(text) && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-}
-
-fn is_snake(text: &str) -> bool {
-    starts_with_letter(text) && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-}
-
-fn is_screaming(text: &str) -> bool {
-    starts_with_letter(text) && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
-}
-
-fn starts_with_letter(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::facts::tests::problems;
@@ -273,7 +235,24 @@ mod tests {
             ("path = ", "# path = ", "`method` and `path` go together"),
             ("description_id = ", "# description_id = ", "say in `undescribed`"),
             ("name = \"get_note\"", "name = \"create_note\"", "stands here twice"),
-            ("kind = \"bearer\"", "kind = \"oauth2\"", "`[auth.oauth]` belongs to kind `oauth2`"),
+            ("kind = \"bearer\"", "kind = \"oauth2\"", "`oauth` belongs to kind `oauth2`"),
+            ("kind = \"bearer\"", "kind = \"bearer\"\noauth = \"acme\"", "`oauth` belongs to kind `oauth2`"),
+            (
+                "kind = \"bearer\"",
+                "kind = \"oauth2\"\noauth = \"acne\"",
+                "no vendor `acne`; did you mean `acme`?",
+            ),
+            ("kind = \"bearer\"", "kind = \"oauth2\"\noauth = 7", "expected the name of a vendor such as"),
+            (
+                "kind = \"bearer\"",
+                "kind = \"oauth2\"\noauth = { token_ulr = \"https://notes.example/token\" }",
+                "did you mean `token_url`?",
+            ),
+            (
+                "kind = \"bearer\"",
+                "kind = \"oauth2\"\noauth = { token_url = \"http://notes.example/token\" }",
+                "is not an https address",
+            ),
             ("NOTES_TOKEN", "notes_token", "is not SCREAMING_SNAKE_CASE"),
             ("name = \"token\"", "name = \"apiToken\"", "`apiToken` is not snake_case"),
             ("name = \"token\"", "name = \"retry\"", "`retry` configures every instance; name the setting"),

@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: from every `provider.toml` the files that would otherwise repeat it.
+//! `cargo xtask codegen`: from every `provider.toml`, and every vendor of OAuth, the files that would otherwise repeat it.
 
 mod blocks;
 mod docs;
@@ -7,8 +7,11 @@ mod facts;
 pub(crate) mod fixture;
 mod judge;
 mod lists;
+mod oauth;
+mod problems;
 mod spec;
 mod umbrella;
+mod vendors;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +21,8 @@ use serde::Deserialize;
 
 use crate::{Outcome, workspace};
 use facts::Provider;
-pub(crate) use judge::is_kebab as is_id;
+pub(crate) use problems::is_kebab as is_id;
+use vendors::Vendors;
 
 const MEND: &str = "cargo xtask codegen";
 
@@ -86,6 +90,7 @@ fn changed<'a>(root: &'a Path, files: &'a Files) -> impl Iterator<Item = &'a Pat
 fn plan(root: &Path) -> Outcome<Files> {
     let catalog = Catalog::load(root)?;
     let mut files = Files::new();
+    catalog.vendors.render(&mut files)?;
     for provider in catalog.providers() {
         files.insert(inside(root, &provider.folder.join("spec.rs")), spec::render(provider)?);
     }
@@ -104,6 +109,7 @@ fn inside(root: &Path, path: &Path) -> PathBuf {
 /// All categories with their providers, sorted by name.
 struct Catalog {
     categories: Vec<Category>,
+    vendors: Vendors,
     version: String,
 }
 
@@ -148,6 +154,7 @@ impl Catalog {
     /// Reads the whole workspace; a failure lists the problems of all providers.
     fn load(root: &Path) -> Outcome<Self> {
         let manifest: RootManifest = parse(&root.join("Cargo.toml"))?;
+        let vendors = Vendors::load(root)?;
         let mut problems = Vec::new();
         let mut crates: BTreeMap<PathBuf, Vec<Provider>> = category_crates(root)?;
         for folder in workspace::provider_folders(root)? {
@@ -157,7 +164,7 @@ impl Catalog {
                 problems.push(format!("{place}/provider.toml: this crate is no category"));
                 continue;
             }
-            match Provider::load(root, &folder) {
+            match Provider::load(root, &folder, &vendors) {
                 Ok(provider) => crates.entry(provider.package().to_path_buf()).or_default().push(provider),
                 Err(message) => problems.push(message),
             }
@@ -169,7 +176,7 @@ impl Catalog {
                 Err(message) => problems.push(message),
             }
         }
-        let catalog = Self { categories, version: manifest.workspace.package.version };
+        let catalog = Self { categories, vendors, version: manifest.workspace.package.version };
         problems.extend(catalog.clashes());
         if problems.is_empty() { Ok(catalog) } else { Err(problems.join("\n")) }
     }

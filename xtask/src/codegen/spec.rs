@@ -6,14 +6,15 @@ use toml::Spanned;
 use toml::value::Datetime;
 
 use super::GENERATED;
-use super::facts::{Api, Facts, Host, Mode, OAuth, Op, Provider, Setting, SettingKind, Shape, Word};
+use super::facts::{Api, Facts, Host, Mode, Op, Provider, Setting, SettingKind, Shape, Word};
+use super::oauth::OAuth;
 use crate::{Outcome, process};
 
 /// The formatted source.
 pub(super) fn render(provider: &Provider) -> Outcome<String> {
     let facts = &provider.facts;
     let ops: Vec<String> = facts.ops.iter().map(|op| op_static(facts, op)).collect();
-    let (ops, spec) = (ops.join("\n"), spec_static(facts));
+    let (ops, spec) = (ops.join("\n"), spec_static(provider));
     let name = facts.name.as_ref();
     let body = format!("{ops}\n/// All facts of {name}.\n{spec}");
     let imports = imports(&body);
@@ -21,21 +22,26 @@ pub(super) fn render(provider: &Provider) -> Outcome<String> {
 }
 
 /// Only what `body` names: an unused import is a warning.
-fn imports(body: &str) -> String {
+pub(super) fn imports(body: &str) -> String {
     let parts = [
         "ApiVersion",
         "AuthKind",
         "Bucket",
+        "ClientAuth",
+        "Exchange",
         "Host",
         "OAuth",
         "OpRow",
         "Pagination",
+        "Pkce",
         "ProviderSpec",
         "Quirk",
+        "Refresh",
         "Setting",
         "SettingKind",
         "Shape",
         "Status",
+        "TokenBody",
         "WebhookScheme",
     ];
     let named: Vec<&str> = parts.into_iter().filter(|part| body.contains(&format!("{part}::"))).collect();
@@ -80,7 +86,8 @@ fn op_docs(op: &Op) -> String {
     format!("/// `{call}`: vendor page [{}]({}).\n", op.page.as_ref(), op.doc.as_ref())
 }
 
-fn spec_static(facts: &Facts) -> String {
+fn spec_static(provider: &Provider) -> String {
+    let facts = &provider.facts;
     let mut chain = Chain::new(format!(
         "ProviderSpec::new({}, {}, {}, {})",
         literal(&facts.id),
@@ -92,7 +99,7 @@ fn spec_static(facts: &Facts) -> String {
     chain.list("hosts", &each(&facts.hosts, host));
     chain.call_some("api", facts.api.as_ref().map(api));
     chain.call("auth", &[facts.auth.kind.as_ref().path()]);
-    chain.call_some("oauth", facts.auth.oauth.as_ref().map(oauth));
+    chain.call_some("oauth", provider.oauth.as_ref().map(OAuth::source));
     chain.list("settings", &each(&facts.settings, setting));
     chain.list(
         "buckets",
@@ -154,16 +161,6 @@ fn day(day: &Spanned<Datetime>) -> Option<String> {
     day.as_ref().date.map(|date| format!("{}, {}, {}", date.year, date.month, date.day))
 }
 
-fn oauth(oauth: &OAuth) -> String {
-    let mut chain = Chain::new(constructor("OAuth", &[&oauth.token_url]));
-    chain.call_some("authorize_url", oauth.authorize_url.as_ref().map(literal));
-    chain.call_some("revoke_url", oauth.revoke_url.as_ref().map(literal));
-    chain.call_some("device_url", oauth.device_url.as_ref().map(literal));
-    chain.call_some("pkce", (!oauth.pkce).then(|| "Pkce::None".to_owned()));
-    chain.call_some("scope_separator", oauth.scope_separator.map(|separator| format!("{separator:?}")));
-    chain.text
-}
-
 fn op_row(op: &Op) -> String {
     let start = format!("OpRow::new(&{}, {}, {})", constant(&op.name), literal(&op.page), literal(&op.doc));
     let mut chain = Chain::new(start);
@@ -174,16 +171,16 @@ fn op_row(op: &Op) -> String {
 }
 
 /// A chain of builder calls, one per line: rustfmt leaves a chain as it is when a text is too long for a line.
-struct Chain {
-    text: String,
+pub(super) struct Chain {
+    pub(super) text: String,
 }
 
 impl Chain {
-    fn new(start: String) -> Self {
+    pub(super) fn new(start: String) -> Self {
         Self { text: start }
     }
 
-    fn call(&mut self, name: &str, arguments: &[String]) {
+    pub(super) fn call(&mut self, name: &str, arguments: &[String]) {
         self.text.push_str(&["\n    .", name, "(", &arguments.join(", "), ")"].concat());
     }
 
@@ -193,7 +190,7 @@ impl Chain {
         }
     }
 
-    fn flag(&mut self, name: &str, is_set: bool) {
+    pub(super) fn flag(&mut self, name: &str, is_set: bool) {
         if is_set {
             self.call(name, &[]);
         }
@@ -210,18 +207,18 @@ fn each<T>(items: &[T], render: impl Fn(&T) -> String) -> Vec<String> {
     items.iter().map(render).collect()
 }
 
-fn constructor(name: &str, words: &[&Word]) -> String {
+pub(super) fn constructor(name: &str, words: &[&Word]) -> String {
     let words: Vec<String> = words.iter().map(|word| literal(word)).collect();
     format!("{name}::new({})", words.join(", "))
 }
 
 /// The word as a string literal of Rust.
-fn literal(word: &Word) -> String {
+pub(super) fn literal(word: &Word) -> String {
     format!("{:?}", word.as_ref())
 }
 
 /// In the largest unit that fits, as clippy asks for.
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     let (unit, size) = [("hours", 3600), ("mins", 60)]
         .into_iter()
         .find(|(_, size)| seconds > 0 && seconds.is_multiple_of(*size))
@@ -250,11 +247,13 @@ fn constant(name: &Word) -> String {
 mod tests {
     use super::*;
     use crate::codegen::fixture::{Fixture, NOTES};
+    use crate::codegen::vendors::Vendors;
 
     fn rendered(facts: &str) -> String {
         let fixture = Fixture::new(&[("example", "notes", facts)]);
         let folder = fixture.root().join("crates/integrations-example/src/notes");
-        render(&Provider::load(fixture.root(), &folder).unwrap()).unwrap()
+        let vendors = Vendors::load(fixture.root()).unwrap();
+        render(&Provider::load(fixture.root(), &folder, &vendors).unwrap()).unwrap()
     }
 
     #[test]

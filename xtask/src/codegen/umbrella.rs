@@ -44,7 +44,9 @@ const FORWARDED: &[Forwarded] = &[
         about: "What was received is applied once; what is sent to others arrives.",
         needs: &["webhook"],
     },
-    Forwarded { name: "sqlite", about: "Stores in one SQLite file.", needs: &["inbox"] },
+    Forwarded { name: "seal", about: "What is stored is encrypted.", needs: &[] },
+    Forwarded { name: "sqlite", about: "Stores in one SQLite file.", needs: &[] },
+    Forwarded { name: "postgres", about: "Stores in PostgreSQL, over TLS.", needs: &[] },
 ];
 
 /// Manifest and source of the umbrella crate.
@@ -231,7 +233,9 @@ mod tests {
             "http = [\"dep:integrations-http\", \"integrations-example?/http\"]",
             "hub = [\"integrations-core/hub\", \"integrations-example?/hub\"]",
             "config = [\"hub\", \"integrations-core/config\"]",
-            "sqlite = [\"inbox\", \"integrations-core/sqlite\"]",
+            "sqlite = [\"integrations-core/sqlite\"]",
+            "postgres = [\"integrations-core/postgres\"]",
+            "seal = [\"integrations-core/seal\"]",
             "version = \"0.1.0\", default-features = false, optional = true",
         ] {
             assert!(manifest.contains(row), "{row}\n{manifest}");

@@ -10,7 +10,6 @@ use crate::{Outcome, codegen, process, workspace};
 const FILES: &[(&str, &str)] = &[
     ("src/@module@/provider.toml", include_str!("provider.toml.txt")),
     ("src/@module@/mod.rs", include_str!("mod.rs.txt")),
-    ("src/@module@/auth.rs", include_str!("auth.rs.txt")),
     ("src/@module@/ops.rs", include_str!("ops.rs.txt")),
     ("src/@module@/wire.rs", include_str!("wire.rs.txt")),
     ("src/@module@/account.rs", include_str!("account.rs.txt")),

@@ -129,8 +129,7 @@ pub(super) struct Finding {
 
 /// The mode that a secret belongs to, when its first characters tell.
 pub(super) fn key_mode(setting: &Setting, value: &str) -> Option<Mode> {
-    let shape = longest(setting.shapes, value, |shape| shape.prefix);
-    shape.and_then(|shape| shape.mode).or_else(|| prefix_of(value).and_then(|prefix| prefix.mode))
+    setting.mode_of(value).or_else(|| prefix_of(value).and_then(|prefix| prefix.mode))
 }
 
 /// The first thing that is wrong with the value of `setting`.
@@ -219,11 +218,7 @@ fn role_of(setting: &Setting) -> Role {
 }
 
 fn prefix_of(value: &str) -> Option<&'static Prefix> {
-    longest(PREFIXES, value, |prefix| prefix.text)
-}
-
-fn longest<'t, T>(table: &'t [T], value: &str, text: impl Fn(&T) -> &'static str) -> Option<&'t T> {
-    table.iter().filter(|row| value.starts_with(text(row))).max_by_key(|row| text(row).len())
+    PREFIXES.iter().filter(|row| value.starts_with(row.text)).max_by_key(|row| row.text.len())
 }
 
 /// The first thing that is wrong with the value of a setting that is no secret.

@@ -1,7 +1,7 @@
 //! Reads single values: resolves references, checks kinds and ranges, never quotes what may be a secret.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::problem::{Found, Place, Problem};
@@ -193,11 +193,12 @@ impl Reader<'_> {
             Data::Param { value, written } => (value.clone(), *written, true),
             _ => return Err(NotText),
         };
+        let reference = beside(reference, &node.at);
         let literal = reference.is_inline();
         let value = match (&reference, self.resolver) {
             (SecretRef::Inline(value), _) => Ok(value.clone()),
             (_, None) => return Ok(None),
-            (reference, Some(resolver)) => resolver.resolve(reference, &node.at),
+            (reference, Some(resolver)) => resolver.resolve(reference),
         };
         match value {
             Ok(value) => {
@@ -295,25 +296,18 @@ impl Reader<'_> {
 pub(super) struct NotText;
 
 impl Resolver<'_> {
-    fn resolve(&self, reference: &SecretRef, at: &Place) -> Result<SecretString> {
+    fn resolve(&self, reference: &SecretRef) -> Result<SecretString> {
         let lookup = |name: &str| self.vars.get(name).map(|value| value.expose().clone());
         match reference {
-            SecretRef::File(path) => SecretRef::File(beside(path, at)).resolve(&lookup),
             SecretRef::Vault { path, key } => match self.store {
                 Some(store) => store(path, key.as_deref()).and_then(not_empty),
                 None => reference.resolve(&lookup),
             },
             SecretRef::Joined(pieces) => {
-                let values =
-                    pieces.iter().map(|piece| self.resolve(piece, at)).collect::<Result<Vec<_>>>()?;
-                let room = values.iter().map(|value| value.expose().len()).sum();
-                let mut whole = String::with_capacity(room);
-                for value in &values {
-                    whole.push_str(value.expose());
-                }
-                Ok(whole.into())
+                let values = pieces.iter().map(|piece| self.resolve(piece)).collect::<Result<Vec<_>>>()?;
+                Ok(crate::secret::join(&values))
             }
-            SecretRef::Env(_) | SecretRef::Inline(_) => reference.resolve(&lookup),
+            SecretRef::File(_) | SecretRef::Env(_) | SecretRef::Inline(_) => reference.resolve(&lookup),
         }
     }
 }
@@ -326,13 +320,14 @@ fn not_empty(secret: SecretString) -> Result<SecretString> {
     }
 }
 
-/// A relative path counts from the folder of the file that names it.
-fn beside(path: &Path, at: &Place) -> PathBuf {
+/// A relative path counts from the folder of the file that names it. Also when the reference is resolved again, later.
+fn beside(reference: SecretRef, at: &Place) -> SecretRef {
     match at {
-        Place::Text { file, .. } => {
-            Path::new(&**file).parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
-        }
-        _ => path.to_owned(),
+        Place::Text { file, .. } => match Path::new(&**file).parent() {
+            Some(folder) => reference.beside(folder),
+            None => reference,
+        },
+        _ => reference,
     }
 }
 

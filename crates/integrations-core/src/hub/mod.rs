@@ -78,6 +78,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::{Admission, Stages};
 use crate::registry::{Category, Registry};
+use crate::secret::SecretStore;
 use crate::transport::Transport;
 
 use clients::Clients;
@@ -103,6 +104,7 @@ struct Inner {
     #[cfg(feature = "cache")]
     cache: Option<crate::cache::ReadCache>,
     connections: Option<Arc<dyn Connections>>,
+    secrets: Option<Arc<dyn SecretStore>>,
     requirements: Vec<Requirement>,
     current: RwLock<Arc<Snapshot>>,
     /// What a rollback goes back to; held while the configuration is being changed.
@@ -137,6 +139,7 @@ pub struct HubBuilder {
     #[cfg(feature = "cache")]
     cache: Option<crate::cache::ReadCache>,
     connections: Option<Arc<dyn Connections>>,
+    secrets: Option<Arc<dyn SecretStore>>,
     requirements: Vec<Requirement>,
     max_clients: usize,
 }
@@ -185,6 +188,14 @@ impl HubBuilder {
         self
     }
 
+    /// Sets where secrets that can change are read again while they are in use, usually
+    /// [`LocalSecrets`](crate::secret::LocalSecrets); see [`Setup::live`](crate::setup::Setup::live). Default: a new value
+    /// is used after a reload.
+    pub fn secrets(mut self, store: impl SecretStore) -> Self {
+        self.secrets = Some(Arc::new(store));
+        self
+    }
+
     /// Says what an instance must be able to do, so that a lack shows at the start and at each reload, not at a call.
     pub fn require(
         mut self,
@@ -220,6 +231,7 @@ impl HubBuilder {
             #[cfg(feature = "cache")]
             cache: self.cache,
             connections: self.connections,
+            secrets: self.secrets,
             requirements: self.requirements,
             current: RwLock::new(Arc::new(Snapshot::new(0, Config::new(""), Off::default()))),
             before: Mutex::default(),
@@ -244,6 +256,7 @@ impl Hub {
             #[cfg(feature = "cache")]
             cache: None,
             connections: None,
+            secrets: None,
             requirements: Vec::new(),
             max_clients: 10_000,
         }

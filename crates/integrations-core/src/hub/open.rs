@@ -253,6 +253,9 @@ impl Inner {
         }
         let mut setup =
             Setup::new(spec).settings(settings).transport(self.transport.clone()).clock(self.clock.clone());
+        if let Some(store) = &self.secrets {
+            setup = setup.secrets(store.clone());
+        }
         if !place.connection.is_empty() {
             let id = ConnectionId {
                 tenant: place.tenant.clone(),

@@ -24,6 +24,8 @@ pub enum ClientAuth {
     Body,
     /// Basic, without the encoding that the RFC asks for: for vendors that do not decode.
     BasicRaw,
+    /// Basic with the secret as the name and no password, as an API key is sent to some vendors; the id is not sent.
+    BasicSecret,
 }
 
 /// What a request to the token address looks like.
@@ -63,7 +65,7 @@ pub struct Exchange {
     /// The value of `grant_type`.
     pub grant: &'static str,
     /// The parameter that holds the present token.
-    pub token_param: &'static str,
+    pub token_param: &'static str, // tidy: not a secret, it names a parameter
     /// Whether id and secret of the client belong in it.
     pub with_client: bool,
 }
@@ -118,9 +120,11 @@ pub struct OAuth {
     /// Parameters that are always part of the user's address.
     pub authorize_params: &'static [(&'static str, &'static str)],
     /// Parameters that are always part of the exchange of a code.
-    pub token_params: &'static [(&'static str, &'static str)],
+    pub token_params: &'static [(&'static str, &'static str)], // tidy: not a secret, fixed parameters
     /// Parameters that are always part of a refresh.
     pub refresh_params: &'static [(&'static str, &'static str)],
+    /// The value of `grant_type` when the client asks for itself, without a user.
+    pub client_grant: &'static str,
     /// What becomes of a refresh token that was used.
     pub refresh: Refresh,
     /// Done at once after a code was exchanged: a short-lived token for a long-lived one.
@@ -129,6 +133,9 @@ pub struct OAuth {
     pub extend: Option<Exchange>,
     /// The field of an answer that holds the tokens, when they are not at its top.
     pub reply_root: Option<&'static str>,
+    /// Fields of an answer that the vendor calls otherwise, in a way that no other does: the standard's name and the
+    /// vendor's. `expires_at` counts as a standard's name for a time in the place of `expires_in`.
+    pub reply_renames: &'static [(&'static str, &'static str)],
     /// How long an access token lives when the answer does not say; `None`: until it is refused.
     pub lifetime: Option<Duration>,
     /// The word before the token in `Authorization`.
@@ -158,10 +165,12 @@ impl OAuth {
             authorize_params: &[],
             token_params: &[],
             refresh_params: &[],
+            client_grant: "client_credentials",
             refresh: Refresh::Rotating,
             upgrade: None,
             extend: None,
             reply_root: None,
+            reply_renames: &[],
             lifetime: None,
             scheme: "Bearer",
             reauth_codes: &[],
@@ -220,6 +229,8 @@ setters! {
     token_params: &'static [(&'static str, &'static str)];
     /// Sets what is always part of a refresh.
     refresh_params: &'static [(&'static str, &'static str)];
+    /// Sets the grant of a client without a user.
+    client_grant: &'static str;
     /// Sets what becomes of a refresh token that was used.
     refresh: Refresh;
     /// Sets the exchange right after that of a code.
@@ -228,6 +239,8 @@ setters! {
     extend: Exchange => Some;
     /// Sets the field of an answer that holds the tokens.
     reply_root: &'static str => Some;
+    /// Sets the fields of an answer that the vendor calls otherwise.
+    reply_renames: &'static [(&'static str, &'static str)];
     /// Sets how long an access token lives when the answer does not say.
     lifetime: Duration => Some;
     /// Sets the word before the token.

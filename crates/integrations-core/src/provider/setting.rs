@@ -131,6 +131,12 @@ impl Setting {
         self
     }
 
+    /// The mode that a value belongs to, when its first characters tell: the longest of the shapes that fits.
+    pub fn mode_of(&self, value: &str) -> Option<Mode> {
+        let fitting = self.shapes.iter().filter(|shape| value.starts_with(shape.prefix));
+        fitting.max_by_key(|shape| shape.prefix.len()).and_then(|shape| shape.mode)
+    }
+
     /// Whether its value must be kept out of logs and files.
     pub const fn is_secret(&self) -> bool {
         matches!(self.kind, SettingKind::Secret)

@@ -1,13 +1,34 @@
 //! Encryption of what is stored.
 //!
 //! Invariants:
-//! - What is sealed is bound to its context (whose it is, and where it stands): moved to another place it does not open.
+//! - What is sealed is bound to its context (whose it is, where it stands): moved to another place it does not open.
 //! - No key and no plain text is in an error or a `Debug`.
+//! - Nothing is sealed under a data key that the key service has not given back once: what is stored can be opened.
+
+#[cfg(feature = "seal")]
+mod aead;
+#[cfg(feature = "seal")]
+mod data_keys;
+#[cfg(feature = "seal")]
+mod envelope;
+#[cfg(feature = "seal")]
+mod format;
+#[cfg(feature = "seal")]
+mod local;
+#[cfg(feature = "seal")]
+mod service;
 
 use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::secret::Secret;
+
+#[cfg(feature = "seal")]
+pub use envelope::Envelope;
+#[cfg(feature = "seal")]
+pub use local::LocalKeys;
+#[cfg(feature = "seal")]
+pub use service::{KeyService, Wrapped};
 
 /// Encrypts what is to be stored: with a key of the operator's, or a key service.
 #[async_trait]

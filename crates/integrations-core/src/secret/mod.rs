@@ -5,7 +5,9 @@
 //! - No error of this module holds a value: it names the variable, the file or the place in the text.
 //! - Nothing here reads the process environment: whoever resolves a [`SecretRef`] says where variables come from.
 
+mod generations;
 mod live;
+mod local;
 mod reference;
 
 use std::fmt;
@@ -14,8 +16,11 @@ use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-pub use live::{LiveSecret, SecretStore, Versioned};
+pub use live::{LiveCounts, LiveSecret, SecretStore, Versioned, Watch};
+pub use local::LocalSecrets;
 pub use reference::SecretRef;
+#[cfg(feature = "config")]
+pub(crate) use reference::join;
 
 /// A value that is wiped from memory when dropped and that nothing prints.
 ///

@@ -107,7 +107,32 @@ impl SecretRef {
                 "set a secret store, or use `${NAME}` or `${file:PATH}`",
             )),
             Self::Inline(secret) => Ok(secret.clone()),
-            Self::Joined(pieces) => join(pieces, env),
+            Self::Joined(pieces) => {
+                let values = pieces.iter().map(|piece| piece.resolve(env)).collect::<Result<Vec<_>>>()?;
+                Ok(join(&values))
+            }
+        }
+    }
+
+    /// Whether it may have another value later without anybody changing the reference: variables of a running process
+    /// stay as they are.
+    pub(crate) fn can_change(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Vault { .. } => true,
+            Self::Env(_) | Self::Inline(_) => false,
+            Self::Joined(pieces) => pieces.iter().any(Self::can_change),
+        }
+    }
+
+    /// The same with relative paths of files counted from `folder`.
+    #[cfg(feature = "config")]
+    pub(crate) fn beside(self, folder: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(folder.join(path)),
+            Self::Joined(pieces) => {
+                Self::Joined(pieces.into_iter().map(|piece| piece.beside(folder)).collect())
+            }
+            other => other,
         }
     }
 
@@ -184,13 +209,13 @@ fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-fn join(pieces: &[SecretRef], env: &dyn Fn(&str) -> Option<String>) -> Result<SecretString> {
-    let values = pieces.iter().map(|piece| piece.resolve(env)).collect::<Result<Vec<_>>>()?;
+/// The values as one.
+pub(crate) fn join(values: &[SecretString]) -> SecretString {
     let mut whole = String::with_capacity(values.iter().map(|v| v.expose().len()).sum());
-    for value in &values {
+    for value in values {
         whole.push_str(value.expose());
     }
-    Ok(whole.into())
+    whole.into()
 }
 
 impl FromStr for SecretRef {

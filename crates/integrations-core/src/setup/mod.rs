@@ -16,8 +16,8 @@ use crate::clock::Clock;
 use crate::endpoint::Authorize;
 use crate::error::{Error, Result};
 use crate::pipeline::{Pipeline, Policy, Scope, Stages};
-use crate::provider::{ProviderSpec, Setting};
-use crate::secret::{SecretRef, SecretString};
+use crate::provider::{Mode, ProviderSpec, Setting};
+use crate::secret::{LiveSecret, SecretRef, SecretStore, SecretString, Watch};
 use crate::transport::Transport;
 
 pub use settings::{Settings, Value};
@@ -39,6 +39,7 @@ pub struct Setup {
     transport: Option<Arc<dyn Transport>>,
     pipeline: Option<Pipeline>,
     authorize: Option<Arc<dyn Authorize>>,
+    secrets: Option<Arc<dyn SecretStore>>,
     clock: Clock,
     #[cfg(feature = "cache")]
     cache: Option<crate::cache::ReadCache>,
@@ -63,6 +64,7 @@ impl Setup {
             transport: None,
             pipeline: None,
             authorize: None,
+            secrets: None,
             clock: Clock::system(),
             #[cfg(feature = "cache")]
             cache: None,
@@ -121,6 +123,12 @@ impl Setup {
         self
     }
 
+    /// Sets where secrets are read again while they are in use; see [`Setup::live`]. Default: they are not.
+    pub fn secrets(mut self, store: Arc<dyn SecretStore>) -> Self {
+        self.secrets = Some(store);
+        self
+    }
+
     /// Sets the clock. Default: the system's.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -152,6 +160,30 @@ impl Setup {
     /// A secret that there must be. [`ErrorKind::Config`](crate::ErrorKind) that says where it comes from.
     pub fn secret(&self, name: &str) -> Result<&SecretString> {
         self.settings.secret(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    /// A secret that there must be, to be asked for each attempt. It follows its source when that can change (files,
+    /// entries of a secret store) and there is a store to read it from; the first client of these settings begins that,
+    /// and all others share it. A new value must be of the same [`Mode`](crate::provider::Mode) as the first, as far as
+    /// the setting's shapes tell: a live key that somebody puts over a test key is not used.
+    /// [`ErrorKind::Config`](crate::ErrorKind) that says where it comes from.
+    pub fn live(&self, name: &str) -> Result<LiveSecret> {
+        let first = self.secret(name)?;
+        let followed = self.secrets.as_ref().and_then(|store| {
+            let spec = self.spec;
+            self.settings.live(name, |secret, found| {
+                let watch = Watch::default();
+                let watch = match spec.setting(name) {
+                    Some(setting) => {
+                        let mode = setting.mode_of(secret.expose());
+                        watch.check(move |new| same_mode(setting, mode, new))
+                    }
+                    None => watch,
+                };
+                LiveSecret::watch(secret.clone(), found.clone(), store.clone(), watch)
+            })
+        });
+        Ok(followed.unwrap_or_else(|| first.clone().into()))
     }
 
     /// The pipeline, if one was set.
@@ -205,4 +237,12 @@ impl Setup {
             None => error,
         }
     }
+}
+
+fn same_mode(setting: &Setting, mode: Option<Mode>, new: &SecretString) -> Result<()> {
+    if setting.mode_of(new.expose()) == mode {
+        return Ok(());
+    }
+    Err(Error::config(format!("the new value of `{}` is for another mode than the first", setting.name))
+        .with_hint("put a key of the same mode there, or load the configuration anew"))
 }

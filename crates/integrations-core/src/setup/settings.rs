@@ -1,11 +1,13 @@
 //! The settings of one instance, by name.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::provider::SettingKind;
-use crate::secret::{SecretRef, SecretString};
+use crate::secret::{LiveSecret, SecretRef, SecretString};
 
 /// The value of one setting.
 #[derive(Debug, Clone)]
@@ -147,8 +149,27 @@ impl From<Vec<String>> for Value {
 
 /// The settings of one instance, by name. Each getter gives `None` for what is not set, and
 /// [`ErrorKind::Config`](crate::ErrorKind) for what is set and of another kind.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Settings(BTreeMap<String, Value>);
+#[derive(Clone, Default, PartialEq)]
+pub struct Settings(BTreeMap<String, Entry>);
+
+#[derive(Clone)]
+struct Entry {
+    value: Value,
+    /// What follows the source of a secret: one for all clients that have this entry, however many tenants they are for.
+    live: Option<Arc<OnceLock<LiveSecret>>>,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
 
 impl Settings {
     /// No settings.
@@ -158,18 +179,23 @@ impl Settings {
 
     /// Sets one.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) -> &mut Self {
-        self.0.insert(name.into(), value.into());
+        let value = value.into();
+        let live = match &value {
+            Value::Secret { found, .. } if found.can_change() => Some(Arc::default()),
+            _ => None,
+        };
+        self.0.insert(name.into(), Entry { value, live });
         self
     }
 
     /// One setting, of whatever kind.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.0.get(name).map(|entry| &entry.value)
     }
 
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.0.iter().map(|(name, entry)| (name.as_str(), &entry.value))
     }
 
     /// Whether nothing is set.
@@ -181,7 +207,7 @@ impl Settings {
     #[must_use]
     pub fn overlaid(&self, upper: &Self) -> Self {
         let mut all = self.0.clone();
-        all.extend(upper.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+        all.extend(upper.0.iter().map(|(name, entry)| (name.clone(), entry.clone())));
         Self(all)
     }
 
@@ -201,6 +227,18 @@ impl Settings {
             Some(Value::Secret { secret, .. }) => Ok(Some(secret)),
             Some(_) => Err(other_kind(name, "a secret")),
         }
+    }
+
+    /// Follows the source of a secret, which `watch` begins; `None` for a secret that stays as it is.
+    pub(super) fn live(
+        &self,
+        name: &str,
+        watch: impl FnOnce(&SecretString, &SecretRef) -> LiveSecret,
+    ) -> Option<LiveSecret> {
+        let Entry { value: Value::Secret { secret, found }, live: Some(live) } = self.0.get(name)? else {
+            return None;
+        };
+        Some(live.get_or_init(|| watch(secret, found)).clone())
     }
 
     /// A whole number.

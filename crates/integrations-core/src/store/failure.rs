@@ -2,30 +2,14 @@
 
 use crate::error::{Effect, Error, ErrorKind};
 
-/// SQLite's primary result codes (sqlite.org/rescode.html), by what they ask of the caller.
-const KINDS: [(i64, ErrorKind, &str); 10] = [
-    (5, ErrorKind::Unavailable, "another process holds the file; try again"),
-    (6, ErrorKind::Unavailable, "another connection holds the table; try again"),
-    (8, ErrorKind::Unavailable, "make the file and its directory writable"),
-    (10, ErrorKind::Unavailable, "check the disk"),
-    (11, ErrorKind::Config, "the file is damaged; restore it from a backup"),
-    (13, ErrorKind::Unavailable, "the disk is full; free some space"),
-    (14, ErrorKind::Config, "check that the directory exists and is writable"),
-    (19, ErrorKind::Conflict, "a row with this key exists, or a condition of the table does not hold"),
-    (23, ErrorKind::Config, "make the file readable"),
-    (26, ErrorKind::Config, "the file is no SQLite database; give another path"),
-];
+/// What an error of the database itself asks of the caller.
+pub(super) type Meaning = (ErrorKind, &'static str);
 
-/// A statement was refused; its job's writes are undone.
-pub(super) fn of_statement(error: sqlx::Error) -> Error {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .and_then(|code| code.parse::<i64>().ok());
-    let known = code.and_then(|code| KINDS.iter().find(|(primary, ..)| *primary == code & 0xff));
+/// A statement was refused; its job's writes are undone. `known` is what the database's own code says.
+pub(super) fn of_statement(error: &sqlx::Error, known: Option<Meaning>) -> Error {
     let message = format!("the store: {error}");
-    match (known, &error) {
-        (Some((_, kind, hint)), _) => Error::new(*kind, Effect::Rejected, message).with_hint(*hint),
+    match (known, error) {
+        (Some((kind, hint)), _) => Error::new(kind, Effect::Rejected, message).with_hint(hint),
         (None, sqlx::Error::PoolTimedOut) => late(Effect::NotSent),
         (None, sqlx::Error::PoolClosed) => closed(),
         (None, sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed) => {
@@ -43,5 +27,25 @@ pub(super) fn closed() -> Error {
 /// A deadline passed.
 pub(super) fn late(effect: Effect) -> Error {
     Error::new(ErrorKind::Timeout, effect, "the store did not answer in time")
-        .with_hint("check the disk's latency, and for jobs that hold the transaction")
+        .with_hint("check the database's latency, and for jobs that hold the transaction")
+}
+
+/// A job dropped a statement's future before its end: what the statement did is not known.
+pub(super) fn abandoned() -> Error {
+    Error::new(ErrorKind::Unexpected, Effect::Rejected, "a job of the store gave up waiting for a statement")
+        .with_hint("let each statement of a job end; the store has deadlines of its own")
+}
+
+/// Without the panic's message, which may hold anything: the panic hook has printed it already.
+pub(super) fn panicked() -> Error {
+    Error::new(
+        ErrorKind::Unexpected,
+        Effect::Rejected,
+        "a job of the store panicked; nothing of it was written",
+    )
+}
+
+/// A value that is none of a [`Param`](super::Param)'s types.
+pub(super) fn undecodable(column: usize, why: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Decode, Effect::NotSent, format!("column {column} of a stored row: {why}"))
 }

@@ -1,14 +1,27 @@
-//! Tables in one SQLite file, written by one task that commits what waits as a group.
+//! Tables in one SQLite file, or in PostgreSQL, by one code for its users.
 //!
-//! Invariants:
-//! - A write is answered only after the commit that holds it is on the disk (`synchronous = FULL`).
-//! - What waits is committed as one transaction, each job in a savepoint of its own: a job that fails undoes nothing of
-//!   the others. If the commit fails, every job of the group gets the error.
-//! - Every wait ends: a job has [`JOB_DEADLINE`], its caller [`DEADLINE`], another process's lock [`BUSY_DEADLINE`].
-//! - Statements are in the part of SQL that SQLite and PostgreSQL share; the few words in which they differ are in
-//!   [`Dialect`].
+//! Invariants of both:
+//! - A write is answered only after its commit. A job that fails, panics or hides a failed statement leaves nothing
+//!   behind and touches no other job.
+//! - Every wait ends: a job has [`JOB_DEADLINE`], its caller [`DEADLINE`].
+//! - Statements are in the part of SQL that both share, with the words of [`Dialect`] where they differ. Times that
+//!   several processes compare (leases) are the store's own: `{now_ms}`.
+//!
+//! In SQLite one task writes: what waits is committed as one transaction, each job in a savepoint of its own. If that
+//! commit fails, every job of the group gets the error. Jobs run one after the other, and what was answered is on the
+//! disk (`synchronous = FULL`).
+//!
+//! In PostgreSQL each job is a transaction of its own (`READ COMMITTED`) on one of up to ten connections:
+//! - Jobs run beside each other and beside those of other processes. What a job read may have changed when it writes:
+//!   put the condition into the `UPDATE`, or lock the row by writing it first.
+//! - Every statement has a deadline in the server as well. A job that gives way to another transaction (lock timeout,
+//!   deadlock, serialization failure) is [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) with
+//!   [`Effect::Rejected`](crate::Effect::Rejected).
+//! - A connection is used again only when it is known that nothing is open on it.
+//! - What was answered is as durable as the server's `synchronous_commit` says.
 //!
 //! ```
+//! # #[cfg(feature = "sqlite")]
 //! # async fn demo() -> integrations_core::Result<()> {
 //! use integrations_core::store::{Module, Store};
 //!
@@ -28,30 +41,32 @@
 //! assert_eq!(rows[0].text(0)?, "hello");
 //! store.close().await
 //! # }
+//! # #[cfg(feature = "sqlite")]
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(demo()).unwrap();
 //! ```
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "sqlite")]
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
-
-use crate::error::{Effect, Error, ErrorKind, Result};
+use crate::error::Result;
+#[cfg(feature = "postgres")]
+use crate::secret::SecretString;
+#[cfg(feature = "postgres")]
+use crate::tls::TlsConfig;
 
 mod dialect;
 mod failure;
-mod file;
+mod job;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod tx;
 mod value;
-mod writer;
 
 pub use dialect::Dialect;
 pub use schema::Module;
@@ -60,125 +75,116 @@ pub use value::{Param, Row};
 
 /// How long a write waits for its commit, or a read for its rows, in all.
 pub const DEADLINE: Duration = Duration::from_secs(30);
-/// How long one job may take inside the transaction, while all other writers wait.
+/// How long one job may take inside the transaction. In SQLite all other writers wait meanwhile.
 pub const JOB_DEADLINE: Duration = Duration::from_secs(5);
-/// How long another process's lock is waited for.
+/// How long another process's lock on an SQLite file is waited for. PostgreSQL's locks have `lock_timeout`: see
+/// [`Store::postgres`].
 pub const BUSY_DEADLINE: Duration = Duration::from_secs(5);
-
-/// Jobs that may wait; the next caller waits outside.
-const QUEUE: usize = 4096;
-const READERS: u32 = 4;
 
 /// What a job of [`Store::write`] returns.
 pub type TxFuture<'t, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 't>>;
 
 /// One database, shared by all its clones. When the last one is dropped, what waits is still committed.
 ///
-/// Its deadlines are those of tokio's clock, which the file's own thread does not follow: a test with a paused clock may
-/// see them pass while a statement runs.
+/// Its deadlines are those of tokio's clock, which neither the file's own thread nor a server follows: a test with a
+/// paused clock may see them pass while a statement runs.
 #[derive(Debug, Clone)]
-pub struct Store(Arc<Shared>);
+pub struct Store(Database);
 
-#[derive(Debug)]
-struct Shared {
-    jobs: mpsc::Sender<writer::Message>,
-    /// `None` for a database in memory, which has one connection: the writer's.
-    readers: Option<SqlitePool>,
+#[derive(Debug, Clone)]
+enum Database {
+    #[cfg(feature = "sqlite")]
+    Sqlite(Arc<sqlite::Database>),
+    #[cfg(feature = "postgres")]
+    Postgres(Arc<postgres::Database>),
 }
 
 impl Store {
     /// Opens a file, or makes it (on Unix readable by its owner alone; a wider mode is narrowed).
-    /// [`ErrorKind::Config`] when it cannot be opened or is no database.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when it cannot be opened or is no database.
+    #[cfg(feature = "sqlite")]
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path: PathBuf = path.as_ref().to_owned();
-        let path = tokio::task::spawn_blocking(move || file::prepare(&path))
-            .await
-            .map_err(|e| Error::new(ErrorKind::Cancelled, Effect::NotSent, e.to_string()))??;
-        let file = SqliteConnectOptions::new()
-            .filename(&path)
-            .busy_timeout(BUSY_DEADLINE)
-            .disable_statement_logging();
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(DEADLINE)
-            .connect_lazy_with(file.clone().read_only(true));
-        let durable = file
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            // macOS alone: without it a sync leaves the data in the drive's cache.
-            .pragma("fullfsync", "1")
-            .foreign_keys(true);
-        Self::start(durable, Some(readers)).await
+        let database = sqlite::Database::open(path.as_ref()).await?;
+        Ok(Self(Database::Sqlite(Arc::new(database))))
     }
 
     /// A database that is gone with its last handle. For tests, and for what need not survive.
+    #[cfg(feature = "sqlite")]
     pub async fn in_memory() -> Result<Self> {
-        Self::start(
-            SqliteConnectOptions::new().in_memory(true).foreign_keys(true).disable_statement_logging(),
-            None,
-        )
-        .await
+        let database = sqlite::Database::in_memory().await?;
+        Ok(Self(Database::Sqlite(Arc::new(database))))
     }
 
-    async fn start(options: SqliteConnectOptions, readers: Option<SqlitePool>) -> Result<Self> {
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        writer::start(options, readers.is_some(), queue).await?;
-        Ok(Self(Arc::new(Shared { jobs, readers })))
+    /// Connects to PostgreSQL: `postgres://user:password@host:5432/database`. Parts of the URL that are missing are
+    /// taken from libpq's variables and password file (postgresql.org/docs/current/libpq-envars.html), as by `psql`.
+    ///
+    /// The URL may have the parameters `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, `application_name`, `host`,
+    /// `port`, `dbname`, `user`, `password`, `options` and `options[name]`. The session's settings are
+    /// `statement_timeout` 4 s, `lock_timeout` 3 s and `idle_in_transaction_session_timeout` 10 s, so that the server
+    /// ends a wait before the job's deadline does; `options` may set others.
+    ///
+    /// Without `sslmode` the server's certificate and name are verified (`verify-full`), except on this machine
+    /// (loopback addresses, sockets), where TLS is used if the server has it (`prefer`). `allow` means no TLS, and
+    /// `require` does not verify unless roots are given. A certificate has to come from Mozilla's roots, which are
+    /// built in, or from those of `tls`; the platform's are not looked at.
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) when the URL, the user, the database or the certificate is
+    /// refused; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) when `tls` asks for what the driver cannot
+    /// do: given roots alone, TLS 1.3 alone, another server name.
+    #[cfg(feature = "postgres")]
+    pub async fn postgres(url: &SecretString, tls: &TlsConfig) -> Result<Self> {
+        let database = postgres::Database::connect(url, tls).await?;
+        Ok(Self(Database::Postgres(Arc::new(database))))
     }
 
-    /// Brings a module's tables to the present version. May be called at each start.
-    /// [`ErrorKind::Config`] when a newer build has written the file.
+    /// Brings a module's tables to the present version. May be called at each start, by any number of processes at
+    /// once. [`ErrorKind::Config`](crate::ErrorKind::Config) when a newer build has written the tables.
     pub async fn migrate(&self, module: &'static Module) -> Result<()> {
         self.write(move |tx| Box::pin(schema::migrate(tx, module))).await
     }
 
     /// Runs a job in the next transaction and gives its result once that is committed. If the job fails or panics,
     /// everything it wrote is undone and its error is the answer. A job must not wait for anything but its `Tx`, and
-    /// never for another write: all writers wait for it.
+    /// never for another write: in SQLite all writers wait for it, and PostgreSQL has a connection less.
     ///
     /// Dropping the future withdraws a job that has not begun; one that has begun is committed all the same.
     ///
-    /// Errors of the store have [`Effect::NotSent`] or [`Effect::Rejected`] when nothing was written, and
-    /// [`Effect::Unknown`] when the commit itself was lost sight of.
+    /// Errors of the store have [`Effect::NotSent`](crate::Effect::NotSent) or
+    /// [`Effect::Rejected`](crate::Effect::Rejected) when nothing was written, and
+    /// [`Effect::Unknown`](crate::Effect::Unknown) when the commit itself was lost sight of. Those that come from other
+    /// transactions (a lock held for too long, a deadlock) are [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)
+    /// and retryable: the same job may go through now.
     pub async fn write<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx) -> TxFuture<'t, T> + Send + 'static,
     {
-        let (message, answer) = writer::job(job);
-        let wait = async {
-            self.0.jobs.send(message).await.map_err(|_| failure::closed())?;
-            answer.await.map_err(|_| failure::closed().with_effect(Effect::Unknown))?
-        };
-        timeout(DEADLINE, wait).await.unwrap_or_else(|_| Err(failure::late(Effect::Unknown)))
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(database) => database.write(job).await,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.write(job).await,
+        }
     }
 
-    /// Runs one query beside the writer: it sees what was committed before it began.
+    /// Runs one query beside the writers: it sees what was committed before it began.
     pub async fn read(&self, sql: &'static str, params: &[Param]) -> Result<Vec<Row>> {
-        let Some(readers) = &self.0.readers else {
-            let params = params.to_vec();
-            return self.write(move |tx| Box::pin(async move { tx.query(sql, &params).await })).await;
-        };
-        let rows = async {
-            let mut connection = readers.acquire().await.map_err(failure::of_statement)?;
-            tx::query(&mut connection, sql, params).await
-        };
-        timeout(DEADLINE, rows).await.unwrap_or_else(|_| Err(failure::late(Effect::NotSent)))
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(database) => database.read(sql, params).await,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.read(sql, params).await,
+        }
     }
 
-    /// Commits what waits, closes the file and ends the writing task. Later calls fail.
+    /// Commits what waits, closes the file or the connections. Later calls fail.
     pub async fn close(&self) -> Result<()> {
-        let (message, done) = writer::close();
-        let wait = async {
-            if self.0.jobs.send(message).await.is_ok() {
-                // An error means that the writer has gone already, which is what was asked for.
-                let _gone = done.await;
-            }
-            if let Some(readers) = &self.0.readers {
-                readers.close().await;
-            }
-        };
-        timeout(DEADLINE, wait).await.map_err(|_| failure::late(Effect::Unknown))
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(database) => database.close().await,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.close().await,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The versions of the tables.
 
+use super::dialect::Dialect;
 use super::tx::Tx;
 use crate::error::{Error, Result};
 
@@ -16,7 +17,14 @@ pub struct Module {
 const TABLE: &str =
     "CREATE TABLE IF NOT EXISTS store_modules (name TEXT NOT NULL PRIMARY KEY, version BIGINT NOT NULL)";
 
+/// Held to the end of the transaction by whoever migrates this schema. PostgreSQL's `CREATE TABLE IF NOT EXISTS` by
+/// two at once fails in one of them.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(1769108596, hashtext(current_schema()::text))";
+
 pub(super) async fn migrate(tx: &mut Tx, module: &Module) -> Result<()> {
+    if tx.dialect() == Dialect::Postgres {
+        tx.execute(LOCK, &[]).await?;
+    }
     tx.execute(TABLE, &[]).await?;
     let rows = tx.query("SELECT version FROM store_modules WHERE name = $1", &[module.name.into()]).await?;
     let found = rows.first().map_or(Ok(0), |row| row.integer(0))?;
@@ -41,5 +49,5 @@ pub(super) async fn migrate(tx: &mut Tx, module: &Module) -> Result<()> {
 fn newer(module: &Module, found: i64) -> Error {
     let (name, known) = (module.name, module.steps.len());
     Error::config(format!("the store's `{name}` tables have version {found}; this build knows up to {known}"))
-        .with_hint("run the newer build that wrote the file, or give this one a file of its own")
+        .with_hint("run the newer build that wrote them, or give this one a store of its own")
 }

@@ -10,11 +10,11 @@ use crate::error::{Effect, Error, ErrorKind, Result};
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Param {
-    /// Nothing.
+    /// Nothing. PostgreSQL has to see its type: where it is no column's value, write `CAST($1 AS BIGINT)`.
     Null,
-    /// A whole number (`BIGINT`).
+    /// A whole number (`BIGINT`; smaller ones and truth values are read as one).
     Integer(i64),
-    /// Text.
+    /// Text. PostgreSQL takes none with the character U+0000.
     Text(String),
     /// Bytes.
     Blob(Bytes),

@@ -16,6 +16,7 @@ mod operate;
 mod pipeline;
 #[cfg(feature = "sqlite")]
 mod receiving;
+mod rotation;
 mod sizes;
 #[cfg(all(feature = "webhook-jwt", feature = "webhook-x509"))]
 mod webhook;

@@ -110,6 +110,40 @@ async fn sealed_keys_work_and_are_not_in_the_table() {
     assert!(later.receiver.got().is_empty());
 }
 
+/// Over an envelope: the keys survive a new process, a new master key, and are in nobody's hands but the sealer's.
+#[cfg(feature = "seal")]
+#[tokio::test]
+async fn an_envelope_keeps_them_and_its_master_key_can_change() {
+    use integrations_core::seal::{Envelope, LocalKeys};
+
+    let (old, new) = (LocalKeys::generate().unwrap(), LocalKeys::generate().unwrap());
+    let both = format!("{}\n{}", new.expose(), old.expose());
+    let store = Store::in_memory().await.unwrap();
+    let open = async |lines: &str| {
+        let keys = LocalKeys::parse(&lines.into()).unwrap();
+        let envelope = Arc::new(Envelope::new(Arc::new(keys), "outbox"));
+        Bench::over(Arc::new(SqliteOutbox::builder(store.clone()).sealer(envelope).open().await.unwrap()))
+    };
+
+    let first = open(old.expose()).await;
+    let endpoint = first.endpoint("sealed.example").await;
+    let key = endpoint.keys[0].key.reveal();
+    let row = &store.read("SELECT signing_keys FROM outbox_endpoints", &[]).await.unwrap()[0];
+    assert!(!row.text(0).unwrap().contains(&key.expose()[6..]));
+
+    let later = open(&both).await;
+    later.publish(1).await;
+    later.deliver().await;
+    assert!(later.receiver.got()[0].verifies(key.expose()));
+
+    let without = open(new.expose()).await;
+    let event = without.publish(2).await;
+    without.deliver().await;
+    let delivery = without.outbox.delivery(TENANT, &endpoint.id, &event).await.unwrap().unwrap();
+    assert_eq!(delivery.last_class.map(ErrorClass::as_str), Some("signing_error"));
+    assert!(without.receiver.got().is_empty());
+}
+
 #[tokio::test]
 async fn no_debug_shows_a_key_or_content() {
     let bench = Bench::sqlite().await;

@@ -1,6 +1,5 @@
 #![doc = include_str!("docs.md")]
 
-mod auth;
 mod driver;
 mod error;
 pub mod ops;
@@ -13,7 +12,7 @@ use http::header::HeaderName;
 #[cfg(feature = "hub")]
 use integrations_core::registry::Registry;
 use integrations_core::setup::Setup;
-use integrations_core::{Caller, Result, SecretString};
+use integrations_core::{Bearer, Caller, Result, SecretString};
 
 pub use error::Errors;
 
@@ -34,7 +33,7 @@ impl Notes {
         let caller = setup.caller(default_transport)?.classify(Arc::new(Errors)).key_header(KEY_HEADER);
         let caller = match setup.authorizer() {
             Some(_) => caller,
-            None => caller.authorize(Arc::new(auth::Bearer::new(setup.secret("token")?.clone()))),
+            None => caller.authorize(Arc::new(Bearer::new(setup.live("token")?))),
         };
         Ok(Self { caller: caller.build() })
     }

@@ -1,9 +1,37 @@
 //! The flows.
 
+mod assertion;
+mod authorize;
+mod builder;
+mod callback;
+mod device;
+mod discovery;
+mod draft;
+mod flows;
+mod issuer;
+mod ops;
+mod params;
+mod pending;
+mod pkce;
+mod refusal;
+mod reply;
+mod send;
+mod source;
+
 use async_trait::async_trait;
 use integrations_core::Result;
 
 use crate::token::TokenSet;
+
+pub use assertion::ClientAssertion;
+pub use authorize::AuthorizeRequest;
+pub use builder::{Client, ClientBuilder};
+pub use callback::Callback;
+pub use device::{DeviceAuthorization, DevicePoll};
+pub use flows::Introspection;
+pub use issuer::{Address, Issuer};
+pub use pending::PendingAuthorization;
+pub use source::ClientCredentials;
 
 /// Who gives the vault new tokens.
 #[async_trait]
@@ -26,6 +54,7 @@ pub trait TokenSource: Send + Sync + 'static {
     async fn revoke(&self, present: &TokenSet) -> Result<()>;
 
     /// The word before the token in `Authorization`.
+    #[allow(clippy::unnecessary_literal_bound, reason = "other sources have a word of their own")]
     fn scheme(&self) -> &str {
         "Bearer"
     }

@@ -223,7 +223,7 @@ impl Inner {
             return Ok(Persisted::Written(version));
         }
         let found = self.read(id).await?;
-        Ok(found.map_or(Persisted::Gone, |(version, theirs)| Persisted::Overtaken(version, theirs)))
+        Ok(found.map_or(Persisted::Gone, |(version, theirs)| Persisted::Overtaken(version, Box::new(theirs))))
     }
 
     /// Writes that the user has to consent again, unless others know better: a sibling may have been faster with the same
@@ -278,7 +278,7 @@ enum Ended {
 
 enum Persisted {
     Written(u64),
-    Overtaken(u64, Record),
+    Overtaken(u64, Box<Record>),
     Gone,
 }
 

@@ -158,8 +158,8 @@ impl Record {
         due: Option<Timestamp>,
     ) -> Result<Draft> {
         let plain = Plain::of(self).to_bytes()?;
-        let sealed = sealer.seal(&plain, &context(id)).await?.into();
-        Ok(Draft { state: self.status.word().to_owned(), since: self.since, sealed, due })
+        let bytes = sealer.seal(&plain, &context(id)).await?;
+        Ok(Draft { state: self.status.word().to_owned(), since: self.since, sealed: bytes.into(), due })
     }
 
     pub(super) async fn open(sealer: &dyn Sealer, id: &ConnectionId, entry: &Entry) -> Result<Self> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response, Uri};
 use integrations_core::ConnectionId;
 use integrations_core::hub::Connections;
@@ -10,8 +11,8 @@ use integrations_core::provider::{Host, ProviderSpec, Setting, Status};
 use integrations_core::registry::{Category, Registry};
 use integrations_core::setup::no_transport;
 use integrations_core::{
-    Authorize, Body, Caller, Endpoint, Error, Exchange, Op, Payload, Req, Result, Safety, SecretString,
-    Transport, TransportError, WireRequest, WireResponse,
+    Authorize, Body, Caller, Endpoint, Exchange, HeaderKey, LiveSecret, Op, Payload, Req, Result, Safety,
+    SecretString, Transport, TransportError, WireRequest, WireResponse,
 };
 
 static WHO: Op = Op::new("mirror", "who", Safety::Read).http("GET", "/who/{page}").cached();
@@ -54,22 +55,16 @@ pub(super) fn registry() -> Registry {
         let caller = setup.caller(no_transport)?;
         let caller = match setup.authorizer() {
             Some(_) => caller,
-            None => caller.authorize(Arc::new(Bearer(setup.secret("token")?.clone()))),
+            None => caller.authorize(proof_of(setup.live("token")?)),
         };
         Ok(Mirror(caller.build()))
     });
     registry
 }
 
-pub(super) struct Bearer(pub(super) SecretString);
-
-#[async_trait]
-impl Authorize for Bearer {
-    async fn authorize(&self, request: &mut WireRequest) -> Result<()> {
-        let value = HeaderValue::from_str(self.0.expose()).map_err(|_| Error::config("no header"))?;
-        request.headers_mut().insert(http::header::AUTHORIZATION, value);
-        Ok(())
-    }
+/// Nothing but the token in the header, so that the service's answer is the token itself.
+pub(super) fn proof_of(token: impl Into<LiveSecret>) -> Arc<dyn Authorize> {
+    Arc::new(HeaderKey::new(AUTHORIZATION, token))
 }
 
 /// Everybody is connected; the token says who it is.
@@ -77,7 +72,7 @@ pub(super) struct Users;
 
 impl Connections for Users {
     fn authorizer(&self, id: &ConnectionId) -> Result<Arc<dyn Authorize>> {
-        Ok(Arc::new(Bearer(token(&id.tenant, &id.connection))))
+        Ok(proof_of(token(&id.tenant, &id.connection)))
     }
 }
 
@@ -93,7 +88,7 @@ pub(super) struct Service;
 #[async_trait]
 impl Transport for Service {
     async fn send(&self, request: Request<Body>, _: Exchange) -> Result<Response<Payload>, TransportError> {
-        let token = request.headers().get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let body = serde_json::to_vec(&token).unwrap_or_default();
         tokio::task::yield_now().await;
         let mut response = Response::new(Payload::Whole(body.into()));

@@ -22,6 +22,9 @@ fn a_file_is_looked_for_beside_the_configuration() {
     let registry = registry();
     let config = Loader::new(&registry).environment("production").file(&path).unwrap().load().unwrap();
     assert!(key(&config).ct_eq("SG.from-file"));
+    let found = settings(&config.instances["mail"]).2.get("key");
+    let Some(Value::Secret { found: SecretRef::File(path), .. }) = found else { panic!("{found:?}") };
+    assert_eq!(*path, folder.join("secrets/key"), "so that it is found again later");
     std::fs::remove_dir_all(folder).unwrap();
 }
 

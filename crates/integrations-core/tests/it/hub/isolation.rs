@@ -17,7 +17,7 @@ impl Connections for Users {
         match &*id.connection {
             "ann" | "bob" => {
                 let token = format!("{}/{}/{}", id.tenant, id.instance, id.connection);
-                Ok(Arc::new(Bearer(SecretString::from(token))))
+                Ok(Arc::new(Bearer::new(SecretString::from(token))))
             }
             "eve" => {
                 Err(Error::new(ErrorKind::ReauthRequired, Effect::NotSent, "`eve` has to connect again"))

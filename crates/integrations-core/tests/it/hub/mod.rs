@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{Request, Response, Uri};
 use integrations_core::config::{Composition, Config, InstanceConfig, Target, TenantConfig, TenantInstance};
 use integrations_core::hub::{Find, Hub, HubBuilder};
 use integrations_core::pipeline::limiter::{LimitPolicy, RateWindow};
@@ -20,7 +20,7 @@ use integrations_core::provider::{Host, ProviderSpec, Setting, Status};
 use integrations_core::registry::{Category, Known, Probe, ProbeCost, Registry};
 use integrations_core::setup::{Settings, Setup, no_transport};
 use integrations_core::{
-    Authorize, Body, Caller, Effect, Endpoint, Error, ErrorKind, Exchange, Op, Payload, Req, Result, Safety,
+    Bearer, Body, Caller, Effect, Endpoint, Error, ErrorKind, Exchange, Op, Payload, Req, Result, Safety,
     SecretString, Transport, TransportError, TransportFailure, WireRequest, WireResponse,
 };
 
@@ -97,23 +97,11 @@ impl Category for Others {
     const NAME: &'static str = "others";
 }
 
-struct Bearer(SecretString);
-
-#[async_trait]
-impl Authorize for Bearer {
-    async fn authorize(&self, request: &mut WireRequest) -> Result<()> {
-        let value = HeaderValue::from_str(&format!("Bearer {}", self.0.expose()))
-            .map_err(|_| Error::config("the token cannot be in a header"))?;
-        request.headers_mut().insert(http::header::AUTHORIZATION, value);
-        Ok(())
-    }
-}
-
 fn open(setup: &Setup) -> Result<Memos> {
     let caller = setup.caller(no_transport)?;
     let caller = match setup.authorizer() {
         Some(_) => caller,
-        None => caller.authorize(Arc::new(Bearer(setup.secret("token")?.clone()))),
+        None => caller.authorize(Arc::new(Bearer::new(setup.live("token")?))),
     };
     let read_only = setup.spec().id == "scrap" || setup.secret("token")?.expose().ends_with("-readonly");
     Ok(Memos { callers: vec![caller.build()], read_only })

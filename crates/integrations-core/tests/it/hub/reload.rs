@@ -1,13 +1,16 @@
 //! Changes of the configuration while calls run.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use integrations_core::config::{InstanceConfig, TenantConfig, TenantInstance};
 use integrations_core::hub::Hub;
 use integrations_core::pipeline::{Policy, Wait};
-use integrations_core::{Effect, ErrorKind};
+use integrations_core::secret::SecretStore;
+use integrations_core::setup::Value;
+use integrations_core::{Effect, ErrorKind, Result, SecretRef, SecretString};
 
 use super::{Memos, Wire, builder, config, hub, memo, own, per_second, policy};
 
@@ -33,6 +36,49 @@ async fn a_reload_changes_credentials_and_says_what_changed() {
     assert_eq!(hub.open::<Memos>("main").unwrap().read().await.unwrap(), "Bearer app-token");
     hub.rollback().unwrap();
     assert_eq!(hub.open::<Memos>("main").unwrap().read().await.unwrap(), "Bearer new-token");
+}
+
+/// A store whose one entry is replaced.
+#[derive(Clone, Default)]
+struct Entry {
+    token: Arc<Mutex<&'static str>>,
+    asked: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl SecretStore for Entry {
+    async fn get(&self, _: &SecretRef) -> Result<SecretString> {
+        self.asked.fetch_add(1, SeqCst);
+        Ok((*self.token.lock().unwrap()).into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_in_a_store_is_replaced_without_a_reload_for_everybody() {
+    let (wire, store) = (Wire::default(), Entry::default());
+    let found: SecretRef = "${vault:kv/memo}".parse().unwrap();
+    let token = Value::Secret { secret: "first".into(), found };
+    let config =
+        config().instance("main", memo("").set("token", token)).any_tenant(Some(TenantConfig::new()));
+    let with_store = builder(&wire).config(config.clone()).secrets(store.clone()).build().unwrap();
+    let without = builder(&wire).config(config).build().unwrap();
+    let clients = |hub: &Hub| -> Vec<Memos> {
+        (0..100).map(|n| hub.tenant(format!("t{n}")).unwrap().open("main").unwrap()).collect()
+    };
+    let (following, fixed) = (clients(&with_store), clients(&without));
+    *store.token.lock().unwrap() = "second";
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    for _ in 0..2 {
+        for client in &following {
+            client.read().await.unwrap();
+        }
+    }
+    assert_eq!(store.asked.load(SeqCst), 1, "one read for a hundred tenants");
+    for (following, fixed) in following.iter().zip(&fixed) {
+        assert_eq!(following.read().await.unwrap(), "Bearer second");
+        assert_eq!(fixed.read().await.unwrap(), "Bearer first");
+    }
+    assert_eq!(with_store.open::<Memos>("main").unwrap().read().await.unwrap(), "Bearer second");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use integrations_core::{ConnectionId, Effect, ErrorKind};
-use integrations_oauth::{ConnectionState, Reauth, Reconnect, TokenSet};
+use integrations_oauth::store::TokenStore as _;
+use integrations_oauth::{ConnectionState, Reauth, Reconnect, Tended, TokenSet};
 use jiff::SignedDuration;
 use tokio::time::sleep;
 
@@ -101,7 +102,7 @@ async fn what_a_listener_failed_to_hear_is_told_again_by_any_process() {
     vault.connect(&world.ada, world.issuer.consent("ada")).await.unwrap();
     assert_eq!(world.ear.words().len(), 1);
     let other = world.builder().listener(world.ear.clone()).build();
-    assert_eq!(other.tend().await.unwrap(), Default::default(), "not yet");
+    assert_eq!(other.tend().await.unwrap(), Tended::default(), "not yet");
     for (wait, heard, announced, failed) in [(61, 2, 0, 1), (61, 3, 1, 0), (61, 3, 0, 0)] {
         sleep(Duration::from_secs(wait)).await;
         let tended = other.tend().await.unwrap();
@@ -167,10 +168,9 @@ async fn a_long_lived_token_without_a_refresh_token_is_exchanged_before_it_ends(
     tokens.expires_at = Some(world.clock.now() + SignedDuration::from_hours(60 * 24));
     vault.connect(&world.ada, tokens.clone()).await.unwrap();
     let due = world.store.inner.clone();
-    use integrations_oauth::store::TokenStore as _;
     let at = |days: i64| world.clock.now() + SignedDuration::from_hours(24 * days);
     assert!(due.due(at(53), 9).await.unwrap().is_empty());
-    assert_eq!(due.due(at(54), 9).await.unwrap(), [world.ada.clone()]);
+    assert_eq!(due.due(at(54), 9).await.unwrap(), std::slice::from_ref(&world.ada));
     tokens.expires_at = Some(world.clock.now() + SignedDuration::from_hours(1));
     vault.connect(&world.ada, tokens).await.unwrap();
     assert!(due.due(at(300), 9).await.unwrap().is_empty(), "a short one is had again for the asking");
@@ -261,7 +261,6 @@ async fn everything_is_put_under_the_present_key_while_calls_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn bytes_of_another_connection_do_not_open_and_nothing_is_lost() {
-    use integrations_oauth::store::TokenStore as _;
     let world = World::new();
     let vault = world.connected().await;
     let bob = ConnectionId::new("acme", "drive", "bob").unwrap();

@@ -1,16 +1,14 @@
 //! The one task that writes: it takes what waits, runs it in one transaction and answers after the commit.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Poll;
-
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 
-use super::tx::Tx;
-use super::{JOB_DEADLINE, TxFuture, failure};
-use crate::error::{Effect, Error, ErrorKind, Result};
+use super::super::failure::closed;
+use super::super::tx::{Connection, Tx};
+use super::super::{TxFuture, job};
+use super::failure;
+use crate::error::{Effect, Result};
 
 /// The most jobs of one transaction, so that the first of them is not kept waiting for long.
 const GROUP: usize = 512;
@@ -65,9 +63,7 @@ where
     fn run<'t>(&'t mut self, tx: &'t mut Tx) -> TxFuture<'t, bool> {
         Box::pin(async move {
             let Some(job) = self.job.take() else { return Ok(false) };
-            let result = guarded(job, tx).await;
-            // A job that hides a failed statement has failed all the same.
-            let result = result.and_then(|value| tx.usable().map(|()| value));
+            let result = job::run(job, tx).await;
             let succeeded = result.is_ok();
             self.result = Some(result);
             Ok(succeeded)
@@ -79,33 +75,11 @@ where
             (Some(Err(own)), _) => Err(own),
             (Some(Ok(value)), Ok(())) => Ok(value),
             (_, Err(group)) => Err(group.clone()),
-            (None, Ok(())) => Err(failure::closed()),
+            (None, Ok(())) => Err(closed()),
         };
         // Whoever gave up waiting does not want to know.
         let _unwanted = self.reply.send(result);
     }
-}
-
-/// Runs a job within its deadline; a panic is an error.
-async fn guarded<T, F>(job: F, tx: &mut Tx) -> Result<T>
-where
-    F: for<'t> FnOnce(&'t mut Tx) -> TxFuture<'t, T>,
-{
-    let Ok(mut running) = catch_unwind(AssertUnwindSafe(|| job(tx))) else { return Err(panicked()) };
-    let polled = std::future::poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx)))
-            .unwrap_or_else(|_| Poll::Ready(Err(panicked())))
-    });
-    timeout(JOB_DEADLINE, polled).await.unwrap_or_else(|_| Err(failure::late(Effect::Rejected)))
-}
-
-/// Without the panic's message, which may hold anything: the panic hook has printed it already.
-fn panicked() -> Error {
-    Error::new(
-        ErrorKind::Unexpected,
-        Effect::Rejected,
-        "a job of the store panicked; nothing of it was written",
-    )
 }
 
 /// Opens the connection and starts the task.
@@ -114,10 +88,14 @@ pub(super) async fn start(
     reopens: bool,
     queue: mpsc::Receiver<Message>,
 ) -> Result<()> {
-    let connection = options.connect().await.map_err(failure::of_statement)?;
-    let tx = Some(Tx { connection, failed: None });
+    let tx = Some(connect(&options).await?);
     tokio::spawn(Writer { options, reopens, tx }.run(queue));
     Ok(())
+}
+
+async fn connect(options: &SqliteConnectOptions) -> Result<Tx> {
+    let connection = options.connect().await.map_err(failure::of_statement)?;
+    Ok(Tx::new(Connection::Sqlite(connection)))
 }
 
 struct Writer {
@@ -138,7 +116,7 @@ impl Writer {
             for message in group.drain(..) {
                 match message {
                     Message::Job(job) if closing.is_none() => jobs.push(job),
-                    Message::Job(job) => job.answer(&Err(failure::closed())),
+                    Message::Job(job) => job.answer(&Err(closed())),
                     Message::Close(done) => closing = closing.or(Some(done)),
                 }
             }
@@ -147,11 +125,11 @@ impl Writer {
         queue.close();
         while let Some(message) = queue.recv().await {
             if let Message::Job(job) = message {
-                job.answer(&Err(failure::closed()));
+                job.answer(&Err(closed()));
             }
         }
         if let Some(tx) = self.tx
-            && let Err(e) = tx.connection.close().await
+            && let Err(e) = tx.close().await
         {
             tracing::warn!(error = %e, "the store was not closed cleanly; its next start repairs it");
         }
@@ -192,10 +170,9 @@ impl Writer {
 
     async fn connected(&mut self) -> Result<&mut Tx> {
         if self.tx.is_none() {
-            let connection = self.options.connect().await.map_err(failure::of_statement)?;
-            self.tx = Some(Tx { connection, failed: None });
+            self.tx = Some(connect(&self.options).await?);
         }
-        self.tx.as_mut().ok_or_else(failure::closed)
+        self.tx.as_mut().ok_or_else(closed)
     }
 
     /// After a failed group: nothing of it may be left open. A file is opened anew, so that whatever was wrong with

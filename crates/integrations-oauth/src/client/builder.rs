@@ -1,0 +1,184 @@
+//! Clients of issuers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use integrations_core::pipeline::{Pipeline, Policy, Scope, Stages};
+use integrations_core::provider::OAuth;
+use integrations_core::{Clock, Error, LiveSecret, Result, Transport};
+
+use super::assertion::{ClientAssertion, Proof};
+use super::draft::{Draft, redirect_url};
+use super::issuer::{Address, Issuer, Resolved};
+
+/// One application at one issuer. Cheap to clone.
+///
+/// ```no_run
+/// use integrations_core::provider::OAuth;
+/// use integrations_oauth::{AuthorizeRequest, Callback, Client};
+/// const FACTS: OAuth = OAuth::new("https://id.example/token").authorize_url("https://id.example/authorize");
+///
+/// # async fn flow(query: &str) -> integrations_core::Result<()> {
+/// let client = Client::builder(FACTS, "my-app")
+///     .secret("from the issuer's page")
+///     .redirect_uri("https://app.example/callback")
+///     .build()?;
+/// let (url, pending) = client.authorize(AuthorizeRequest::new(["calendar.read"]))?;
+/// // Send the user to `url`; keep `pending` in the session; the issuer sends the user back with a query.
+/// let tokens = client.complete(pending, Callback::parse(query)?).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) issuer: Resolved,
+    pub(super) client_id: String,
+    pub(super) proof: Proof,
+    pub(super) redirect_uri: Option<String>,
+    pub(super) draft: Draft,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) pipeline: Pipeline,
+    pub(super) clock: Clock,
+}
+
+/// Builds a [`Client`].
+#[must_use]
+pub struct ClientBuilder {
+    issuer: Issuer,
+    client_id: String,
+    proof: Proof,
+    redirect_uri: Option<String>,
+    transport: Option<Arc<dyn Transport>>,
+    pipeline: Option<Pipeline>,
+    clock: Clock,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared { issuer, client_id, .. } = &*self.shared;
+        f.debug_struct("Client")
+            .field("issuer", &issuer.token_address())
+            .field("client_id", client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client with this id at this issuer: a public one, unless a secret or an assertion is given.
+    pub fn builder(issuer: impl Into<Issuer>, client_id: impl Into<String>) -> ClientBuilder {
+        ClientBuilder {
+            issuer: issuer.into(),
+            client_id: client_id.into(),
+            proof: Proof::Public,
+            redirect_uri: None,
+            transport: None,
+            pipeline: None,
+            clock: Clock::system(),
+        }
+    }
+
+    /// Whom a statement is for that is sent to the token address.
+    pub(crate) fn token_address(&self) -> &str {
+        self.shared.issuer.token_address()
+    }
+
+    pub(super) fn facts(&self) -> &OAuth {
+        &self.shared.issuer.facts
+    }
+}
+
+impl ClientBuilder {
+    /// The client's secret. Asked for each attempt; after a refusal it is asked for anew, once.
+    pub fn secret(mut self, secret: impl Into<LiveSecret>) -> Self {
+        self.proof = Proof::Secret(secret.into());
+        self
+    }
+
+    /// Proves the client by a signed statement (`private_key_jwt`, RFC 7523) instead of by a secret.
+    pub fn assertion(mut self, signer: Arc<dyn ClientAssertion>) -> Self {
+        self.proof = Proof::Assertion(signer);
+        self
+    }
+
+    /// Sends a signed statement in the place of the secret, as Apple has it.
+    pub fn signed_secret(mut self, signer: Arc<dyn ClientAssertion>) -> Self {
+        self.proof = Proof::SignedSecret(signer);
+        self
+    }
+
+    /// Where the issuer sends users back to, exactly as it is registered.
+    pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
+        self.redirect_uri = Some(uri.into());
+        self
+    }
+
+    /// What carries the calls; without one, a transport over reqwest (feature `http`).
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// The pipeline of the calls; without one, a pipeline of its own with every default.
+    pub fn pipeline(mut self, pipeline: Pipeline) -> Self {
+        self.pipeline = Some(pipeline);
+        self
+    }
+
+    /// The clock by which tokens end.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](integrations_core::ErrorKind) for an address of the issuer that has a part missing or is
+    /// not `https`, for a redirect address that is none, and without a transport.
+    pub fn build(self) -> Result<Client> {
+        if self.client_id.is_empty() {
+            return Err(Error::config("the client's id is empty"));
+        }
+        if let Some(uri) = &self.redirect_uri {
+            redirect_url(uri)?;
+        }
+        let issuer = self.issuer.resolved()?;
+        let pipeline = self.pipeline.map_or_else(|| own_pipeline(&issuer), Ok)?;
+        let shared = Shared {
+            draft: Draft::new(&self.client_id)?,
+            issuer,
+            client_id: self.client_id,
+            proof: self.proof,
+            redirect_uri: self.redirect_uri,
+            transport: self.transport.map_or_else(default_transport, Ok)?,
+            pipeline,
+            clock: self.clock,
+        };
+        Ok(Client { shared: Arc::new(shared) })
+    }
+}
+
+fn own_pipeline(issuer: &Resolved) -> Result<Pipeline> {
+    let host = issuer.at(Address::Token)?.host().unwrap_or_default();
+    Stages::new().pipeline(Scope::new("", host), Policy::default())
+}
+
+fn default_transport() -> Result<Arc<dyn Transport>> {
+    let transport: Option<Arc<dyn Transport>> = None;
+    #[cfg(feature = "http")]
+    let transport = transport.or(Some(Arc::new(integrations_http::HttpTransport::new()?)));
+    transport.ok_or_else(|| {
+        Error::config("there is no transport")
+            .with_hint("enable the feature `http`, or give one to the builder")
+    })
+}
