@@ -241,6 +241,9 @@ async fn last_calls(ready: &Ready, service: &Service) -> integrations_core::Resu
     for family in ended {
         last.insert(family, Last::Ended(ready.sessions.state(family).await?));
     }
+    for family in 0..ready.callers.len() {
+        ready.sessions.forget(family).await?;
+    }
     Ok((last.into_values().collect(), asked))
 }
 

@@ -19,7 +19,7 @@ use super::service::{PROCESS_HEADER, STOP_HEADER};
 use super::{control, vault};
 
 /// The instance that all connections belong to.
-const INSTANCE: &str = "issuer";
+pub(super) const INSTANCE: &str = "issuer";
 /// A store waits up to this long before each operation, and again after it.
 const STORE_DELAY_MS: u64 = 6;
 
@@ -68,6 +68,12 @@ pub(super) trait Sessions: Send + Sync {
 
     /// What is kept of a connection's state.
     async fn state(&self, family: usize) -> Result<State>;
+
+    /// Leaves nothing of a connection in a store that others use, too.
+    async fn forget(&self, family: usize) -> Result<()> {
+        let _ = family;
+        Ok(())
+    }
 }
 
 /// Where a process finds everything, and who it is.
