@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::issuer::Group;
-use super::load::{CANCEL_MS, CANCEL_ONE_IN, Load, PAUSE_MS, TASKS};
+use super::load::{CANCEL_MS, CANCEL_ONE_IN, Load, PAUSE_MS, TASKS, hot};
 use super::world::{Call, Design, Place, Way};
 
 /// The environment says which store, because arguments are for everybody to see.
@@ -90,7 +90,8 @@ impl Work {
     async fn run(&self) {
         while !self.over.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(fastrand::u64(..=PAUSE_MS))).await;
-            let family = fastrand::usize(..self.callers.len());
+            let families = self.callers.len();
+            let family = if fastrand::bool() { hot(families) } else { fastrand::usize(..families) };
             let ended = call_once(&self.callers[family]).await;
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
             let group = tally.entry(self.groups[family].name().to_owned()).or_default();

@@ -15,7 +15,7 @@ use oauth2::{
 };
 use tokio::sync::Mutex;
 
-use super::issuer::{Moment, Pair};
+use super::issuer::Pair;
 use super::service::{PROCESS_HEADER, access_token, refresh_token_of};
 use super::world::{Design, Place, Sessions, State, Way, store_delay};
 
@@ -72,7 +72,7 @@ impl Table {
 
     async fn write(&self, family: usize, kept: &Kept) -> Result<()> {
         store_delay().await;
-        self.way.stop.pass(Moment::Answered, family).await;
+        self.way.storing(family).await;
         let values = [
             (family as i64).into(),
             (&*kept.access).into(),
@@ -80,7 +80,7 @@ impl Table {
             i64::from(kept.ended).into(),
         ];
         self.store.write(move |tx| Box::pin(async move { tx.execute(WRITE, &values).await })).await?;
-        self.way.stop.pass(Moment::Stored, family).await;
+        self.way.stored(family).await;
         store_delay().await;
         Ok(())
     }
@@ -148,7 +148,7 @@ impl Http {
     async fn send(&self, mut request: HttpRequest) -> std::result::Result<HttpResponse, reqwest::Error> {
         request.headers_mut().insert(PROCESS_HEADER, self.way.process().into());
         let answer = self.client.execute(request.try_into()?).await?;
-        self.way.stop.hear(answer.headers());
+        self.way.hear(answer.headers());
         let mut response = HttpResponse::new(Vec::new());
         *response.status_mut() = answer.status();
         response.headers_mut().clone_from(answer.headers());

@@ -10,17 +10,17 @@ use tokio::task::JoinSet;
 
 use super::child::Tally;
 use super::fleet::{Event, Fleet};
-use super::issuer::{Group, Issuer, Moment};
-use super::load::{EXPIRY, KILL_PAUSE_MS, Load};
+use super::issuer::{Group, Issuer, Moment, PARENT};
+use super::load::{EXPIRY, EXPIRY_FOR_KILL, KILL_PAUSE_MS, KILL_WAITS, Load, hot};
 use super::service::Service;
 use super::world::{Call, Design, Place, Sessions, State, Way};
 
 /// After the last expiry, connections are refreshed within this time: leases of killed processes run out.
-const SETTLE: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_secs(30);
 /// A last call is repeated until it says whether the connection can be used, for this long.
 const LAST_CALL: Duration = Duration::from_secs(30);
 /// Calls of each connection that has ended, to count what they cost.
-const CALLS_OF_THE_ENDED: usize = 3;
+const CALLS_OF_THE_ENDED: usize = 2;
 
 /// How many there were of each.
 pub(super) type Kills = BTreeMap<(Moment, Group), usize>;
@@ -55,7 +55,7 @@ pub(super) fn drive(design: Design, store: String, run: String, seed: u64) -> Re
     let load = Load::of(design);
     let (tell, told) = channel();
     let service = Service::start(load.groups(), tell.clone()).map_err(|e| e.to_string())?;
-    let place = Place { design, store, run, issuer: service.addr, process: 0 };
+    let place = Place { design, store, run, issuer: service.addr, process: PARENT };
     let runtime = super::runtime();
     let sessions = runtime.block_on(connect(&place, load.groups().len())).map_err(|e| format!("{e:?}"))?;
     let fleet = Fleet::start(place.clone(), load.processes, tell)?;
@@ -130,8 +130,8 @@ impl<'d> Driver<'d> {
         let end = Instant::now() + self.load.limit;
         while !self.done() && Instant::now() < end {
             if Instant::now() >= self.next_expiry {
-                self.expire();
-                self.next_expiry = Instant::now() + EXPIRY;
+                let pause = self.expire();
+                self.next_expiry = Instant::now() + pause;
             }
             if !self.armed && Instant::now() >= self.next_kill {
                 self.prepare_kill()?;
@@ -148,11 +148,17 @@ impl<'d> Driver<'d> {
         nothing_left || (self.plan.is_empty() && expiries >= self.load.expiries)
     }
 
-    fn expire(&mut self) {
+    /// Some connection's, or one of the group that the next kill waits for. Gives the time to the next.
+    fn expire(&mut self) -> Duration {
         let mut books = self.service.books();
         let families = books.families.len();
-        let first = self.rng.usize(..families);
-        (0..families).any(|next| books.expire((first + next) % families));
+        let awaited = self.plan.last().filter(|_| Instant::now() > self.next_kill + KILL_WAITS);
+        let first = if self.rng.bool() { hot(families) } else { self.rng.usize(..families) };
+        let fits =
+            |books: &Issuer, family: usize| awaited.is_none_or(|kill| books.families[family].group == kill.1);
+        let mut others = (0..families).map(|next| (first + next) % families);
+        others.any(|family| fits(&books, family) && books.expire(family));
+        if awaited.is_some() { EXPIRY_FOR_KILL } else { EXPIRY }
     }
 
     fn prepare_kill(&mut self) -> Result<(), String> {
@@ -186,6 +192,10 @@ impl<'d> Driver<'d> {
     fn listen(&mut self, time: Duration) -> Result<(), String> {
         match self.told.recv_timeout(time) {
             Ok(Event::Standing(process, moment)) => self.kill(process, moment),
+            Ok(Event::Kept(process, family)) => {
+                self.service.books().kept(process, family);
+                Ok(())
+            }
             Ok(Event::Calls(calls)) => {
                 add(&mut self.calls, calls);
                 Ok(())

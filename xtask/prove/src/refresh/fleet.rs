@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub(super) enum Event {
     /// The process stands where it is to be killed.
     Standing(Process, Moment),
+    /// The store has the tokens that it was given for this connection.
+    Kept(Process, usize),
     Calls(Tally),
     /// Its output has ended.
     Gone(Process),
@@ -120,6 +122,9 @@ fn parse(process: Process, line: &str) -> Option<Event> {
     if let Some(moment) = said["stopped"].as_str() {
         return Moment::parse(moment).map(|moment| Event::Standing(process, moment));
     }
+    if let Some(family) = said["kept"].as_u64() {
+        return Some(Event::Kept(process, family as usize));
+    }
     serde_json::from_value(said["calls"].take()).ok().map(Event::Calls)
 }
 
@@ -131,6 +136,7 @@ mod tests {
     fn what_a_child_says_is_understood_and_nothing_else() {
         let standing = parse(3, r#"{"stopped":"answered"}"#);
         assert!(matches!(standing, Some(Event::Standing(3, Moment::Answered))));
+        assert!(matches!(parse(3, r#"{"kept":17}"#), Some(Event::Kept(3, 17))));
         let Some(Event::Calls(tally)) = parse(3, r#"{"calls":{"grace":{"ok":7}}}"#) else { panic!() };
         assert_eq!(tally["grace"]["ok"], 7);
         for other in ["", "{}", r#"{"stopped":"later"}"#, r#"{"calls":{"grace":7}}"#] {

@@ -75,6 +75,9 @@ impl Moment {
 /// A process of the fleet; a restarted one has another number.
 pub(super) type Process = u32;
 
+/// Who drives the load and makes the last calls.
+pub(super) const PARENT: Process = 0;
+
 /// A token of a family: the access token and the refresh token of one generation are called alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pair {
@@ -115,7 +118,7 @@ pub(super) struct Family {
     pub(super) cuts: Vec<usize>,
     generation: u64,
     expired: bool,
-    /// Whoever has redeemed the last token, while nobody has used what it was given: it may not be kept yet.
+    /// Whoever has asked last, while neither the store has what came of it nor anybody uses it.
     unsettled: Option<Process>,
 }
 
@@ -159,8 +162,11 @@ impl Family {
                 (self.expired, self.unsettled) = (false, Some(process));
             }
             Outcome::Repeated => self.unsettled = Some(process),
-            Outcome::Reused => (self.alive, self.unsettled) = (false, None),
-            Outcome::Dead => {}
+            Outcome::Reused | Outcome::Dead => {
+                self.alive = false;
+                // The refusal that follows from a cut exchange has to be kept, too: else somebody else would ask again.
+                self.unsettled = (!self.cuts.is_empty()).then_some(process);
+            }
         }
         self.ledger.push(Entry { process, at: now, outcome });
         outcome
@@ -249,8 +255,8 @@ impl Issuer {
 
     /// Whether no exchange is due, and all that was given has been used.
     pub(super) fn settled(&self) -> bool {
-        let settled = |family: &Family| !family.expired && family.unsettled.is_none();
-        self.families.iter().all(|family| !family.alive || settled(family))
+        let due = |family: &Family| family.alive && family.expired;
+        self.families.iter().all(|family| !due(family) && family.unsettled.is_none())
     }
 
     /// Whether this process may be killed without losing anything. If so, nothing is issued to it any more.
@@ -286,6 +292,14 @@ impl Issuer {
             family.unsettled = None;
         }
         family.alive && newest && !family.expired
+    }
+
+    /// The store has what this process was given.
+    pub(super) fn kept(&mut self, process: Process, family: usize) {
+        let family = self.families.get_mut(family);
+        if let Some(family) = family.filter(|family| family.unsettled == Some(process)) {
+            family.unsettled = None;
+        }
     }
 
     /// Redeems a refresh token.
@@ -396,9 +410,12 @@ mod tests {
     }
 
     #[test]
-    fn a_process_with_tokens_that_nobody_has_used_is_not_killed_by_chance() {
+    fn a_process_with_tokens_that_are_not_kept_is_not_killed_by_chance() {
         let (mut issuer, now) = (issuer(), Instant::now());
         issuer.redeem(1, pair(Group::Strict, 0), now);
+        issuer.redeem(1, pair(Group::Outside, 0), now);
+        issuer.kept(2, pair(Group::Outside, 0).family);
+        issuer.kept(1, pair(Group::Outside, 0).family);
         assert!(!issuer.doom(1));
         assert!(issuer.doom(2), "another process has nothing to lose");
         assert!(issuer.call(pair(Group::Strict, 1)));
@@ -440,6 +457,9 @@ mod tests {
         assert_eq!(issuer.redeem(1, pair(Group::Strict, 2), now), Ruling::Hold(Some(Moment::Rotated)));
         assert_eq!(issuer.families[pair(Group::Strict, 0).family].asked_after_cut(), 0);
         assert_eq!(issuer.redeem(3, pair(Group::Strict, 2), now), Ruling::Refuse);
+        assert!(!issuer.doom(3), "the refusal is not kept yet");
+        issuer.kept(3, pair(Group::Strict, 0).family);
+        assert!(issuer.doom(3));
         assert_eq!(issuer.families[pair(Group::Strict, 0).family].asked_after_cut(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! What each design has to bear, as data.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::issuer::{Group, Moment};
 use super::world::Design;
@@ -8,14 +8,26 @@ use super::world::Design;
 /// Tasks of each process.
 pub(super) const TASKS: usize = 250;
 /// A task pauses up to this long between two calls.
-pub(super) const PAUSE_MS: u64 = 1200;
+pub(super) const PAUSE_MS: u64 = 3000;
+/// Every other call goes to the same connection for this long, so that the processes meet there.
+const HOT_MS: u128 = 100;
 /// One in so many calls is dropped by its caller after at most [`CANCEL_MS`].
 pub(super) const CANCEL_ONE_IN: u32 = 5;
 pub(super) const CANCEL_MS: u64 = 40;
 /// The access token of some connection expires so often.
-pub(super) const EXPIRY: Duration = Duration::from_millis(20);
+pub(super) const EXPIRY: Duration = Duration::from_millis(30);
+/// The same while a kill has been waiting for [`KILL_WAITS`]: its process has to have nothing else to lose.
+pub(super) const EXPIRY_FOR_KILL: Duration = Duration::from_millis(150);
+pub(super) const KILL_WAITS: Duration = Duration::from_millis(500);
 /// Between two kills lies up to this long, and what it takes until the next process comes to its moment.
 pub(super) const KILL_PAUSE_MS: u64 = 60;
+
+/// The connection that many use at this time; all processes find the same.
+pub(super) fn hot(families: usize) -> usize {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // A step without a common divisor visits all of them, and the groups in turn.
+    ((now.as_millis() / HOT_MS) as usize).wrapping_mul(37) % families
+}
 
 pub(super) struct Load {
     pub(super) processes: u32,
@@ -41,7 +53,7 @@ const VAULT: Load = Load {
         (Moment::Answered, Group::Strict, 25),
     ],
     expiries: 1000,
-    limit: Duration::from_secs(90),
+    limit: Duration::from_secs(240),
 };
 
 const ALONE: Load = Load {
@@ -57,7 +69,7 @@ const ALONE: Load = Load {
         (Moment::Answered, Group::Strict, 5),
     ],
     expiries: 200,
-    limit: Duration::from_secs(60),
+    limit: Duration::from_secs(240),
 };
 
 const NAIVE: Load = Load {

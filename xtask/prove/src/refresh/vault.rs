@@ -8,18 +8,18 @@ use integrations_core::provider::OAuth;
 use integrations_core::seal::{Envelope, LocalKeys};
 use integrations_core::store::Store;
 use integrations_core::tls::TlsConfig;
-use integrations_core::{Authorize, ConnectionId, Result, SecretString};
+use integrations_core::{Authorize, ConnectionId, Error, Result, SecretString};
 use integrations_oauth::store::{Draft, Entry, Lease, RedisTokens, SqlTokens, TokenStore};
 use integrations_oauth::{Address, Client, ConnectionState, Issuer, TokenSet, Vault};
 use jiff::Timestamp;
 
-use super::issuer::{Moment, Pair};
+use super::issuer::Pair;
 use super::service::{access_token, refresh_token_of};
 use super::world::{INSTANCE, Place, Sessions, State, Way, store_delay};
 
 /// One request to the issuer, and a lease. The lease of a killed process has to run out before others refresh.
-const EXCHANGE: Duration = Duration::from_secs(3);
-const LEASE: Duration = Duration::from_secs(6);
+const EXCHANGE: Duration = Duration::from_secs(4);
+const LEASE: Duration = Duration::from_secs(10);
 
 /// The key of this proof: what it seals is worth nothing.
 const MASTER_KEY: &str = "prove:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="; // tidy: not a secret, a fake issuer's
@@ -96,12 +96,12 @@ impl Slow {
         store_delay().await;
         ended
     }
+}
 
-    async fn pass(&self, moment: Moment, id: &ConnectionId) {
-        if let Some(family) = id.connection.strip_prefix('c').and_then(|number| number.parse().ok()) {
-            self.way.stop.pass(moment, family).await;
-        }
-    }
+/// The number in a connection's name.
+fn family(id: &ConnectionId) -> Result<usize> {
+    let family = id.connection.strip_prefix('c').and_then(|number| number.parse().ok());
+    family.ok_or_else(|| Error::config("this is no connection of the proof"))
 }
 
 #[async_trait]
@@ -118,10 +118,11 @@ impl TokenStore for Slow {
         fence: Option<u64>,
     ) -> Result<Option<u64>> {
         let swap = async {
-            self.pass(Moment::Answered, id).await;
+            let family = family(id)?;
+            self.way.storing(family).await;
             let swapped = self.store.swap(id, seen, next, fence).await?;
             if swapped.is_some() {
-                self.pass(Moment::Stored, id).await;
+                self.way.stored(family).await;
             }
             Ok(swapped)
         };

@@ -14,12 +14,14 @@ use integrations_core::{
 use integrations_http::{HttpTransport, Proxy};
 use serde_json::json;
 
-use super::issuer::{Moment, Pair, Process};
+use super::issuer::{Moment, PARENT, Pair, Process};
 use super::service::{PROCESS_HEADER, STOP_HEADER};
 use super::{control, vault};
 
 /// The instance that all connections belong to.
 pub(super) const INSTANCE: &str = "issuer";
+/// Each waits as long as the store does.
+const OPENINGS: u32 = 10;
 /// A store waits up to this long before each operation, and again after it.
 const STORE_DELAY_MS: u64 = 6;
 
@@ -89,10 +91,18 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Opens the store; a file that others hold is tried again.
     pub(super) async fn open(&self, way: &Arc<Way>) -> Result<Arc<dyn Sessions>> {
-        match self.design {
-            Design::Vault => vault::open(self, way).await,
-            Design::Naive | Design::Alone => control::open(self, way).await,
+        let mut tries = 1;
+        loop {
+            let opened = match self.design {
+                Design::Vault => vault::open(self, way).await,
+                Design::Naive | Design::Alone => control::open(self, way).await,
+            };
+            match opened {
+                Err(e) if e.is_retryable() && tries < OPENINGS => tries += 1,
+                opened => return opened,
+            }
         }
     }
 
@@ -143,7 +153,7 @@ impl Endpoint for Call {
 pub(super) struct Way {
     http: HttpTransport,
     process: Process,
-    pub(super) stop: Stop,
+    stop: Stop,
 }
 
 impl Way {
@@ -154,6 +164,24 @@ impl Way {
 
     pub(super) fn process(&self) -> Process {
         self.process
+    }
+
+    /// The issuer's answer is here.
+    pub(super) fn hear(&self, answer: &HeaderMap) {
+        self.stop.hear(answer);
+    }
+
+    /// Tokens are about to be stored.
+    pub(super) async fn storing(&self, family: usize) {
+        self.stop.pass(Moment::Answered, family).await;
+    }
+
+    /// The store has them. The parent is told, unless this is the parent.
+    pub(super) async fn stored(&self, family: usize) {
+        if self.process != PARENT {
+            super::child::say(&json!({ "kept": family }));
+        }
+        self.stop.pass(Moment::Stored, family).await;
     }
 }
 
@@ -166,17 +194,17 @@ impl Transport for Way {
     ) -> std::result::Result<Response<Payload>, TransportError> {
         request.headers_mut().insert(PROCESS_HEADER, self.process.into());
         let answer = self.http.send(request, exchange).await?;
-        self.stop.hear(answer.headers());
+        self.hear(answer.headers());
         Ok(answer)
     }
 }
 
 /// Where this process has to stop: at a moment of one connection's refresh.
 #[derive(Default)]
-pub(super) struct Stop(Mutex<Option<(Moment, usize)>>);
+struct Stop(Mutex<Option<(Moment, usize)>>);
 
 impl Stop {
-    pub(super) fn hear(&self, answer: &HeaderMap) {
+    fn hear(&self, answer: &HeaderMap) {
         let told = answer.get(STOP_HEADER).and_then(|value| value.to_str().ok()?.split_once(' '));
         if let Some((moment, family)) = told {
             let told = Moment::parse(moment).zip(family.parse().ok());
@@ -184,9 +212,8 @@ impl Stop {
         }
     }
 
-    /// A store comes by here with each operation, slowly, and before and after a write with the moment. What has to
-    /// stop here says so and waits for its end.
-    pub(super) async fn pass(&self, moment: Moment, family: usize) {
+    /// What has to stop here says so and waits for its end.
+    async fn pass(&self, moment: Moment, family: usize) {
         let told = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told == Some((moment, family)) {
             super::child::say(&json!({ "stopped": moment.name() }));
