@@ -19,7 +19,7 @@ use super::world::{INSTANCE, Place, Sessions, State, Way, store_delay};
 
 /// One request to the issuer, and a lease. The lease of a killed process has to run out before others refresh.
 const EXCHANGE: Duration = Duration::from_secs(4);
-const LEASE: Duration = Duration::from_secs(10);
+const LEASE: Duration = Duration::from_secs(12);
 
 /// The key of this proof: what it seals is worth nothing.
 const MASTER_KEY: &str = "prove:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="; // tidy: not a secret, a fake issuer's
