@@ -21,6 +21,7 @@ use integrations_core::inbox::{Inbox, SqliteInbox};
 use integrations_core::store::Store;
 use serde_json::{Value, json};
 
+use crate::option;
 use crate::report::{Report, rounded};
 use check::Findings;
 use load::Load;
@@ -42,11 +43,6 @@ pub(crate) fn run(json: bool) -> ExitCode {
         Some(role) => child::run(&role, Path::new(&option("file").unwrap_or_default()), seed()),
         None => prove().print(json),
     }
-}
-
-fn option(name: &str) -> Option<String> {
-    std::env::args()
-        .find_map(|arg| arg.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
 }
 
 fn seed() -> u64 {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod hidden_limit;
 mod inbox;
+mod refresh;
 mod report;
 mod rotation;
 mod secrets;
@@ -50,6 +51,11 @@ const PROOFS: &[Proof] = &[
         shows: "webhooks are applied once and in order by a receiver that is killed again and again",
         run: inbox::run,
     },
+    Proof {
+        name: "refresh",
+        shows: "refresh tokens are redeemed once by processes that are killed again and again; no session is lost",
+        run: refresh::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -65,6 +71,12 @@ fn main() -> ExitCode {
             }
         },
     }
+}
+
+/// The value of `--name=value`.
+fn option(name: &str) -> Option<String> {
+    std::env::args()
+        .find_map(|arg| arg.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
 }
 
 fn list() -> ExitCode {
