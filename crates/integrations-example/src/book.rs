@@ -27,6 +27,8 @@ pages! {
     secrets = "docs/src/guides/secrets.md",
     encryption = "docs/src/guides/encryption.md",
     credentials = "docs/src/guides/credentials.md",
+    oauth = "docs/src/guides/oauth.md",
+    connections = "docs/src/guides/connections.md",
     configuration = "docs/src/guides/configuration.md",
     hub = "docs/src/guides/hub.md",
     webhooks = "docs/src/guides/webhooks.md",
