@@ -77,6 +77,10 @@ const REMOVE: &str = "UPDATE oauth_connections SET state = NULL, since = NULL, s
      WHERE tenant = $1 AND instance = $2 AND connection = $3 AND version = $4 AND sealed IS NOT NULL \
      RETURNING version";
 
+/// Asked before [`LEASE`], because many wait for one connection: they only read, while the one who has it writes.
+const LENT: &str = "SELECT fence FROM oauth_connections \
+     WHERE tenant = $1 AND instance = $2 AND connection = $3 AND until > {now_ms}";
+
 /// The end is reckoned in the `SET` and not taken from the values: whoever had to wait for the row reads the time anew.
 const LEASE: &str = "INSERT INTO oauth_connections \
          (tenant, instance, connection, until, version, fence, lapsed) \
@@ -157,6 +161,9 @@ impl TokenStore for SqlTokens {
     }
 
     async fn lease(&self, id: &ConnectionId, ttl: Duration) -> Result<Option<Lease>> {
+        if !self.0.read(LENT, &name(id)).await?.is_empty() {
+            return Ok(None);
+        }
         let [tenant, instance, connection] = name(id);
         let ttl: Param = integer(lease_millis(ttl)).into();
         let row = self.write(LEASE, vec![tenant, instance, connection, ttl.clone(), ttl]).await?;
@@ -225,4 +232,43 @@ fn count(row: &Row, column: usize) -> Result<u64> {
 
 fn unreadable(what: &str) -> Error {
     Error::new(ErrorKind::Decode, Effect::NotSent, format!("a stored connection holds {what}"))
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_lease_does_not_wait_for_the_writer() {
+        let folder = std::env::temp_dir().join(format!("integrations-lent-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Store::open(folder.join("tokens.db")).await.unwrap();
+        let tokens = SqlTokens::new(store.clone()).await.unwrap();
+        let id = ConnectionId::new("acme", "drive", "ada").unwrap();
+        let lease = tokens.lease(&id, Duration::from_secs(60)).await.unwrap().unwrap();
+
+        let ((tell, told), (end, ended)) = (oneshot::channel(), oneshot::channel::<()>());
+        let writer = store.clone();
+        let writing = tokio::spawn(async move {
+            let job = writer.write(move |_| {
+                Box::pin(async move {
+                    tell.send(()).unwrap();
+                    ended.await.map_err(|_| unreadable("nothing"))
+                })
+            });
+            job.await
+        });
+        told.await.unwrap();
+        let waits = Duration::from_secs(4);
+        assert!(timeout(waits, tokens.lease(&id, waits)).await.unwrap().unwrap().is_none());
+        end.send(()).unwrap();
+        writing.await.unwrap().unwrap();
+        tokens.release(&id, lease).await.unwrap();
+        assert!(tokens.lease(&id, waits).await.unwrap().is_some());
+        store.close().await.unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
