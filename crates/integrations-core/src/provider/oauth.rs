@@ -10,7 +10,7 @@ pub enum Pkce {
     S256,
     /// SHA-256 in lower-case hexadecimal digits, though it is called `S256`.
     S256Hex,
-    /// The vendor ignores or refuses it.
+    /// The vendor ignores or refuses it. Clients without a secret send it all the same, as [`Pkce::S256`].
     None,
 }
 

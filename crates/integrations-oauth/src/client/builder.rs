@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use integrations_core::pipeline::{Pipeline, Policy, Scope, Stages};
-use integrations_core::provider::OAuth;
+use integrations_core::provider::{OAuth, Pkce};
 use integrations_core::{Clock, Error, LiveSecret, Result, Transport};
 
 use super::assertion::{ClientAssertion, Proof};
@@ -90,6 +90,15 @@ impl Client {
     /// Whom a statement is for that is sent to the token address.
     pub(crate) fn token_address(&self) -> &str {
         self.shared.issuer.token_address()
+    }
+
+    /// How this client shows its proof key. One without a secret has nothing else against a stolen code (RFC 9700 section
+    /// 2.1.1), so that no metadata may talk it out of that; an issuer that knows no proof keys has to ignore them.
+    pub(super) fn pkce(&self) -> Pkce {
+        match self.facts().pkce {
+            Pkce::None if self.shared.proof.is_public() => Pkce::S256,
+            pkce => pkce,
+        }
     }
 
     pub(super) fn facts(&self) -> &OAuth {
