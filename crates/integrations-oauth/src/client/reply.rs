@@ -87,6 +87,7 @@ fn telling_prose(fields: &Map<String, Value>, facts: &OAuth) -> Option<String> {
 /// Whether a field `error` says that there is one; its codes, whatever shape it has.
 fn is_error(value: &Value, codes: &mut Vec<String>) -> bool {
     match value {
+        Value::Object(fields) if fields.is_empty() => false,
         Value::Object(fields) => {
             let known = codes.len();
             collect(&INSIDE, fields, codes);
