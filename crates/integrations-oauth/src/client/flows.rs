@@ -16,6 +16,10 @@ use super::send::{Message, unreadable};
 use super::{ops, refusal, reply};
 use crate::token::TokenSet;
 
+/// Where [`TokenSet::extra`] holds that an upgrade is still to come.
+const UPGRADE: &str = "integrations.upgrade";
+const DUE: &str = "due";
+
 /// What an issuer says of a token (RFC 7662).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -39,6 +43,9 @@ impl Client {
     /// scopes, the nonce of a statement that came is compared, too; its signature is not: verify [`TokenSet::id_token`]
     /// before you believe what it says. An `iss` in the answer is compared if the issuer's own name is known.
     ///
+    /// Where a vendor's first token is a short-lived one and cannot be exchanged for a long-lived one just now, that first
+    /// token is the outcome, and [`Client::refresh`] makes up for the rest.
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] if state, issuer or nonce are not those of `pending`; [`ErrorKind::Declined`] if the
     /// user said no; [`ErrorKind::ReauthRequired`] if the user has to begin again. [`Error::code`] is the issuer's.
@@ -52,12 +59,27 @@ impl Client {
         let draft = &self.shared.draft;
         let mut params = draft.code(code.expose(), verifier, pending.redirect_uri.as_deref()).await?;
         params.set_all(self.facts().token_params);
-        let tokens = self.tokens(self.grant(&ops::EXCHANGE_CODE, Address::Token, params)?).await?;
+        let mut tokens = self.tokens(self.grant(&ops::EXCHANGE_CODE, Address::Token, params)?).await?;
         pending.check_nonce(tokens.id_token.as_ref())?;
-        match &self.facts().upgrade {
-            Some(exchange) => self.exchange(&ops::UPGRADE, Address::Upgrade, exchange, &tokens).await,
-            None => Ok(tokens),
+        let Some(exchange) = &self.facts().upgrade else { return Ok(tokens) };
+        match self.upgraded(exchange, &tokens).await {
+            // The code is spent: without the token that it gave, the user would have to consent again.
+            Err(error) if error.is_retryable() || error.effect() == Effect::Unknown => {
+                tracing::warn!(%error, "a token was not exchanged for a long-lived one; the next refresh tries again");
+                tokens.extra.insert(UPGRADE.to_owned(), DUE.into());
+                Ok(tokens)
+            }
+            other => other,
         }
+    }
+
+    /// A long-lived token for a short-lived one.
+    async fn upgraded(&self, exchange: &Exchange, present: &TokenSet) -> Result<TokenSet> {
+        let mut next = self.exchange(&ops::UPGRADE, Address::Upgrade, exchange, present).await?;
+        if let Some(state) = next.extra.get_mut(UPGRADE) {
+            *state = "done".into();
+        }
+        Ok(next)
     }
 
     /// The next tokens, by the refresh token or, with vendors that have none, by the access token itself.
@@ -66,6 +88,10 @@ impl Client {
     /// As [`TokenSource::refresh`](crate::TokenSource::refresh).
     pub async fn refresh(&self, present: &TokenSet) -> Result<TokenSet> {
         let facts = self.facts();
+        let is_due = present.extra.get(UPGRADE).is_some_and(|state| state.expose() == DUE);
+        if let (true, Some(exchange)) = (is_due, &facts.upgrade) {
+            return self.upgraded(exchange, present).await;
+        }
         if let (Refresh::Extend, Some(exchange)) = (facts.refresh, &facts.extend) {
             return self.exchange(&ops::EXTEND, Address::Extend, exchange, present).await;
         }

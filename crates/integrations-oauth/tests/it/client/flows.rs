@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use integrations_core::provider::{ClientAuth, Exchange, OAuth, Refresh, TokenBody};
-use integrations_core::{Effect, ErrorKind, Result, SecretString};
+use integrations_core::{
+    Body, Effect, ErrorKind, LiveSecret, Payload, Result, SecretString, Transport, TransportError,
+};
 use integrations_oauth::{
     Address, AuthorizeRequest, Client, ClientAssertion, ClientCredentials, Issuer, TokenSet, TokenSource,
 };
@@ -129,6 +131,49 @@ async fn a_client_whose_secret_is_refused_is_set_up_wrongly() {
     script.only();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_replaced_during_a_call_is_tried_once_more() {
+    let refused = || answer(401, r#"{"error":"invalid_client"}"#);
+    let called = async |answers: Vec<_>| {
+        let script = Script::new(answers);
+        let secret = LiveSecret::from("old-secret");
+        let rotated = Rotating { script: script.clone(), secret: secret.clone() };
+        let client =
+            script.builder(FACTS.client_auth(ClientAuth::Body)).secret(secret).transport(Arc::new(rotated));
+        let outcome = client.build().unwrap().refresh(&present()).await;
+        let sent: Vec<_> =
+            script.seen().iter().map(|seen| value(&pairs(&seen.body), "client_secret")).collect();
+        (outcome, sent)
+    };
+    let (outcome, sent) = called(vec![refused(), answer(200, TOKENS)]).await;
+    assert_eq!(outcome.unwrap().access.expose(), "at-1");
+    assert_eq!(sent, ["old-secret", "new-secret"]);
+    // The refresh token is the same: a refused client has spent nothing.
+    let (outcome, sent) = called(vec![refused(), refused()]).await;
+    let error = outcome.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Config, Effect::Rejected));
+    assert_eq!(sent, ["old-secret", "new-secret"]);
+}
+
+/// Puts a new secret into use while the first request is under way.
+struct Rotating {
+    script: Arc<Script>,
+    secret: LiveSecret,
+}
+
+#[async_trait]
+impl Transport for Rotating {
+    async fn send(
+        &self,
+        request: http::Request<Body>,
+        exchange: integrations_core::Exchange,
+    ) -> Result<http::Response<Payload>, TransportError> {
+        let answer = self.script.send(request, exchange).await;
+        self.secret.set("new-secret").unwrap();
+        answer
+    }
+}
+
 #[tokio::test]
 async fn token_requests_are_json_or_a_query_where_the_vendor_wants_that() {
     const ODD: OAuth = FACTS.client_auth(ClientAuth::Body).renames(&[
@@ -201,6 +246,12 @@ async fn a_signed_statement_about_somebody_is_exchanged() {
     let script = Script::new([answer(400, r#"{"error":"invalid_grant"}"#)]);
     let error = script.client(FACTS).jwt_bearer("signed", NO_SCOPES).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "no user can mend a signature");
+    for code in ["invalid_rapt", "interaction_required", "ended"] {
+        let facts = FACTS.reauth_codes(&["interaction_required", "ended"]);
+        let script = Script::new([answer(400, format!(r#"{{"error":"{code}"}}"#))]);
+        let error = script.client(facts).client_credentials(["a"]).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Config, Some(code)), "there is no user");
+    }
 }
 
 #[tokio::test]
@@ -284,6 +335,43 @@ async fn a_short_lived_token_is_upgraded_at_once_and_keeps_what_came_with_it() {
         ("client_secret", "s/e+c"),
     ]);
     assert_eq!(pairs(seen.uri.query().unwrap()), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_lived_token_is_not_lost_when_its_upgrade_fails_and_is_upgraded_by_the_next_refresh() {
+    const LONG: &str = r#"{"access_token":"long","expires_in":5184000}"#;
+    for facts in [EXTENDING, EXTENDING.refresh(Refresh::None)] {
+        let short = answer(200, r#"{"access_token":"short","user_id":17,"expires_in":3600}"#);
+        let away = (0..3).map(|_| answer(503, ""));
+        let script = Script::new([short].into_iter().chain(away).chain([answer(200, LONG), answer(200, LONG)]));
+        let client = script.client(facts);
+        let (_, pending) = client.authorize(AuthorizeRequest::new(["a"])).unwrap();
+        let callback = good_callback(&pending);
+        let tokens = client.complete(pending, callback).await.unwrap();
+        assert_eq!(tokens.access.expose(), "short");
+        assert_eq!(tokens.expires_at, Some(start() + jiff::SignedDuration::from_hours(1)));
+
+        let upgraded = client.refresh(&tokens).await.unwrap();
+        assert_eq!(upgraded.access.expose(), "long");
+        let last = script.seen().pop().unwrap();
+        assert_eq!((last.op, value(&pairs(last.uri.query().unwrap()), "access_token").as_str()), ("upgrade", "short"));
+        assert_eq!(upgraded.extra["user_id"].expose(), "17");
+        // It is not upgraded twice.
+        match client.refresh(&upgraded).await {
+            Ok(_) => assert_eq!(script.seen().pop().unwrap().op, "extend"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ReauthRequired),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_refused_fails_the_flow() {
+    let script = Script::new([answer(200, r#"{"access_token":"short"}"#), answer(400, r#"{"error":{"code":100}}"#)]);
+    let client = script.client(EXTENDING);
+    let (_, pending) = client.authorize(AuthorizeRequest::new(["a"])).unwrap();
+    let callback = good_callback(&pending);
+    let error = client.complete(pending, callback).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidRequest, Some("100")));
 }
 
 #[tokio::test]
