@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use integrations_core::pipeline::{Pipeline, Policy, Scope, Stages};
 use integrations_core::provider::{OAuth, Pkce};
-use integrations_core::{Clock, Error, LiveSecret, Result, Transport};
+use integrations_core::{Clock, Error, LiveSecret, Result, Skew, Transport};
 
 use super::assertion::{ClientAssertion, Proof};
 use super::draft::{Draft, redirect_url};
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) pipeline: Pipeline,
     pub(super) clock: Clock,
+    /// How far the issuer's clock is from ours.
+    pub(super) skew: Arc<Skew>,
 }
 
 /// Builds a [`Client`].
@@ -85,11 +87,6 @@ impl Client {
             pipeline: None,
             clock: Clock::system(),
         }
-    }
-
-    /// Whom a statement is for that is sent to the token address.
-    pub(crate) fn token_address(&self) -> &str {
-        self.shared.issuer.token_address()
     }
 
     /// How this client shows its proof key. One without a secret has nothing else against a stolen code (RFC 9700 section
@@ -143,7 +140,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The clock by which tokens end.
+    /// The clock by which tokens end and statements are dated. When an issuer refuses the client or a statement, and the
+    /// date of its answer is another one, what is signed from then on has the issuer's time.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -172,6 +170,7 @@ impl ClientBuilder {
             transport: self.transport.map_or_else(default_transport, Ok)?,
             pipeline,
             clock: self.clock,
+            skew: Arc::default(),
         };
         Ok(Client { shared: Arc::new(shared) })
     }

@@ -1,12 +1,14 @@
 //! The grants, and what else there is to do with tokens.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use integrations_core::provider::{ClientAuth, Exchange, OAuth, Refresh, TokenBody};
 use integrations_core::{Effect, Error, ErrorKind, Op, Result, SecretString};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::assertion::ClientAssertion;
 use super::builder::Client;
 use super::callback::{Callback, Outcome};
 use super::issuer::Address;
@@ -120,16 +122,30 @@ impl Client {
         assertion: impl Into<SecretString>,
         scopes: impl IntoIterator<Item = S>,
     ) -> Result<TokenSet> {
+        let mut message = self.jwt_bearer_grant(scopes)?;
+        message.params.set("assertion", assertion);
+        self.tokens(message).await
+    }
+
+    /// The same with a statement that is signed anew for each attempt.
+    pub(crate) async fn jwt_bearer_signed(
+        &self,
+        signer: Arc<dyn ClientAssertion>,
+        scopes: &[String],
+    ) -> Result<TokenSet> {
+        self.tokens(Message { signer: Some(signer), ..self.jwt_bearer_grant(scopes)? }).await
+    }
+
+    fn jwt_bearer_grant<S: AsRef<str>>(&self, scopes: impl IntoIterator<Item = S>) -> Result<Message> {
         let mut params = Params::default();
         params.set("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
-        params.set("assertion", assertion);
         if let Some(scope) = self.scope(scopes) {
             params.set("scope", scope);
         }
         let mut message = self.grant(&ops::JWT_BEARER, Address::Token, params)?;
         // The statement says who asks; a client that has nothing else to prove stays unnamed.
         message.auth = message.auth.filter(|_| !self.shared.proof.is_public());
-        self.tokens(message).await
+        Ok(message)
     }
 
     /// Ends the tokens at the issuer (RFC 7009): the refresh token, which ends what came of it, or else the access
@@ -218,6 +234,7 @@ impl Client {
             params,
             body: TokenBody::Form,
             auth: Some(self.facts().client_auth),
+            signer: None,
             expects: None,
         })
     }

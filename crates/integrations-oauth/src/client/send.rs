@@ -11,7 +11,7 @@ use integrations_core::{
     WireRequest, WireResponse,
 };
 
-use super::assertion::ClientName;
+use super::assertion::{ClientAssertion, ClientName};
 use super::builder::{Client, Shared};
 use super::params::Params;
 use super::refusal;
@@ -26,6 +26,8 @@ pub(super) struct Message {
     pub(super) body: TokenBody,
     /// How the client proves itself; `None`: not at all.
     pub(super) auth: Option<ClientAuth>,
+    /// Signs whom tokens are wanted for (RFC 7523 section 2.1).
+    pub(super) signer: Option<Arc<dyn ClientAssertion>>,
     /// The field without which an answer is none.
     pub(super) expects: Option<&'static str>,
 }
@@ -49,6 +51,7 @@ impl Client {
             .authorize(delivery.clone())
             .classify(delivery)
             .clock(self.shared.clock.clone())
+            .skew(self.shared.skew.clone())
             .build();
         caller.exchange(op, None, request).await.map_err(refusal::settled)
     }
@@ -74,15 +77,19 @@ pub(super) fn unreadable(response: &WireResponse, why: &str) -> Error {
 impl Authorize for Delivery {
     /// The whole request is written here, for the client's secret may be anywhere in it.
     async fn authorize(&self, request: &mut WireRequest) -> Result<()> {
-        let Shared { issuer, proof, client_id, .. } = &*self.shared;
+        let Shared { issuer, proof, client_id, clock, skew, .. } = &*self.shared;
+        let (audience, now) = (issuer.token_address(), skew.adjust(clock.now()));
         let (mut params, mut headers) = (self.message.params.clone(), HeaderMap::new());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         params.remove("client_id");
         if let Some(auth) = self.message.auth {
-            let client = ClientName { id: client_id, auth, audience: issuer.token_address() };
+            let client = ClientName { id: client_id, auth, audience, now };
             if let Some(used) = proof.put(&client, &mut params, &mut headers).await? {
                 request.extensions_mut().insert(used);
             }
+        }
+        if let Some(signer) = &self.message.signer {
+            params.set("assertion", signer.assertion(audience, now).await?);
         }
         *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = params.clone();
         params.rename(issuer.facts.renames);

@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use integrations_core::provider::{ClientAuth, Exchange, OAuth, Refresh, TokenBody};
 use integrations_core::{
-    Body, Effect, ErrorKind, LiveSecret, Payload, Result, SecretString, Transport, TransportError,
+    Body, Clock, Effect, ErrorKind, LiveSecret, Payload, Result, SecretString, Transport, TransportError,
 };
 use integrations_oauth::{
-    Address, AuthorizeRequest, Client, ClientAssertion, ClientCredentials, Issuer, TokenSet, TokenSource,
+    Address, AuthorizeRequest, Client, ClientAssertion, ClientCredentials, Issuer, JwtBearer, SigningKey,
+    Statement, TokenSet, TokenSource,
 };
+use jiff::Timestamp;
 
 use super::support::{FACTS, Script, TOKENS, answer, broken, expect, good_callback, pairs, start, value};
 
@@ -26,7 +31,8 @@ struct Signer(AtomicU32);
 
 #[async_trait]
 impl ClientAssertion for Signer {
-    async fn assertion(&self, audience: &str) -> Result<SecretString> {
+    async fn assertion(&self, audience: &str, now: Timestamp) -> Result<SecretString> {
+        assert_eq!(now.duration_since(start()).as_mins(), 0, "the client's clock");
         let number = self.0.fetch_add(1, Ordering::Relaxed);
         Ok(format!("signed-{number}-for-{audience}").into())
     }
@@ -129,6 +135,63 @@ async fn a_client_whose_secret_is_refused_is_set_up_wrongly() {
     );
     assert!(error.hint().is_some());
     script.only();
+}
+
+/// Takes statements of its own time alone, as issuers do.
+struct Punctual(Timestamp, Arc<Script>);
+
+#[async_trait]
+impl Transport for Punctual {
+    async fn send(
+        &self,
+        request: http::Request<Body>,
+        exchange: integrations_core::Exchange,
+    ) -> Result<http::Response<Payload>, TransportError> {
+        self.1.send(request, exchange).await?;
+        let body = self.1.seen().pop().unwrap().body;
+        let sent = pairs(&body);
+        let (_, jwt) =
+            sent.iter().find(|(name, _)| ["client_assertion", "assertion"].contains(&name.as_str())).unwrap();
+        let claims = URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1).unwrap()).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        let ours = self.0.as_second();
+        let good = (claims["iat"].as_i64().unwrap()..claims["exp"].as_i64().unwrap()).contains(&ours);
+        let is_client = body.contains("client_assertion=");
+        let refusal =
+            if is_client { r#"{"error":"invalid_client"}"# } else { r#"{"error":"invalid_grant"}"# };
+        let date = self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let response = http::Response::builder().status(if good { 200 } else { 400 }).header("date", date);
+        Ok(response.body(Payload::Whole(if good { TOKENS } else { refusal }.into())).unwrap())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_statement_is_dated_by_the_clock_of_an_issuer_that_refused_ours() {
+    let statement = || {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let der = STANDARD.encode(pair.to_pkcs8v1().unwrap());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n");
+        Statement::new(SigningKey::pem(&pem.into()).unwrap(), "my-app").subject("my-app")
+    };
+    for ahead in [-10, 10] {
+        let theirs = start() + jiff::SignedDuration::from_mins(ahead);
+        let script = Script::new((0..6).map(|_| answer(200, "")));
+        let builder = || script.builder(FACTS).transport(Arc::new(Punctual(theirs, script.clone())));
+
+        let client = builder().assertion(Arc::new(statement())).build().unwrap();
+        client.refresh(&present()).await.unwrap();
+        assert_eq!(script.seen().len(), 2, "one more request");
+        client.refresh(&present()).await.unwrap();
+        assert_eq!(script.seen().len(), 3, "and none for those that follow");
+
+        let client = Client::builder(FACTS, "my-app").clock(Clock::virtual_from(start()));
+        let client = client.transport(Arc::new(Punctual(theirs, script.clone()))).build().unwrap();
+        let source = JwtBearer::new(client, statement(), ["a"]);
+        source.initial().await.unwrap().unwrap();
+        assert_eq!(script.seen().len(), 5);
+        source.refresh(&present()).await.unwrap();
+        assert_eq!(script.seen().len(), 6);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -343,7 +406,8 @@ async fn a_short_lived_token_is_not_lost_when_its_upgrade_fails_and_is_upgraded_
     for facts in [EXTENDING, EXTENDING.refresh(Refresh::None)] {
         let short = answer(200, r#"{"access_token":"short","user_id":17,"expires_in":3600}"#);
         let away = (0..3).map(|_| answer(503, ""));
-        let script = Script::new([short].into_iter().chain(away).chain([answer(200, LONG), answer(200, LONG)]));
+        let script =
+            Script::new([short].into_iter().chain(away).chain([answer(200, LONG), answer(200, LONG)]));
         let client = script.client(facts);
         let (_, pending) = client.authorize(AuthorizeRequest::new(["a"])).unwrap();
         let callback = good_callback(&pending);
@@ -354,7 +418,10 @@ async fn a_short_lived_token_is_not_lost_when_its_upgrade_fails_and_is_upgraded_
         let upgraded = client.refresh(&tokens).await.unwrap();
         assert_eq!(upgraded.access.expose(), "long");
         let last = script.seen().pop().unwrap();
-        assert_eq!((last.op, value(&pairs(last.uri.query().unwrap()), "access_token").as_str()), ("upgrade", "short"));
+        assert_eq!(
+            (last.op, value(&pairs(last.uri.query().unwrap()), "access_token").as_str()),
+            ("upgrade", "short")
+        );
         assert_eq!(upgraded.extra["user_id"].expose(), "17");
         // It is not upgraded twice.
         match client.refresh(&upgraded).await {
@@ -366,7 +433,8 @@ async fn a_short_lived_token_is_not_lost_when_its_upgrade_fails_and_is_upgraded_
 
 #[tokio::test]
 async fn an_upgrade_that_is_refused_fails_the_flow() {
-    let script = Script::new([answer(200, r#"{"access_token":"short"}"#), answer(400, r#"{"error":{"code":100}}"#)]);
+    let script =
+        Script::new([answer(200, r#"{"access_token":"short"}"#), answer(400, r#"{"error":{"code":100}}"#)]);
     let client = script.client(EXTENDING);
     let (_, pending) = client.authorize(AuthorizeRequest::new(["a"])).unwrap();
     let callback = good_callback(&pending);
