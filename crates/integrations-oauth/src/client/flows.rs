@@ -189,12 +189,13 @@ impl Client {
             _ => None,
         };
         let (client_id, subject) = (text("client_id"), text("sub"));
+        let arrival = reply::Arrival::of(&response, &self.shared.clock);
         Ok(Introspection {
             active,
             client_id,
             subject,
             scopes: fields.remove("scope").and_then(|scope| reply::scopes(&scope)),
-            expires_at: fields.remove("exp").and_then(|exp| reply::moment(&exp, self.shared.clock.now())),
+            expires_at: fields.remove("exp").and_then(|exp| reply::moment(&exp, arrival)),
             extra: reply::extra(fields).collect(),
         })
     }

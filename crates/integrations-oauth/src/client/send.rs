@@ -15,7 +15,7 @@ use super::assertion::{ClientAssertion, ClientName};
 use super::builder::{Client, Shared};
 use super::params::Params;
 use super::refusal;
-use super::reply::{self, Refusal};
+use super::reply::{self, Arrival, Refusal};
 use crate::token::TokenSet;
 
 /// One call, before the client is put on it.
@@ -59,7 +59,8 @@ impl Client {
     /// Sends a message that is answered by tokens.
     pub(super) async fn tokens(&self, message: Message) -> Result<TokenSet> {
         let response = self.send(message).await?;
-        let read = reply::tokens(&response.body, self.facts(), self.shared.clock.now());
+        let arrival = Arrival::of(&response, &self.shared.clock);
+        let read = reply::tokens(&response.body, self.facts(), arrival);
         read.map_err(|why| unreadable(&response, why))
     }
 }
