@@ -116,7 +116,8 @@ pub const FACEBOOK: OAuth = OAuth::new("https://graph.facebook.com/{version}/oau
         )
         .with_client(),
     )
-    .reauth_codes(&["190"]);
+    .reauth_codes(&["190"])
+    .limit_codes(&["4", "17", "32", "613"]);
 
 /// GitHub: errors come with status 200, and answers as forms unless JSON is asked for; only expiring tokens have refresh tokens.
 ///
@@ -203,7 +204,8 @@ pub const INSTAGRAM: OAuth = OAuth::new("https://api.instagram.com/oauth/access_
         "access_token",
     ))
     .lifetime(Duration::from_hours(1))
-    .reauth_codes(&["190"]);
+    .reauth_codes(&["190"])
+    .limit_codes(&["4", "17", "32", "613"]);
 
 /// LinkedIn: only approved partners get refresh tokens, which end a year after the user consented.
 ///

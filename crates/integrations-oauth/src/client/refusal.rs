@@ -52,7 +52,7 @@ pub(super) fn error(op: &'static Op, status: StatusCode, refusal: &Refusal, fact
     // Of a client that was refused no token was judged.
     let client = find(&|code| named(code).is_some_and(|(kind, _)| kind == Unauthenticated));
     let reauth = || find(&|code| is_reauth(code, facts));
-    let known = || find(&|code| named(code).is_some());
+    let known = || find(&|code| facts.limit_codes.contains(&code) || named(code).is_some());
     let code = client.or_else(reauth).or_else(known).or(refusal.codes.first());
     let error = match code {
         Some(code) if has_judged(status) => by_code(op, status, code, facts),
@@ -109,6 +109,9 @@ fn is_reauth(code: &str, facts: &OAuth) -> bool {
 fn by_code(op: &'static Op, status: StatusCode, code: &str, facts: &OAuth) -> Error {
     let error = match named(code) {
         _ if is_reauth(code, facts) => reauth_required(code),
+        _ if facts.limit_codes.contains(&code) => {
+            Error::new(RateLimited, Effect::Rejected, "the issuer wants fewer calls")
+        }
         Some((kind, message)) => Error::new(kind, effect(kind, code), message),
         None => by_status(status),
     };

@@ -404,8 +404,9 @@ async fn a_short_lived_token_is_upgraded_at_once_and_keeps_what_came_with_it() {
 async fn a_short_lived_token_is_not_lost_when_its_upgrade_fails_and_is_upgraded_by_the_next_refresh() {
     const LONG: &str = r#"{"access_token":"long","expires_in":5184000}"#;
     for facts in [EXTENDING, EXTENDING.refresh(Refresh::None)] {
+        let facts = facts.limit_codes(&["4"]);
         let short = answer(200, r#"{"access_token":"short","user_id":17,"expires_in":3600}"#);
-        let away = (0..3).map(|_| answer(503, ""));
+        let away = (0..3).map(|_| answer(400, r#"{"error":{"code":4,"type":"OAuthException"}}"#));
         let script =
             Script::new([short].into_iter().chain(away).chain([answer(200, LONG), answer(200, LONG)]));
         let client = script.client(facts);

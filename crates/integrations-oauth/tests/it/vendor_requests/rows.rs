@@ -221,6 +221,13 @@ pub(super) const ROWS: &[Row] = &[
                 ErrorKind::ReauthRequired,
                 "190",
             ),
+            fails(
+                Of::Code,
+                400,
+                r#"{"error":{"message":"(#4) Application request limit reached","type":"OAuthException","code":4,"fbtrace_id":"A"}}"#,
+                ErrorKind::RateLimited,
+                "4",
+            ),
         ],
         ..ROW
     },
