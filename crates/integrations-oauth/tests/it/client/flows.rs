@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use integrations_core::provider::{ClientAuth, Exchange, OAuth, Refresh, TokenBody};
+use integrations_core::seal::{Envelope, LocalKeys};
 use integrations_core::{
-    Body, Clock, Effect, ErrorKind, LiveSecret, Payload, Result, SecretString, Transport, TransportError,
+    Body, Clock, ConnectionId, Effect, ErrorKind, LiveSecret, Payload, Result, SecretString, Transport,
+    TransportError,
 };
+use integrations_oauth::store::MemoryTokens;
 use integrations_oauth::{
     Address, AuthorizeRequest, Client, ClientAssertion, ClientCredentials, Issuer, JwtBearer, SigningKey,
-    Statement, TokenSet, TokenSource,
+    Statement, TokenSet, TokenSource, Vault,
 };
 use jiff::Timestamp;
 
@@ -430,6 +434,35 @@ async fn a_short_lived_token_is_not_lost_when_its_upgrade_fails_and_is_upgraded_
             Err(error) => assert_eq!(error.kind(), ErrorKind::ReauthRequired),
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vault_upgrades_a_short_lived_token_once_and_extends_what_came_of_it() {
+    let long = |name: &str| answer(200, format!(r#"{{"access_token":"{name}","expires_in":5184000}}"#));
+    let short = answer(200, r#"{"access_token":"short","expires_in":3600}"#);
+    let away = (0..3).map(|_| answer(503, ""));
+    let script =
+        Script::new([short].into_iter().chain(away).chain([long("long"), long("longer"), long("longest")]));
+    let clock = Clock::virtual_from(start());
+    let client = script.builder(EXTENDING).clock(clock.clone()).build().unwrap();
+    let (_, pending) = client.authorize(AuthorizeRequest::new(["a"])).unwrap();
+    let callback = good_callback(&pending);
+    let tokens = client.complete(pending, callback).await.unwrap();
+
+    let keys = LocalKeys::parse(&LocalKeys::generate().unwrap()).unwrap();
+    let sealer = Arc::new(Envelope::new(Arc::new(keys), "oauth"));
+    let vault = Vault::builder(Arc::new(MemoryTokens::new()), sealer).source("photos", Arc::new(client));
+    let vault = vault.clock(clock).build();
+    let ada = ConnectionId::new("acme", "photos", "ada").unwrap();
+    vault.connect(&ada, tokens).await.unwrap();
+    let mut used = Vec::new();
+    for days in [0, 1, 61, 122] {
+        tokio::time::advance(Duration::from_secs(days * 24 * 3_600)).await;
+        used.push(vault.token(&ada).await.unwrap().token.expose().clone());
+    }
+    assert_eq!(used, ["short", "long", "longer", "longest"]);
+    let ops: Vec<&str> = script.seen().iter().map(|seen| seen.op).collect();
+    assert_eq!(ops[4..], ["upgrade", "extend", "extend"]);
 }
 
 #[tokio::test]
