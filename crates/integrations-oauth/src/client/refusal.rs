@@ -5,7 +5,6 @@ use integrations_core::provider::OAuth;
 use integrations_core::{Effect, Error, ErrorKind, Op, status_error};
 
 use super::ops;
-use super::reply::Refusal;
 
 use ErrorKind::{
     Config, Conflict, Declined, InvalidRequest, RateLimited, ReauthRequired, Unauthenticated, Unavailable,
@@ -47,13 +46,13 @@ const CODES: &[(&str, ErrorKind, &str)] = &[
 ];
 
 /// The error for what an issuer answered.
-pub(super) fn error(op: &'static Op, status: StatusCode, refusal: &Refusal, facts: &OAuth) -> Error {
-    let find = |is: &dyn Fn(&str) -> bool| refusal.codes.iter().find(|code| is(code));
+pub(super) fn error(op: &'static Op, status: StatusCode, codes: &[String], facts: &OAuth) -> Error {
+    let find = |is: &dyn Fn(&str) -> bool| codes.iter().find(|code| is(code));
     // Of a client that was refused no token was judged.
     let client = find(&|code| named(code).is_some_and(|(kind, _)| kind == Unauthenticated));
     let reauth = || find(&|code| is_reauth(code, facts));
     let known = || find(&|code| facts.limit_codes.contains(&code) || named(code).is_some());
-    let code = client.or_else(reauth).or_else(known).or(refusal.codes.first());
+    let code = client.or_else(reauth).or_else(known).or(codes.first());
     let error = match code {
         Some(code) if has_judged(status) => by_code(op, status, code, facts),
         _ => by_status(status),

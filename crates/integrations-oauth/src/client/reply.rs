@@ -18,12 +18,6 @@ mod strict;
 /// A longer answer is none: the largest tokens known, with hundreds of groups in them, have some 50 kB.
 pub(super) const LIMIT: usize = 256 * 1024;
 
-/// The issuer's codes for what is wrong: the most telling one first.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) codes: Vec<String>,
-}
-
 /// The fields of an answer: JSON whatever the content type calls it, or a form.
 pub(super) fn document(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
     if body.len() > LIMIT {
@@ -55,13 +49,14 @@ fn form(text: &str) -> Option<Map<String, Value>> {
     ["access_token", "error", "device_code"].iter().any(|name| fields.contains_key(*name)).then_some(fields)
 }
 
-/// The error in an answer that should have the field `expected`.
+/// The issuer's codes for what is wrong, the most telling one first, in an answer that should have the field `expected`;
+/// `None` when nothing is wrong.
 pub(super) fn refusal(
     status: StatusCode,
     fields: &Map<String, Value>,
     expected: Option<&str>,
     facts: &OAuth,
-) -> Option<Refusal> {
+) -> Option<Vec<String>> {
     let mut codes = Vec::new();
     let said =
         ["error", "errors"].iter().filter_map(|name| fields.get(*name)).any(|e| is_error(e, &mut codes));
@@ -76,7 +71,7 @@ pub(super) fn refusal(
     // `{"code":0,"message":"OK","data":{}}` of vendors with one envelope for everything. A code beside the field that
     // was asked for is no error.
     let by_code = codes.len() > by_error && !(status.is_success() && expected.is_none_or(has));
-    (said || denied || by_code).then_some(Refusal { codes })
+    (said || denied || by_code).then_some(codes)
 }
 
 /// Some vendors have no codes, but always the same words for a token that has ended.

@@ -15,7 +15,7 @@ use super::assertion::{ClientAssertion, ClientName};
 use super::builder::{Client, Shared};
 use super::params::Params;
 use super::refusal;
-use super::reply::{self, Arrival, Refusal};
+use super::reply::{self, Arrival};
 use crate::token::TokenSet;
 
 /// One call, before the client is put on it.
@@ -133,10 +133,11 @@ impl Classify for Delivery {
     fn classify(&self, op: &'static Op, response: &WireResponse) -> Option<Error> {
         let facts = &self.shared.issuer.facts;
         let fields = reply::document(&response.body).ok()?;
-        let Refusal { codes } = reply::refusal(response.status, &fields, self.message.expects, facts)?;
+        let codes = reply::refusal(response.status, &fields, self.message.expects, facts)?;
         let is_known = |code: &String| facts.reauth_codes.contains(&code.as_str());
-        let codes = codes.into_iter().filter(|code| is_known(code) || self.is_fit_to_show(code)).collect();
-        Some(refusal::error(op, response.status, &Refusal { codes }, facts))
+        let codes: Vec<String> =
+            codes.into_iter().filter(|code| is_known(code) || self.is_fit_to_show(code)).collect();
+        Some(refusal::error(op, response.status, &codes, facts))
     }
 }
 

@@ -338,8 +338,16 @@ async fn tokens_are_ended_the_refresh_token_first() {
     script.client(FACTS).revoke(&present()).await.unwrap();
     assert_eq!(value(&pairs(&script.seen()[1].body), "token"), "at-0");
 
-    let script = Script::new([answer(400, r#"{"error":"invalid_token"}"#)]);
-    script.client(FACTS).revoke(&present()).await.unwrap();
+    let unknown = |code: &str| answer(400, format!(r#"{{"error":"{code}"}}"#));
+    for code in ["invalid_token", "invalid_grant", "bad_refresh_token"] {
+        let script = Script::new([unknown(code)]);
+        script.client(FACTS.reauth_codes(&["bad_refresh_token"])).revoke(&present()).await.unwrap();
+        script.only();
+    }
+    for code in ["invalid_client", "invalid_request", "access_denied"] {
+        let script = Script::new([unknown(code)]);
+        script.client(FACTS).revoke(&present()).await.unwrap_err();
+    }
 
     let script = Script::new([answer(400, unsupported), answer(400, unsupported)]);
     let error = script.client(FACTS).revoke(&present()).await.unwrap_err();
