@@ -2,6 +2,7 @@
 //! (section 2.1).
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +10,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use integrations_core::{Clock, Error, Result, SecretString};
+use integrations_core::{Error, Result, SecretString};
+use jiff::Timestamp;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
@@ -135,7 +137,6 @@ pub struct Statement {
     audience: Option<String>,
     lifetime: Duration,
     claims: Map<String, Value>,
-    clock: Clock,
 }
 
 impl Statement {
@@ -148,7 +149,6 @@ impl Statement {
             audience: None,
             lifetime: Duration::from_secs(300),
             claims: Map::new(),
-            clock: Clock::system(),
         }
     }
 
@@ -166,7 +166,7 @@ impl Statement {
         self
     }
 
-    /// Sets how long it is good for, from its date, which is a minute back.
+    /// Sets how long it is good for, from its date, which is a minute back: more than a minute.
     #[must_use]
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
@@ -180,16 +180,13 @@ impl Statement {
         self
     }
 
-    /// Sets the clock. Default: the system's.
-    #[must_use]
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    fn signed(&self, audience: &str) -> Result<SecretString> {
+    fn signed(&self, audience: &str, now: Timestamp) -> Result<SecretString> {
+        if self.lifetime <= BACKDATED {
+            return Err(Error::config("a statement would be over before it is sent")
+                .with_hint("give it a life of more than a minute: it is dated a minute back"));
+        }
         let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX / 4);
-        let dated = self.clock.now().as_second() - seconds(BACKDATED);
+        let dated = now.as_second() - seconds(BACKDATED);
         let mut claims = self.claims.clone();
         claims.insert("iss".into(), self.issuer.as_str().into());
         if let Some(subject) = &self.subject {
@@ -212,8 +209,8 @@ fn unguessable() -> Result<String> {
 
 #[async_trait]
 impl ClientAssertion for Statement {
-    async fn assertion(&self, audience: &str) -> Result<SecretString> {
-        self.signed(audience)
+    async fn assertion(&self, audience: &str, now: Timestamp) -> Result<SecretString> {
+        self.signed(audience, now)
     }
 }
 
@@ -222,7 +219,7 @@ impl ClientAssertion for Statement {
 #[derive(Debug)]
 pub struct JwtBearer {
     client: Client,
-    statement: Statement,
+    statement: Arc<Statement>,
     scopes: Vec<String>,
 }
 
@@ -233,12 +230,11 @@ impl JwtBearer {
         statement: Statement,
         scopes: impl IntoIterator<Item = S>,
     ) -> Self {
-        Self { client, statement, scopes: scopes.into_iter().map(Into::into).collect() }
+        Self { client, statement: Arc::new(statement), scopes: scopes.into_iter().map(Into::into).collect() }
     }
 
     async fn exchange(&self) -> Result<TokenSet> {
-        let statement = self.statement.signed(self.client.token_address())?;
-        self.client.jwt_bearer(statement, &self.scopes).await
+        self.client.jwt_bearer_signed(self.statement.clone(), &self.scopes).await
     }
 }
 
@@ -266,8 +262,8 @@ mod tests {
     use aws_lc_rs::encoding::AsDer as _;
     use aws_lc_rs::rsa::KeySize;
     use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_FIXED, KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-        VerificationAlgorithm,
+        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING, KeyPair as _, ParsedPublicKey,
+        RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
     };
     use base64::engine::general_purpose::STANDARD;
 
@@ -297,7 +293,7 @@ mod tests {
     fn each_kind_of_key_signs_what_its_public_half_verifies() {
         let (private, public) = p256();
         let statement = Statement::new(SigningKey::pem(&private).unwrap().id("k1"), "team");
-        let (header, _) = opened(&statement.signed("aud").unwrap(), &public, &ECDSA_P256_SHA256_FIXED);
+        let (header, _) = opened(&statement.signed("aud", now()).unwrap(), &public, &ECDSA_P256_SHA256_FIXED);
         assert_eq!(header, json!({ "alg": "ES256", "typ": "JWT", "kid": "k1" }));
 
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
@@ -306,21 +302,23 @@ mod tests {
             "robot@example.com",
         );
         let public = pair.public_key().as_ref();
-        let (header, _) = opened(&statement.signed("aud").unwrap(), public, &RSA_PKCS1_2048_8192_SHA256);
+        let (header, _) =
+            opened(&statement.signed("aud", now()).unwrap(), public, &RSA_PKCS1_2048_8192_SHA256);
         assert_eq!(header["alg"], "RS256");
     }
 
     #[test]
     fn a_statement_says_what_it_was_told_and_is_dated_back() {
         let (private, public) = p256();
-        let clock = Clock::new(At("2026-11-20T12:00:00Z".parse().unwrap()));
         let statement = Statement::new(SigningKey::pem(&private).unwrap(), "robot@example.com")
             .subject("boss@example.com")
             .lifetime(Duration::from_secs(3_600))
-            .claim("scope", "calendar")
-            .clock(clock);
-        let (_, mut claims) =
-            opened(&statement.signed("https://issuer/token").unwrap(), &public, &ECDSA_P256_SHA256_FIXED);
+            .claim("scope", "calendar");
+        let (_, mut claims) = opened(
+            &statement.signed("https://issuer/token", now()).unwrap(),
+            &public,
+            &ECDSA_P256_SHA256_FIXED,
+        );
         let id = claims.as_object_mut().unwrap().remove("jti").unwrap();
         assert_eq!(id.as_str().unwrap().len(), 22);
         assert_eq!(
@@ -331,7 +329,7 @@ mod tests {
             })
         );
         let elsewhere = statement.audience("https://login.example");
-        let (_, claims) = opened(&elsewhere.signed("x").unwrap(), &public, &ECDSA_P256_SHA256_FIXED);
+        let (_, claims) = opened(&elsewhere.signed("x", now()).unwrap(), &public, &ECDSA_P256_SHA256_FIXED);
         assert_eq!(claims["aud"], "https://login.example");
         assert_ne!(claims["jti"], id, "no statement is like another");
     }
@@ -352,11 +350,43 @@ mod tests {
         );
     }
 
-    struct At(jiff::Timestamp);
-
-    impl integrations_core::WallClock for At {
-        fn now(&self) -> jiff::Timestamp {
-            self.0
+    #[test]
+    fn a_key_is_read_as_files_have_it_and_no_other_curve_or_encryption_passes() {
+        let (private, _) = p256();
+        let crlf = private.expose().replace('\n', "\r\n");
+        let after_text = format!("Bag Attributes\n    friendlyName: x\n{}\ntrailing\n", private.expose());
+        let after_certificate = format!("{}{}", pem("CERTIFICATE", b"x").expose(), private.expose());
+        for good in [crlf, after_text, after_certificate] {
+            SigningKey::pem(&good.into()).unwrap();
         }
+        let other = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
+        let encrypted = private.expose().replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+        let public = private.expose().replace("PRIVATE KEY", "PUBLIC KEY");
+        let escaped = private.expose().replace('\n', "\\n");
+        for bad in [
+            pem("PRIVATE KEY", other.to_pkcs8v1().unwrap().as_ref()),
+            encrypted.into(),
+            public.into(),
+            escaped.into(),
+        ] {
+            assert_eq!(SigningKey::pem(&bad).unwrap_err().kind(), integrations_core::ErrorKind::Config);
+        }
+    }
+
+    #[test]
+    fn a_statement_that_would_be_over_already_is_not_signed() {
+        let (private, _) = p256();
+        let lives = |seconds| {
+            let key = SigningKey::pem(&private).unwrap();
+            Statement::new(key, "a").lifetime(Duration::from_secs(seconds)).signed("b", now())
+        };
+        assert!(lives(61).is_ok() && lives(u64::MAX).is_ok());
+        for seconds in [0, 60] {
+            assert_eq!(lives(seconds).unwrap_err().kind(), integrations_core::ErrorKind::Config);
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-20T12:00:00Z".parse().unwrap()
     }
 }

@@ -116,7 +116,8 @@ pub const FACEBOOK: OAuth = OAuth::new("https://graph.facebook.com/{version}/oau
         )
         .with_client(),
     )
-    .reauth_codes(&["190"]);
+    .reauth_codes(&["190"])
+    .limit_codes(&["4", "17", "32", "613"]);
 
 /// GitHub: errors come with status 200, and answers as forms unless JSON is asked for; only expiring tokens have refresh tokens.
 ///
@@ -173,12 +174,14 @@ pub const HEROKU: OAuth = OAuth::new("https://id.heroku.com/oauth/token")
 ///
 /// Told by:
 /// - <https://developers.hubspot.com/changelog/v1-oauth-api-deprecation>
+/// - <https://github.com/supaglue-labs/supaglue/pull/1935>
 pub const HUBSPOT: OAuth = OAuth::new("https://api.hubapi.com/oauth/2026-03/token")
     .authorize_url("https://app.hubspot.com/oauth/authorize")
     .revoke_url("https://api.hubapi.com/oauth/2026-03/token/revoke")
     .introspect_url("https://api.hubapi.com/oauth/2026-03/token/introspect")
     .client_auth(ClientAuth::Body)
-    .refresh(Refresh::Static);
+    .refresh(Refresh::Static)
+    .reauth_codes(&["missing or invalid refresh token"]);
 
 /// Instagram: a token of an hour is exchanged for one of 60 days, which can be extended when it is a day old and not over.
 ///
@@ -201,7 +204,8 @@ pub const INSTAGRAM: OAuth = OAuth::new("https://api.instagram.com/oauth/access_
         "access_token",
     ))
     .lifetime(Duration::from_hours(1))
-    .reauth_codes(&["190"]);
+    .reauth_codes(&["190"])
+    .limit_codes(&["4", "17", "32", "613"]);
 
 /// LinkedIn: only approved partners get refresh tokens, which end a year after the user consented.
 ///
@@ -364,6 +368,7 @@ pub const SPOTIFY: OAuth = OAuth::new("https://accounts.spotify.com/api/token")
 /// Told by:
 /// - <https://developer.squareup.com/reference/square/oauth-api/obtain-token>
 /// - <https://developer.squareup.com/docs/oauth-api/create-urls-for-square-authorization>
+/// - <https://developer.squareup.com/forums/t/getting-error-while-renew-token/11056>
 pub const SQUARE: OAuth = OAuth::new("https://{host}/oauth2/token")
     .authorize_url("https://{host}/oauth2/authorize")
     .vars(&[("host", "connect.squareup.com")])
@@ -371,7 +376,8 @@ pub const SQUARE: OAuth = OAuth::new("https://{host}/oauth2/token")
     .client_auth(ClientAuth::Body)
     .token_body(TokenBody::Json)
     .authorize_params(&[("session", "false")])
-    .refresh(Refresh::Static);
+    .refresh(Refresh::Static)
+    .reauth_codes(&["Invalid refresh token"]);
 
 /// Stripe Apps: the secret is the developer's API key; a refresh token ends a year after it was given.
 ///
@@ -431,11 +437,13 @@ pub const VERCEL: OAuth = OAuth::new("https://api.vercel.com/oauth/access_token"
 /// Told by:
 /// - <https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code>
 /// - <https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token>
+/// - <https://github.com/transitive-bullshit/chatgpt-twitter-bot/blob/06b4ce7d2d5b0d7b8a26a4a547b230e1e5c9a3bf/src/twitter.ts>
 pub const X_TWITTER: OAuth = OAuth::new("https://api.x.com/2/oauth2/token")
     .authorize_url("https://x.com/i/oauth2/authorize")
     .revoke_url("https://api.x.com/2/oauth2/revoke")
     .default_scopes(&["offline.access"])
-    .refresh(Refresh::Rotating);
+    .refresh(Refresh::Rotating)
+    .reauth_codes(&["Value passed for the token was invalid."]);
 
 /// Zoom: scopes are fixed in the app; an answer's `api_url` is the host of the account.
 ///

@@ -109,6 +109,7 @@ reply_renames = { expires_in = "expires" }
 lifetime_seconds = 7200
 scheme = "OAuth"
 reauth_codes = ["bad_refresh_token"]
+limit_codes = ["4"]
 
 [[source]]
 page = "https://acme.example/docs/oauth"
@@ -119,7 +120,7 @@ facts = [
 
 [[source]]
 page = "https://acme.example/docs/tokens"
-facts = ["refresh", "upgrade", "extend", "reply_root", "reply_renames", "lifetime_seconds", "scheme", "reauth_codes"]
+facts = ["refresh", "upgrade", "extend", "reply_root", "reply_renames", "lifetime_seconds", "scheme", "reauth_codes", "limit_codes"]
 "#;
 
 /// Where [`ACME`] stands in a fixture.

@@ -53,6 +53,8 @@ pub(crate) struct OAuth {
     scheme: Option<Word>,
     #[serde(default)]
     reauth_codes: Vec<Word>,
+    #[serde(default)]
+    limit_codes: Vec<Word>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -168,6 +170,7 @@ impl OAuth {
             ("lifetime_seconds", self.lifetime_seconds.as_ref().map(|s| duration(*s.as_ref()))),
             ("scheme", text(&self.scheme)),
             ("reauth_codes", texts(&self.reauth_codes)),
+            ("limit_codes", texts(&self.limit_codes)),
         ];
         rows.into_iter().filter_map(|(key, argument)| Some((key, argument?))).collect()
     }
@@ -251,9 +254,10 @@ impl OAuth {
         }
         problems
             .words(&self.reply_root.iter().chain(&self.scheme).chain(&self.client_grant).collect::<Vec<_>>());
-        problems.words(&self.default_scopes.iter().chain(&self.reauth_codes).collect::<Vec<_>>());
+        let codes = || self.reauth_codes.iter().chain(&self.limit_codes);
+        problems.words(&self.default_scopes.iter().chain(codes()).collect::<Vec<_>>());
         problems.unique("scope", self.default_scopes.iter());
-        problems.unique("code", self.reauth_codes.iter());
+        problems.unique("code", codes());
         for code in &self.reauth_codes {
             let message = "`invalid_grant` means that everywhere".to_owned();
             problems.when(code.as_ref() == "invalid_grant", code.span(), message);

@@ -183,6 +183,8 @@ mod tests {
             ".reply_renames(&[(\"expires_in\", \"expires\")])",
             ".lifetime(Duration::from_hours(2))",
             ".scheme(\"OAuth\")",
+            ".reauth_codes(&[\"bad_refresh_token\"])",
+            ".limit_codes(&[\"4\"])",
             "pub static ALL: &[(&str, OAuth)] = &[(\"acme\", ACME)];",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
@@ -276,6 +278,11 @@ mod tests {
             ("grant = \"long\"", "grant = \"\"", "must not be empty"),
             ("lifetime_seconds = 7200", "lifetime_seconds = 0", "at least one second"),
             ("bad_refresh_token", "invalid_grant", "means that everywhere"),
+            (
+                "limit_codes = [\"4\"]",
+                "limit_codes = [\"bad_refresh_token\"]",
+                "the code `bad_refresh_token` stands here twice",
+            ),
             ("page = \"https", "page = \"http", "is not an https address"),
             ("\"token_url\", ", "", "no source tells `token_url`"),
             ("\"lifetime_seconds\",", "", "no source tells `lifetime_seconds`"),

@@ -10,7 +10,7 @@ pub enum Pkce {
     S256,
     /// SHA-256 in lower-case hexadecimal digits, though it is called `S256`.
     S256Hex,
-    /// The vendor ignores or refuses it.
+    /// The vendor ignores or refuses it. Clients without a secret send it all the same, as [`Pkce::S256`].
     None,
 }
 
@@ -140,8 +140,11 @@ pub struct OAuth {
     pub lifetime: Option<Duration>,
     /// The word before the token in `Authorization`.
     pub scheme: &'static str,
-    /// Codes of errors that mean, besides `invalid_grant`, that the user has to consent again.
+    /// Codes of errors that mean, besides `invalid_grant`, that the user has to consent again; of a vendor without codes,
+    /// the words of its message.
     pub reauth_codes: &'static [&'static str],
+    /// Codes of errors that mean, whatever the status, that there were too many calls.
+    pub limit_codes: &'static [&'static str],
 }
 
 impl OAuth {
@@ -174,6 +177,7 @@ impl OAuth {
             lifetime: None,
             scheme: "Bearer",
             reauth_codes: &[],
+            limit_codes: &[],
         }
     }
 }
@@ -247,4 +251,6 @@ setters! {
     scheme: &'static str;
     /// Sets the codes that mean that the user has to consent again.
     reauth_codes: &'static [&'static str];
+    /// Sets the codes that mean that there were too many calls.
+    limit_codes: &'static [&'static str];
 }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use integrations_core::provider::ClientAuth;
 use integrations_core::{CredentialVersion, Error, LiveSecret, Result, SecretString};
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::params::Params;
@@ -20,8 +21,8 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 pub trait ClientAssertion: Send + Sync + 'static {
     /// A signed JWT about this client. Asked for each attempt, within the attempt's time: one that may be used again can
     /// be kept by whoever implements this. `audience` is the token address; an issuer that wants its own name in `aud`
-    /// is served by ignoring it.
-    async fn assertion(&self, audience: &str) -> Result<SecretString>;
+    /// is served by ignoring it. `now` is the client's time, or that of an issuer whose clock is known to be another.
+    async fn assertion(&self, audience: &str, now: Timestamp) -> Result<SecretString>;
 }
 
 /// What a client has to prove itself with.
@@ -55,13 +56,13 @@ impl Proof {
                 Ok(Some(CredentialVersion(used.version)))
             }
             Self::SignedSecret(signer) => {
-                client.put_secret(&signer.assertion(client.audience).await?, params, headers)?;
+                client.put_secret(&signer.assertion(client.audience, client.now).await?, params, headers)?;
                 Ok(None)
             }
             Self::Assertion(signer) => {
                 params.set("client_id", client.id);
                 params.set("client_assertion_type", JWT_BEARER);
-                params.set("client_assertion", signer.assertion(client.audience).await?);
+                params.set("client_assertion", signer.assertion(client.audience, client.now).await?);
                 Ok(None)
             }
         }
@@ -80,11 +81,12 @@ impl Proof {
     }
 }
 
-/// Who proves itself, how and to whom.
+/// Who proves itself, how, to whom and when.
 pub(super) struct ClientName<'a> {
     pub(super) id: &'a str,
     pub(super) auth: ClientAuth,
     pub(super) audience: &'a str,
+    pub(super) now: Timestamp,
 }
 
 impl ClientName<'_> {
@@ -125,7 +127,7 @@ mod tests {
     async fn a_secret_is_tried_again_only_if_it_is_another_one_than_was_refused() {
         let proof = Proof::Secret("s".into());
         let (mut params, mut headers) = (Params::default(), HeaderMap::new());
-        let client = ClientName { id: "a", auth: ClientAuth::Body, audience: "" };
+        let client = ClientName { id: "a", auth: ClientAuth::Body, audience: "", now: Timestamp::UNIX_EPOCH };
         let used = proof.put(&client, &mut params, &mut headers).await.unwrap();
         assert!(used.is_some() && !proof.renew(used).await);
         assert!(proof.renew(Some(CredentialVersion(0))).await);
@@ -137,7 +139,7 @@ mod tests {
         let sent = |auth| {
             let (mut params, mut headers) = (Params::default(), HeaderMap::new());
             params.set("client_id", "a:b");
-            let client = ClientName { id: "a:b", auth, audience: "" };
+            let client = ClientName { id: "a:b", auth, audience: "", now: Timestamp::UNIX_EPOCH };
             client.put_secret(&"p +%/é".into(), &mut params, &mut headers).unwrap();
             assert_eq!(params.iter().count(), 0);
             let value = headers[AUTHORIZATION].to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();

@@ -1,5 +1,6 @@
 //! Where a user is sent to consent.
 
+use integrations_core::provider::OAuth;
 use integrations_core::{Error, Result};
 
 use super::builder::Client;
@@ -54,6 +55,12 @@ impl AuthorizeRequest {
     }
 }
 
+/// Also by the vendor's name for it.
+fn is_own(name: &str, facts: &OAuth) -> bool {
+    let is_own = |name: &str| OWN.contains(&name);
+    is_own(name) || facts.renames.iter().any(|(standard, theirs)| *theirs == name && is_own(standard))
+}
+
 impl Client {
     /// Begins a flow: where to send the user, and what to keep until the user comes back.
     ///
@@ -63,7 +70,7 @@ impl Client {
     pub fn authorize(&self, request: AuthorizeRequest) -> Result<(String, PendingAuthorization)> {
         let (issuer, facts) = (&self.shared.issuer, self.facts());
         let at = issuer.at(Address::Authorize)?;
-        if let Some((name, _)) = request.params.iter().find(|(name, _)| OWN.contains(&name.as_str())) {
+        if let Some((name, _)) = request.params.iter().find(|(name, _)| is_own(name, facts)) {
             return Err(Error::invalid_request(format!("the parameter `{name}` is set by the flow itself")));
         }
         let scopes = self.with_default_scopes(request.scopes);
@@ -74,7 +81,7 @@ impl Client {
         let mut params =
             self.shared.draft.authorize(pending.state.expose(), pending.redirect_uri.as_deref(), scope)?;
         if let Some(verifier) = &pending.verifier
-            && let Some(challenge) = pkce::challenge(facts.pkce, verifier.expose())
+            && let Some(challenge) = pkce::challenge(self.pkce(), verifier.expose())
         {
             params.set("code_challenge", challenge);
             params.set("code_challenge_method", "S256");

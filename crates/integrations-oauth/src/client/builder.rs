@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use integrations_core::pipeline::{Pipeline, Policy, Scope, Stages};
-use integrations_core::provider::OAuth;
-use integrations_core::{Clock, Error, LiveSecret, Result, Transport};
+use integrations_core::provider::{OAuth, Pkce};
+use integrations_core::{Clock, Error, LiveSecret, Result, Skew, Transport};
 
 use super::assertion::{ClientAssertion, Proof};
 use super::draft::{Draft, redirect_url};
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) pipeline: Pipeline,
     pub(super) clock: Clock,
+    /// How far the issuer's clock is from ours.
+    pub(super) skew: Arc<Skew>,
 }
 
 /// Builds a [`Client`].
@@ -87,9 +89,13 @@ impl Client {
         }
     }
 
-    /// Whom a statement is for that is sent to the token address.
-    pub(crate) fn token_address(&self) -> &str {
-        self.shared.issuer.token_address()
+    /// How this client shows its proof key. One without a secret has nothing else against a stolen code (RFC 9700 section
+    /// 2.1.1), so that no metadata may talk it out of that; an issuer that knows no proof keys has to ignore them.
+    pub(super) fn pkce(&self) -> Pkce {
+        match self.facts().pkce {
+            Pkce::None if self.shared.proof.is_public() => Pkce::S256,
+            pkce => pkce,
+        }
     }
 
     pub(super) fn facts(&self) -> &OAuth {
@@ -134,7 +140,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The clock by which tokens end.
+    /// The clock by which tokens end and statements are dated. When an issuer refuses the client or a statement, and the
+    /// date of its answer is another one, what is signed from then on has the issuer's time.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -163,6 +170,7 @@ impl ClientBuilder {
             transport: self.transport.map_or_else(default_transport, Ok)?,
             pipeline,
             clock: self.clock,
+            skew: Arc::default(),
         };
         Ok(Client { shared: Arc::new(shared) })
     }

@@ -66,11 +66,10 @@ impl Callback {
 
 fn query(text: &str) -> &str {
     let text = text.trim().split('#').next().unwrap_or_default();
-    match text.split_once('?') {
-        Some((_, query)) => query,
-        None if text.contains("://") => "",
-        None => text,
-    }
+    // Values may have marks of an address as they are (RFC 3986 section 3.4), such as `iss=https://…`.
+    let start = &text[..text.find(['=', '&']).unwrap_or(text.len())];
+    let is_address = start.contains('?') || start.contains("://") || start.starts_with('/');
+    if is_address { text.split_once('?').map_or("", |(_, query)| query) } else { text }
 }
 
 fn refused(why: &str) -> Error {

@@ -116,8 +116,9 @@ impl Client {
         else {
             return Err(unreadable(&response, "the answer lacks a code, or an address for the user"));
         };
-        let now = self.shared.clock.now();
-        let expires_at = fields.get("expires_in").and_then(|seconds| reply::moment(seconds, now));
+        let arrival = reply::Arrival::of(&response, &self.shared.clock);
+        let now = arrival.at;
+        let expires_at = fields.get("expires_in").and_then(|seconds| reply::moment(seconds, arrival));
         let interval = fields.get("interval").and_then(seconds).unwrap_or(INTERVAL);
         Ok(DeviceAuthorization {
             device_code: device_code.into(),

@@ -28,21 +28,25 @@ impl Issuer {
     /// For an address that a tenant gave, use a transport that reaches public addresses alone.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](integrations_core::ErrorKind) if the address is neither `https` nor on this machine, or if
-    /// the issuer calls itself otherwise; [`ErrorKind::NotFound`](integrations_core::ErrorKind) if it says nothing.
+    /// [`ErrorKind::Config`](integrations_core::ErrorKind) if the address is neither `https` nor on this machine, if one of
+    /// the addresses that it names is less safe than that, or if the issuer calls itself otherwise; [`ErrorKind::NotFound`](integrations_core::ErrorKind) if it says nothing.
     pub async fn discover(
         issuer_url: &str,
         transport: Arc<dyn Transport>,
         pipeline: Pipeline,
     ) -> Result<Self> {
         let base = safe_uri(issuer_url).map_err(|e| e.with_context("the issuer's address"))?;
+        // RFC 8414 section 2. Behind a query, what is added to the path would be part of no path.
+        if base.query().is_some() {
+            return Err(Error::config("the issuer's address has a query"));
+        }
         let caller = Caller::builder(base.clone(), transport, pipeline).build();
         let response = match fetch(&caller, &openid(&base)).await {
             Err(error) if error.kind() == ErrorKind::NotFound => fetch(&caller, &rfc8414(&base)).await?,
             other => other?,
         };
         let metadata = reply::document(&response.body).map_err(|why| response.undecodable(why))?;
-        of_metadata(issuer_url, &metadata, &response)
+        of_metadata(issuer_url, &base, &metadata, &response)
     }
 }
 
@@ -66,7 +70,12 @@ async fn fetch(caller: &Caller, url: &str) -> Result<WireResponse> {
         .await
 }
 
-fn of_metadata(asked: &str, metadata: &Map<String, Value>, response: &WireResponse) -> Result<Issuer> {
+fn of_metadata(
+    asked: &str,
+    base: &Uri,
+    metadata: &Map<String, Value>,
+    response: &WireResponse,
+) -> Result<Issuer> {
     let text = |name: &str| metadata.get(name).and_then(Value::as_str);
     // RFC 8414 section 3.3: else one issuer could speak for another.
     if text("issuer") != Some(asked) {
@@ -74,12 +83,19 @@ fn of_metadata(asked: &str, metadata: &Map<String, Value>, response: &WireRespon
             .with_hint("give its address exactly as its metadata has it, with or without `/` at the end")
             .with_op(&ops::DISCOVER));
     }
+    // An issuer that was asked over TLS is no reason to speak without it, not even to this machine.
+    let check = |name: &str, url: &str| match safe_uri(url) {
+        Ok(uri) if uri.scheme_str() == Some("http") && base.scheme_str() != Some("http") => {
+            Err(Error::config(format!("the issuer's `{name}` is not `https`, though the issuer is")))
+        }
+        other => other.map(drop).map_err(|e| e.with_context(&format!("the issuer's `{name}`"))),
+    };
     let mut issuer =
         Issuer::from(OAuth::new("").client_auth(client_auth(metadata)).pkce(pkce(metadata))).named(asked);
     for (address, name) in ENDPOINTS {
         match text(name) {
             Some(url) => {
-                safe_uri(url).map_err(|e| e.with_context(&format!("the issuer's `{name}`")))?;
+                check(name, url)?;
                 issuer = issuer.at(address, url);
             }
             None if address == Address::Token => {
@@ -90,7 +106,10 @@ fn of_metadata(asked: &str, metadata: &Map<String, Value>, response: &WireRespon
     }
     issuer.names_itself =
         metadata.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true));
-    issuer.jwks_uri = text("jwks_uri").map(str::to_owned);
+    if let Some(url) = text("jwks_uri") {
+        check("jwks_uri", url)?;
+        issuer.jwks_uri = Some(url.to_owned());
+    }
     Ok(issuer)
 }
 

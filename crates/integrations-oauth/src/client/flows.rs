@@ -1,12 +1,14 @@
 //! The grants, and what else there is to do with tokens.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use integrations_core::provider::{ClientAuth, Exchange, OAuth, Refresh, TokenBody};
 use integrations_core::{Effect, Error, ErrorKind, Op, Result, SecretString};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::assertion::ClientAssertion;
 use super::builder::Client;
 use super::callback::{Callback, Outcome};
 use super::issuer::Address;
@@ -15,6 +17,10 @@ use super::pending::PendingAuthorization;
 use super::send::{Message, unreadable};
 use super::{ops, refusal, reply};
 use crate::token::TokenSet;
+
+/// Where [`TokenSet::extra`] holds that an upgrade is still to come.
+const UPGRADE: &str = "integrations.upgrade";
+const DUE: &str = "due";
 
 /// What an issuer says of a token (RFC 7662).
 #[derive(Debug, Clone)]
@@ -39,6 +45,9 @@ impl Client {
     /// scopes, the nonce of a statement that came is compared, too; its signature is not: verify [`TokenSet::id_token`]
     /// before you believe what it says. An `iss` in the answer is compared if the issuer's own name is known.
     ///
+    /// Where a vendor's first token is a short-lived one and cannot be exchanged for a long-lived one just now, that first
+    /// token is the outcome, and [`Client::refresh`] makes up for the rest.
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] if state, issuer or nonce are not those of `pending`; [`ErrorKind::Declined`] if the
     /// user said no; [`ErrorKind::ReauthRequired`] if the user has to begin again. [`Error::code`] is the issuer's.
@@ -52,12 +61,27 @@ impl Client {
         let draft = &self.shared.draft;
         let mut params = draft.code(code.expose(), verifier, pending.redirect_uri.as_deref()).await?;
         params.set_all(self.facts().token_params);
-        let tokens = self.tokens(self.grant(&ops::EXCHANGE_CODE, Address::Token, params)?).await?;
+        let mut tokens = self.tokens(self.grant(&ops::EXCHANGE_CODE, Address::Token, params)?).await?;
         pending.check_nonce(tokens.id_token.as_ref())?;
-        match &self.facts().upgrade {
-            Some(exchange) => self.exchange(&ops::UPGRADE, Address::Upgrade, exchange, &tokens).await,
-            None => Ok(tokens),
+        let Some(exchange) = &self.facts().upgrade else { return Ok(tokens) };
+        match self.upgraded(exchange, &tokens).await {
+            // The code is spent: without the token that it gave, the user would have to consent again.
+            Err(error) if error.is_retryable() || error.effect() == Effect::Unknown => {
+                tracing::warn!(%error, "a token was not exchanged for a long-lived one; the next refresh tries again");
+                tokens.extra.insert(UPGRADE.to_owned(), DUE.into());
+                Ok(tokens)
+            }
+            other => other,
         }
+    }
+
+    /// A long-lived token for a short-lived one.
+    async fn upgraded(&self, exchange: &Exchange, present: &TokenSet) -> Result<TokenSet> {
+        let mut next = self.exchange(&ops::UPGRADE, Address::Upgrade, exchange, present).await?;
+        if let Some(state) = next.extra.get_mut(UPGRADE) {
+            *state = "done".into();
+        }
+        Ok(next)
     }
 
     /// The next tokens, by the refresh token or, with vendors that have none, by the access token itself.
@@ -66,6 +90,10 @@ impl Client {
     /// As [`TokenSource::refresh`](crate::TokenSource::refresh).
     pub async fn refresh(&self, present: &TokenSet) -> Result<TokenSet> {
         let facts = self.facts();
+        let is_due = present.extra.get(UPGRADE).is_some_and(|state| state.expose() == DUE);
+        if let (true, Some(exchange)) = (is_due, &facts.upgrade) {
+            return self.upgraded(exchange, present).await;
+        }
         if let (Refresh::Extend, Some(exchange)) = (facts.refresh, &facts.extend) {
             return self.exchange(&ops::EXTEND, Address::Extend, exchange, present).await;
         }
@@ -94,16 +122,30 @@ impl Client {
         assertion: impl Into<SecretString>,
         scopes: impl IntoIterator<Item = S>,
     ) -> Result<TokenSet> {
+        let mut message = self.jwt_bearer_grant(scopes)?;
+        message.params.set("assertion", assertion);
+        self.tokens(message).await
+    }
+
+    /// The same with a statement that is signed anew for each attempt.
+    pub(crate) async fn jwt_bearer_signed(
+        &self,
+        signer: Arc<dyn ClientAssertion>,
+        scopes: &[String],
+    ) -> Result<TokenSet> {
+        self.tokens(Message { signer: Some(signer), ..self.jwt_bearer_grant(scopes)? }).await
+    }
+
+    fn jwt_bearer_grant<S: AsRef<str>>(&self, scopes: impl IntoIterator<Item = S>) -> Result<Message> {
         let mut params = Params::default();
         params.set("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
-        params.set("assertion", assertion);
         if let Some(scope) = self.scope(scopes) {
             params.set("scope", scope);
         }
         let mut message = self.grant(&ops::JWT_BEARER, Address::Token, params)?;
         // The statement says who asks; a client that has nothing else to prove stays unnamed.
         message.auth = message.auth.filter(|_| !self.shared.proof.is_public());
-        self.tokens(message).await
+        Ok(message)
     }
 
     /// Ends the tokens at the issuer (RFC 7009): the refresh token, which ends what came of it, or else the access
@@ -125,7 +167,8 @@ impl Client {
     async fn revoke_one(&self, params: Params) -> Result<()> {
         let message = Message { expects: None, ..self.form(&ops::REVOKE, Address::Revoke, params)? };
         match self.send(message).await {
-            Err(error) if error.code() == Some("invalid_token") => Ok(()),
+            // What is not valid is ended: RFC 7009 section 2.2 asks for a success, which not all give.
+            Err(error) if error.kind() == ErrorKind::ReauthRequired => Ok(()),
             other => other.map(drop),
         }
     }
@@ -147,12 +190,13 @@ impl Client {
             _ => None,
         };
         let (client_id, subject) = (text("client_id"), text("sub"));
+        let arrival = reply::Arrival::of(&response, &self.shared.clock);
         Ok(Introspection {
             active,
             client_id,
             subject,
             scopes: fields.remove("scope").and_then(|scope| reply::scopes(&scope)),
-            expires_at: fields.remove("exp").and_then(|exp| reply::moment(&exp, self.shared.clock.now())),
+            expires_at: fields.remove("exp").and_then(|exp| reply::moment(&exp, arrival)),
             extra: reply::extra(fields).collect(),
         })
     }
@@ -192,6 +236,7 @@ impl Client {
             params,
             body: TokenBody::Form,
             auth: Some(self.facts().client_auth),
+            signer: None,
             expects: None,
         })
     }

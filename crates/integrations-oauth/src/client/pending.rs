@@ -48,7 +48,7 @@ impl fmt::Debug for PendingAuthorization {
 impl PendingAuthorization {
     pub(super) fn new(client: &Client, redirect_uri: Option<String>, wants_nonce: bool) -> Result<Self> {
         let shared = &client.shared;
-        let wants_proof = client.facts().pkce != Pkce::None;
+        let wants_proof = client.pkce() != Pkce::None;
         Ok(Self {
             state: pkce::random()?,
             verifier: wants_proof.then(pkce::random).transpose()?,
@@ -111,7 +111,8 @@ impl PendingAuthorization {
     /// Whether `callback` answers this flow, which `client` began.
     pub(super) fn check(&self, client: &Client, callback: &Callback) -> Result<()> {
         let shared = &client.shared;
-        if self.client_id != shared.client_id || self.issuer_address != shared.issuer.token_address() {
+        let begun_by = (&self.client_id, &self.issuer, self.issuer_address.as_str());
+        if begun_by != (&shared.client_id, &shared.issuer.name, shared.issuer.token_address()) {
             return Err(Error::invalid_request("the authorization was begun by another client"));
         }
         if shared.clock.now() >= self.expires_at() {

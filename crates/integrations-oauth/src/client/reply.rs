@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
-use integrations_core::SecretString;
+use http::header::{AGE, DATE};
 use integrations_core::provider::OAuth;
+use integrations_core::{Clock, SecretString, Skew, WireResponse};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
@@ -16,12 +17,6 @@ mod strict;
 
 /// A longer answer is none: the largest tokens known, with hundreds of groups in them, have some 50 kB.
 pub(super) const LIMIT: usize = 256 * 1024;
-
-/// The issuer's codes for what is wrong: the most telling one first.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) codes: Vec<String>,
-}
 
 /// The fields of an answer: JSON whatever the content type calls it, or a form.
 pub(super) fn document(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
@@ -54,13 +49,14 @@ fn form(text: &str) -> Option<Map<String, Value>> {
     ["access_token", "error", "device_code"].iter().any(|name| fields.contains_key(*name)).then_some(fields)
 }
 
-/// The error in an answer that should have the field `expected`.
+/// The issuer's codes for what is wrong, the most telling one first, in an answer that should have the field `expected`;
+/// `None` when nothing is wrong.
 pub(super) fn refusal(
     status: StatusCode,
     fields: &Map<String, Value>,
     expected: Option<&str>,
     facts: &OAuth,
-) -> Option<Refusal> {
+) -> Option<Vec<String>> {
     let mut codes = Vec::new();
     let said =
         ["error", "errors"].iter().filter_map(|name| fields.get(*name)).any(|e| is_error(e, &mut codes));
@@ -75,7 +71,7 @@ pub(super) fn refusal(
     // `{"code":0,"message":"OK","data":{}}` of vendors with one envelope for everything. A code beside the field that
     // was asked for is no error.
     let by_code = codes.len() > by_error && !(status.is_success() && expected.is_none_or(has));
-    (said || denied || by_code).then_some(Refusal { codes })
+    (said || denied || by_code).then_some(codes)
 }
 
 /// Some vendors have no codes, but always the same words for a token that has ended.
@@ -87,6 +83,7 @@ fn telling_prose(fields: &Map<String, Value>, facts: &OAuth) -> Option<String> {
 /// Whether a field `error` says that there is one; its codes, whatever shape it has.
 fn is_error(value: &Value, codes: &mut Vec<String>) -> bool {
     match value {
+        Value::Object(fields) if fields.is_empty() => false,
         Value::Object(fields) => {
             let known = codes.len();
             collect(&INSIDE, fields, codes);
@@ -151,8 +148,30 @@ const REFRESH_EXPIRY: [&str; 5] = [
     "refresh_expires_at",
 ];
 
-/// Reads an answer of the token address in which there is no error, and which arrived at `received`.
-pub(super) fn tokens(body: &[u8], facts: &OAuth, received: Timestamp) -> Result<TokenSet, &'static str> {
+/// When an answer arrived, and how far its issuer's clock is from ours.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) at: Timestamp,
+    ahead: SignedDuration,
+}
+
+impl Arrival {
+    pub(super) fn of(response: &WireResponse, clock: &Clock) -> Self {
+        let (at, skew) = (clock.now(), Skew::default());
+        if !response.headers.contains_key(AGE) {
+            skew.observe(response.headers.get(DATE), at);
+        }
+        Self { at, ahead: skew.get() }
+    }
+
+    /// A date of the issuer's by our clock.
+    fn ours(self, theirs: Timestamp) -> Option<Timestamp> {
+        theirs.checked_sub(self.ahead).ok()
+    }
+}
+
+/// Reads an answer of the token address in which there is no error.
+pub(super) fn tokens(body: &[u8], facts: &OAuth, arrival: Arrival) -> Result<TokenSet, &'static str> {
     let (mut fields, around) = at_root(document(body)?, facts);
     for (standard, theirs) in facts.reply_renames {
         if let Some(value) = fields.remove(*theirs) {
@@ -160,12 +179,12 @@ pub(super) fn tokens(body: &[u8], facts: &OAuth, received: Timestamp) -> Result<
         }
     }
     let access = token(&mut fields, "access_token")?.ok_or("the answer has no `access_token`")?;
-    let mut tokens = TokenSet::new(access, received);
+    let mut tokens = TokenSet::new(access, arrival.at);
     tokens.refresh = token(&mut fields, "refresh_token")?.map(Into::into);
     tokens.id_token = token(&mut fields, "id_token")?.map(Into::into);
-    let lifetime = || received.checked_add(facts.lifetime?).ok();
-    tokens.expires_at = first_moment(&mut fields, &EXPIRY, received).or_else(lifetime);
-    tokens.refresh_expires_at = first_moment(&mut fields, &REFRESH_EXPIRY, received);
+    let lifetime = || arrival.at.checked_add(facts.lifetime?).ok();
+    tokens.expires_at = first_moment(&mut fields, &EXPIRY, arrival).or_else(lifetime);
+    tokens.refresh_expires_at = first_moment(&mut fields, &REFRESH_EXPIRY, arrival);
     tokens.scopes =
         ["scope", "scopes"].iter().filter_map(|name| fields.remove(*name)).find_map(|v| scopes(&v));
     let is_bearer = |value: &Value| value.as_str().is_some_and(|word| word.eq_ignore_ascii_case("bearer"));
@@ -207,31 +226,31 @@ fn token(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>, 
     }
 }
 
-fn first_moment(fields: &mut Map<String, Value>, names: &[&str], received: Timestamp) -> Option<Timestamp> {
+fn first_moment(fields: &mut Map<String, Value>, names: &[&str], arrival: Arrival) -> Option<Timestamp> {
     let values: Vec<Value> = names.iter().filter_map(|name| fields.remove(*name)).collect();
-    values.iter().find_map(|value| moment(value, received))
+    values.iter().find_map(|value| moment(value, arrival))
 }
 
 /// Fewer seconds than this (31 years) are a time to come, more are a date; of dates, more than this are milliseconds.
 const A_DATE: f64 = 1e9;
 const IN_MILLISECONDS: f64 = 1e11;
 
-/// When something ends. Zero means with some vendors that it never does.
-pub(super) fn moment(value: &Value, received: Timestamp) -> Option<Timestamp> {
+/// When something ends, by our clock. Zero means with some vendors that it never does.
+pub(super) fn moment(value: &Value, arrival: Arrival) -> Option<Timestamp> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => match text.trim().parse::<f64>() {
             Ok(number) => Some(number),
-            Err(_) => return text.trim().parse().ok(),
+            Err(_) => return arrival.ours(text.trim().parse().ok()?),
         },
         _ => None,
     };
     let number = number.filter(|number| number.is_finite() && *number > 0.0)?;
     if number < A_DATE {
-        return received.checked_add(SignedDuration::from_secs_f64(number.floor())).ok();
+        return arrival.at.checked_add(SignedDuration::from_secs_f64(number.floor())).ok();
     }
     let seconds = if number < IN_MILLISECONDS { number } else { number / 1000.0 };
-    Timestamp::from_second(seconds as i64).ok()
+    arrival.ours(Timestamp::from_second(seconds as i64).ok()?)
 }
 
 /// A list, or a text with spaces or commas between. RFC 6749 knows no empty list: it says nothing.

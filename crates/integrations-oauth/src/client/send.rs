@@ -11,11 +11,11 @@ use integrations_core::{
     WireRequest, WireResponse,
 };
 
-use super::assertion::ClientName;
+use super::assertion::{ClientAssertion, ClientName};
 use super::builder::{Client, Shared};
 use super::params::Params;
 use super::refusal;
-use super::reply::{self, Refusal};
+use super::reply::{self, Arrival};
 use crate::token::TokenSet;
 
 /// One call, before the client is put on it.
@@ -26,6 +26,8 @@ pub(super) struct Message {
     pub(super) body: TokenBody,
     /// How the client proves itself; `None`: not at all.
     pub(super) auth: Option<ClientAuth>,
+    /// Signs whom tokens are wanted for (RFC 7523 section 2.1).
+    pub(super) signer: Option<Arc<dyn ClientAssertion>>,
     /// The field without which an answer is none.
     pub(super) expects: Option<&'static str>,
 }
@@ -49,6 +51,7 @@ impl Client {
             .authorize(delivery.clone())
             .classify(delivery)
             .clock(self.shared.clock.clone())
+            .skew(self.shared.skew.clone())
             .build();
         caller.exchange(op, None, request).await.map_err(refusal::settled)
     }
@@ -56,7 +59,8 @@ impl Client {
     /// Sends a message that is answered by tokens.
     pub(super) async fn tokens(&self, message: Message) -> Result<TokenSet> {
         let response = self.send(message).await?;
-        let read = reply::tokens(&response.body, self.facts(), self.shared.clock.now());
+        let arrival = Arrival::of(&response, &self.shared.clock);
+        let read = reply::tokens(&response.body, self.facts(), arrival);
         read.map_err(|why| unreadable(&response, why))
     }
 }
@@ -74,15 +78,19 @@ pub(super) fn unreadable(response: &WireResponse, why: &str) -> Error {
 impl Authorize for Delivery {
     /// The whole request is written here, for the client's secret may be anywhere in it.
     async fn authorize(&self, request: &mut WireRequest) -> Result<()> {
-        let Shared { issuer, proof, client_id, .. } = &*self.shared;
+        let Shared { issuer, proof, client_id, clock, skew, .. } = &*self.shared;
+        let (audience, now) = (issuer.token_address(), skew.adjust(clock.now()));
         let (mut params, mut headers) = (self.message.params.clone(), HeaderMap::new());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         params.remove("client_id");
         if let Some(auth) = self.message.auth {
-            let client = ClientName { id: client_id, auth, audience: issuer.token_address() };
+            let client = ClientName { id: client_id, auth, audience, now };
             if let Some(used) = proof.put(&client, &mut params, &mut headers).await? {
                 request.extensions_mut().insert(used);
             }
+        }
+        if let Some(signer) = &self.message.signer {
+            params.set("assertion", signer.assertion(audience, now).await?);
         }
         *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = params.clone();
         params.rename(issuer.facts.renames);
@@ -125,10 +133,11 @@ impl Classify for Delivery {
     fn classify(&self, op: &'static Op, response: &WireResponse) -> Option<Error> {
         let facts = &self.shared.issuer.facts;
         let fields = reply::document(&response.body).ok()?;
-        let Refusal { codes } = reply::refusal(response.status, &fields, self.message.expects, facts)?;
+        let codes = reply::refusal(response.status, &fields, self.message.expects, facts)?;
         let is_known = |code: &String| facts.reauth_codes.contains(&code.as_str());
-        let codes = codes.into_iter().filter(|code| is_known(code) || self.is_fit_to_show(code)).collect();
-        Some(refusal::error(op, response.status, &Refusal { codes }, facts))
+        let codes: Vec<String> =
+            codes.into_iter().filter(|code| is_known(code) || self.is_fit_to_show(code)).collect();
+        Some(refusal::error(op, response.status, &codes, facts))
     }
 }
 

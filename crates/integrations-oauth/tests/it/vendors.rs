@@ -233,7 +233,7 @@ fn departures(name: &str, oauth: &OAuth) -> String {
     fields! {
         authorize_url refresh_url revoke_url introspect_url device_url issuer vars pkce client_auth token_body renames
         scope_separator default_scopes authorize_params token_params refresh_params client_grant upgrade extend reply_root
-        reply_renames lifetime scheme reauth_codes
+        reply_renames lifetime scheme reauth_codes limit_codes
     }
     text
 }

@@ -92,6 +92,11 @@ async fn what_the_flow_itself_sets_cannot_be_set_otherwise() {
         let error = client.authorize(AuthorizeRequest::new(SCOPES).param(name, "x")).unwrap_err();
         assert!(error.kind() == ErrorKind::InvalidRequest && error.message().contains(name), "{error}");
     }
+    let renaming = Script::new([]).client(FACTS.renames(&[("client_id", "client_key"), ("scope", "perms")]));
+    for name in ["client_key", "perms", "client_id", "scope"] {
+        let error = renaming.authorize(AuthorizeRequest::new(SCOPES).param(name, "x")).unwrap_err();
+        assert!(error.kind() == ErrorKind::InvalidRequest && error.message().contains(name), "{error}");
+    }
     let error = client.authorize(AuthorizeRequest::new(SCOPES).redirect_uri("not a url")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     let machine = Script::new([]).client(OAuth::new("https://id.example/token"));
@@ -181,6 +186,7 @@ async fn an_authorization_completes_only_at_the_client_that_began_it() {
     for other in [
         script
             .client(Issuer::from(FACTS).at(integrations_oauth::Address::Token, "https://evil.example/token")),
+        script.client(Issuer::from(FACTS).named("https://evil.example")),
         Client::builder(FACTS, "other-app").transport(script.clone()).build().unwrap(),
     ] {
         let pending = begun(&client);
@@ -243,6 +249,12 @@ fn a_callback_is_read_from_a_query_a_url_or_a_form() {
         "https://app.example/cb?code=c&state=s&realmId=7",
         "https://app.example/cb?realmId=7&state=s&code=c#_=_",
         "state=s&realmId=7&code=c&error=",
+        "/cb?code=c&state=s&realmId=7",
+        "app:/cb?code=c&state=s&realmId=7",
+        "https://app.example/a=b/cb?code=c&state=s&realmId=7",
+        // A query may hold both of these as they are (RFC 3986 section 3.4).
+        "code=c&state=s&realmId=7&iss=https://id.example",
+        "code=c&state=s&realmId=7&hint=a?b",
     ] {
         let callback = Callback::parse(good).unwrap();
         assert_eq!(callback.state().expose(), "s");
@@ -261,6 +273,11 @@ fn a_callback_is_read_from_a_query_a_url_or_a_form() {
         ("code=%ff&state=s", "UTF-8"),
         ("https://app.example/cb#code=c&state=s", "no state"),
         ("https://app.example/code=c&state=s", "no state"),
+        ("/code=c&state=s", "no state"),
+        ("code=c;state=s", "no state"),
+        ("code=c&state=s&%73tate=t", "twice"),
+        ("code=c&state=s&error=x&%65rror=", "twice"),
+        ("?code=c&state=s?code=d&state=t", "twice"),
         ("", "no state"),
     ] {
         let error = Callback::parse(bad).unwrap_err();
@@ -284,6 +301,8 @@ async fn an_error_that_the_user_comes_back_with_has_a_kind() {
         let error = completed(FACTS.into(), |s| format!("error={code}&state={s}")).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (kind, Some(code)));
     }
+    let refused = completed(FACTS.into(), |s| format!("error=invalid_client&state={s}")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config, "there is nothing else to try");
     let facts = FACTS.reauth_codes(&["something_new"]);
     let error = completed(facts.into(), |s| format!("error=something_new&state={s}")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ReauthRequired);

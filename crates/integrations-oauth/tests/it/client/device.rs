@@ -117,6 +117,50 @@ async fn an_answer_without_the_parts_that_matter_is_refused_and_the_rest_has_def
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_github_and_others_answer_while_the_user_decides_is_understood() {
+    let script = Script::new([
+        answer(200, STARTED.replace("\"interval\":5", "\"interval\":-1")),
+        answer(200, r#"{"error":"authorization_pending","error_description":"d","error_uri":"u"}"#),
+        answer(200, r#"{"error":"slow_down","interval":10}"#),
+        answer(428, PENDING),
+        answer(200, "error=authorization_pending&error_description=d"),
+        answer(200, TOKENS),
+    ]);
+    let client = script.client(FACTS);
+    let device = started(&client).await;
+    assert_eq!(device.interval(), Duration::from_secs(5));
+    client.await_device(&device).await.unwrap();
+    assert_eq!(device.interval(), Duration::from_secs(10));
+    assert_eq!(script.seen().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_can_be_given_up_and_taken_up_again() {
+    let script = Script::new([answer(200, STARTED), answer(400, PENDING), answer(200, TOKENS)]);
+    let client = script.client(FACTS);
+    let device = started(&client).await;
+    let waited = tokio::time::timeout(Duration::from_secs(7), client.await_device(&device)).await;
+    assert!(waited.is_err());
+    assert_eq!(script.seen().len(), 2);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(script.seen().len(), 2, "nobody polls for whoever has gone");
+    client.await_device(&device).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_never_answers_is_asked_until_the_code_ends_and_no_longer() {
+    let away = (0..30).map(|_| broken(true));
+    let script = Script::new([answer(200, STARTED)].into_iter().chain(away));
+    let client = script.client(FACTS);
+    let device = started(&client).await;
+    let begun = Instant::now();
+    let error = client.await_device(&device).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::ReauthRequired, Some("expired_token")));
+    assert!((600..660).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!(script.seen().len() < 16, "{}", script.seen().len());
+}
+
 #[tokio::test]
 async fn an_issuer_without_the_flow_says_so() {
     let facts = integrations_core::provider::OAuth::new("https://id.example/token");

@@ -1,7 +1,7 @@
 //! Issuers that say where they are.
 
 use integrations_core::{ErrorKind, Result};
-use integrations_oauth::{AuthorizeRequest, Callback, Issuer};
+use integrations_oauth::{AuthorizeRequest, Callback, Client, Issuer};
 
 use super::support::{Script, TOKENS, answer, good_callback, pipeline};
 
@@ -110,5 +110,41 @@ async fn a_proof_key_is_left_out_only_where_the_issuer_lists_no_way_for_it() {
         let client = Script::new([]).client(discovered(&told).await.unwrap());
         let (url, _) = client.authorize(AuthorizeRequest::new(["a"])).unwrap();
         assert_eq!(url.contains("code_challenge="), sent, "{listed}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_a_secret_shows_a_proof_key_whatever_the_issuer_lists() {
+    for listed in ["[\"plain\"]", "[]"] {
+        let told = METADATA.replace("[\"plain\",\"S256\"]", listed);
+        let script = Script::new([answer(200, TOKENS)]);
+        let public = Client::builder(discovered(&told).await.unwrap(), "my-app").transport(script.clone());
+        let public = public.build().unwrap();
+        let (url, pending) = public.authorize(AuthorizeRequest::new(["a"])).unwrap();
+        assert!(url.contains("code_challenge_method=S256"), "{listed}: {url}");
+        let iss = "https%3A%2F%2Fid.example%2Frealm";
+        let callback = format!("code=c&state={}&iss={iss}", pending.state().expose());
+        public.complete(pending, Callback::parse(&callback).unwrap()).await.unwrap();
+        assert!(script.only().body.contains("code_verifier="), "{listed}");
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_issuer_has_no_unencrypted_addresses_not_even_on_this_machine() {
+    for name in ["token", "auth", "revoke", "keys"] {
+        for bad in [format!("http://id.example/realm/{name}"), format!("http://127.0.0.1:8080/{name}")] {
+            let told = METADATA.replace(&format!("https://id.example/realm/{name}"), &bad);
+            assert_ne!(told, METADATA);
+            assert_eq!(discovered(&told).await.unwrap_err().kind(), ErrorKind::Config, "{bad}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_query_is_none() {
+    for bad in ["https://id.example/realm?x=1", "https://id.example/admin/delete?"] {
+        let script = Script::new([]);
+        let error = Issuer::discover(bad, script.clone(), pipeline()).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Config && script.seen().is_empty(), "{bad}");
     }
 }

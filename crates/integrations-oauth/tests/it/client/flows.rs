@@ -2,13 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use integrations_core::provider::{ClientAuth, Exchange, OAuth, Refresh, TokenBody};
-use integrations_core::{Effect, ErrorKind, Result, SecretString};
-use integrations_oauth::{
-    Address, AuthorizeRequest, Client, ClientAssertion, ClientCredentials, Issuer, TokenSet, TokenSource,
+use integrations_core::seal::{Envelope, LocalKeys};
+use integrations_core::{
+    Body, Clock, ConnectionId, Effect, ErrorKind, LiveSecret, Payload, Result, SecretString, Transport,
+    TransportError,
 };
+use integrations_oauth::store::MemoryTokens;
+use integrations_oauth::{
+    Address, AuthorizeRequest, Client, ClientAssertion, ClientCredentials, Issuer, JwtBearer, SigningKey,
+    Statement, TokenSet, TokenSource, Vault,
+};
+use jiff::Timestamp;
 
 use super::support::{FACTS, Script, TOKENS, answer, broken, expect, good_callback, pairs, start, value};
 
@@ -24,7 +35,8 @@ struct Signer(AtomicU32);
 
 #[async_trait]
 impl ClientAssertion for Signer {
-    async fn assertion(&self, audience: &str) -> Result<SecretString> {
+    async fn assertion(&self, audience: &str, now: Timestamp) -> Result<SecretString> {
+        assert_eq!(now.duration_since(start()).as_mins(), 0, "the client's clock");
         let number = self.0.fetch_add(1, Ordering::Relaxed);
         Ok(format!("signed-{number}-for-{audience}").into())
     }
@@ -129,6 +141,106 @@ async fn a_client_whose_secret_is_refused_is_set_up_wrongly() {
     script.only();
 }
 
+/// Takes statements of its own time alone, as issuers do.
+struct Punctual(Timestamp, Arc<Script>);
+
+#[async_trait]
+impl Transport for Punctual {
+    async fn send(
+        &self,
+        request: http::Request<Body>,
+        exchange: integrations_core::Exchange,
+    ) -> Result<http::Response<Payload>, TransportError> {
+        self.1.send(request, exchange).await?;
+        let body = self.1.seen().pop().unwrap().body;
+        let sent = pairs(&body);
+        let (_, jwt) =
+            sent.iter().find(|(name, _)| ["client_assertion", "assertion"].contains(&name.as_str())).unwrap();
+        let claims = URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1).unwrap()).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        let ours = self.0.as_second();
+        let good = (claims["iat"].as_i64().unwrap()..claims["exp"].as_i64().unwrap()).contains(&ours);
+        let is_client = body.contains("client_assertion=");
+        let refusal =
+            if is_client { r#"{"error":"invalid_client"}"# } else { r#"{"error":"invalid_grant"}"# };
+        let date = self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let response = http::Response::builder().status(if good { 200 } else { 400 }).header("date", date);
+        Ok(response.body(Payload::Whole(if good { TOKENS } else { refusal }.into())).unwrap())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_statement_is_dated_by_the_clock_of_an_issuer_that_refused_ours() {
+    let statement = || {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let der = STANDARD.encode(pair.to_pkcs8v1().unwrap());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n");
+        Statement::new(SigningKey::pem(&pem.into()).unwrap(), "my-app").subject("my-app")
+    };
+    for ahead in [-10, 10] {
+        let theirs = start() + jiff::SignedDuration::from_mins(ahead);
+        let script = Script::new((0..6).map(|_| answer(200, "")));
+        let builder = || script.builder(FACTS).transport(Arc::new(Punctual(theirs, script.clone())));
+
+        let client = builder().assertion(Arc::new(statement())).build().unwrap();
+        client.refresh(&present()).await.unwrap();
+        assert_eq!(script.seen().len(), 2, "one more request");
+        client.refresh(&present()).await.unwrap();
+        assert_eq!(script.seen().len(), 3, "and none for those that follow");
+
+        let client = Client::builder(FACTS, "my-app").clock(Clock::virtual_from(start()));
+        let client = client.transport(Arc::new(Punctual(theirs, script.clone()))).build().unwrap();
+        let source = JwtBearer::new(client, statement(), ["a"]);
+        source.initial().await.unwrap().unwrap();
+        assert_eq!(script.seen().len(), 5);
+        source.refresh(&present()).await.unwrap();
+        assert_eq!(script.seen().len(), 6);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_replaced_during_a_call_is_tried_once_more() {
+    let refused = || answer(401, r#"{"error":"invalid_client"}"#);
+    let called = async |answers: Vec<_>| {
+        let script = Script::new(answers);
+        let secret = LiveSecret::from("old-secret");
+        let rotated = Rotating { script: script.clone(), secret: secret.clone() };
+        let client =
+            script.builder(FACTS.client_auth(ClientAuth::Body)).secret(secret).transport(Arc::new(rotated));
+        let outcome = client.build().unwrap().refresh(&present()).await;
+        let sent: Vec<_> =
+            script.seen().iter().map(|seen| value(&pairs(&seen.body), "client_secret")).collect();
+        (outcome, sent)
+    };
+    let (outcome, sent) = called(vec![refused(), answer(200, TOKENS)]).await;
+    assert_eq!(outcome.unwrap().access.expose(), "at-1");
+    assert_eq!(sent, ["old-secret", "new-secret"]);
+    // The refresh token is the same: a refused client has spent nothing.
+    let (outcome, sent) = called(vec![refused(), refused()]).await;
+    let error = outcome.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Config, Effect::Rejected));
+    assert_eq!(sent, ["old-secret", "new-secret"]);
+}
+
+/// Puts a new secret into use while the first request is under way.
+struct Rotating {
+    script: Arc<Script>,
+    secret: LiveSecret,
+}
+
+#[async_trait]
+impl Transport for Rotating {
+    async fn send(
+        &self,
+        request: http::Request<Body>,
+        exchange: integrations_core::Exchange,
+    ) -> Result<http::Response<Payload>, TransportError> {
+        let answer = self.script.send(request, exchange).await;
+        self.secret.set("new-secret").unwrap();
+        answer
+    }
+}
+
 #[tokio::test]
 async fn token_requests_are_json_or_a_query_where_the_vendor_wants_that() {
     const ODD: OAuth = FACTS.client_auth(ClientAuth::Body).renames(&[
@@ -201,6 +313,12 @@ async fn a_signed_statement_about_somebody_is_exchanged() {
     let script = Script::new([answer(400, r#"{"error":"invalid_grant"}"#)]);
     let error = script.client(FACTS).jwt_bearer("signed", NO_SCOPES).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "no user can mend a signature");
+    for code in ["invalid_rapt", "interaction_required", "ended"] {
+        let facts = FACTS.reauth_codes(&["interaction_required", "ended"]);
+        let script = Script::new([answer(400, format!(r#"{{"error":"{code}"}}"#))]);
+        let error = script.client(facts).client_credentials(["a"]).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Config, Some(code)), "there is no user");
+    }
 }
 
 #[tokio::test]
@@ -220,8 +338,16 @@ async fn tokens_are_ended_the_refresh_token_first() {
     script.client(FACTS).revoke(&present()).await.unwrap();
     assert_eq!(value(&pairs(&script.seen()[1].body), "token"), "at-0");
 
-    let script = Script::new([answer(400, r#"{"error":"invalid_token"}"#)]);
-    script.client(FACTS).revoke(&present()).await.unwrap();
+    let unknown = |code: &str| answer(400, format!(r#"{{"error":"{code}"}}"#));
+    for code in ["invalid_token", "invalid_grant", "bad_refresh_token"] {
+        let script = Script::new([unknown(code)]);
+        script.client(FACTS.reauth_codes(&["bad_refresh_token"])).revoke(&present()).await.unwrap();
+        script.only();
+    }
+    for code in ["invalid_client", "invalid_request", "access_denied"] {
+        let script = Script::new([unknown(code)]);
+        script.client(FACTS).revoke(&present()).await.unwrap_err();
+    }
 
     let script = Script::new([answer(400, unsupported), answer(400, unsupported)]);
     let error = script.client(FACTS).revoke(&present()).await.unwrap_err();
@@ -284,6 +410,78 @@ async fn a_short_lived_token_is_upgraded_at_once_and_keeps_what_came_with_it() {
         ("client_secret", "s/e+c"),
     ]);
     assert_eq!(pairs(seen.uri.query().unwrap()), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_lived_token_is_not_lost_when_its_upgrade_fails_and_is_upgraded_by_the_next_refresh() {
+    const LONG: &str = r#"{"access_token":"long","expires_in":5184000}"#;
+    for facts in [EXTENDING, EXTENDING.refresh(Refresh::None)] {
+        let facts = facts.limit_codes(&["4"]);
+        let short = answer(200, r#"{"access_token":"short","user_id":17,"expires_in":3600}"#);
+        let away = (0..3).map(|_| answer(400, r#"{"error":{"code":4,"type":"OAuthException"}}"#));
+        let script =
+            Script::new([short].into_iter().chain(away).chain([answer(200, LONG), answer(200, LONG)]));
+        let client = script.client(facts);
+        let (_, pending) = client.authorize(AuthorizeRequest::new(["a"])).unwrap();
+        let callback = good_callback(&pending);
+        let tokens = client.complete(pending, callback).await.unwrap();
+        assert_eq!(tokens.access.expose(), "short");
+        assert_eq!(tokens.expires_at, Some(start() + jiff::SignedDuration::from_hours(1)));
+
+        let upgraded = client.refresh(&tokens).await.unwrap();
+        assert_eq!(upgraded.access.expose(), "long");
+        let last = script.seen().pop().unwrap();
+        assert_eq!(
+            (last.op, value(&pairs(last.uri.query().unwrap()), "access_token").as_str()),
+            ("upgrade", "short")
+        );
+        assert_eq!(upgraded.extra["user_id"].expose(), "17");
+        // It is not upgraded twice.
+        match client.refresh(&upgraded).await {
+            Ok(_) => assert_eq!(script.seen().pop().unwrap().op, "extend"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ReauthRequired),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vault_upgrades_a_short_lived_token_once_and_extends_what_came_of_it() {
+    let long = |name: &str| answer(200, format!(r#"{{"access_token":"{name}","expires_in":5184000}}"#));
+    let short = answer(200, r#"{"access_token":"short","expires_in":3600}"#);
+    let away = (0..3).map(|_| answer(503, ""));
+    let script =
+        Script::new([short].into_iter().chain(away).chain([long("long"), long("longer"), long("longest")]));
+    let clock = Clock::virtual_from(start());
+    let client = script.builder(EXTENDING).clock(clock.clone()).build().unwrap();
+    let (_, pending) = client.authorize(AuthorizeRequest::new(["a"])).unwrap();
+    let callback = good_callback(&pending);
+    let tokens = client.complete(pending, callback).await.unwrap();
+
+    let keys = LocalKeys::parse(&LocalKeys::generate().unwrap()).unwrap();
+    let sealer = Arc::new(Envelope::new(Arc::new(keys), "oauth"));
+    let vault = Vault::builder(Arc::new(MemoryTokens::new()), sealer).source("photos", Arc::new(client));
+    let vault = vault.clock(clock).build();
+    let ada = ConnectionId::new("acme", "photos", "ada").unwrap();
+    vault.connect(&ada, tokens).await.unwrap();
+    let mut used = Vec::new();
+    for days in [0, 1, 61, 122] {
+        tokio::time::advance(Duration::from_secs(days * 24 * 3_600)).await;
+        used.push(vault.token(&ada).await.unwrap().token.expose().clone());
+    }
+    assert_eq!(used, ["short", "long", "longer", "longest"]);
+    let ops: Vec<&str> = script.seen().iter().map(|seen| seen.op).collect();
+    assert_eq!(ops[4..], ["upgrade", "extend", "extend"]);
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_refused_fails_the_flow() {
+    let script =
+        Script::new([answer(200, r#"{"access_token":"short"}"#), answer(400, r#"{"error":{"code":100}}"#)]);
+    let client = script.client(EXTENDING);
+    let (_, pending) = client.authorize(AuthorizeRequest::new(["a"])).unwrap();
+    let callback = good_callback(&pending);
+    let error = client.complete(pending, callback).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidRequest, Some("100")));
 }
 
 #[tokio::test]

@@ -221,6 +221,13 @@ pub(super) const ROWS: &[Row] = &[
                 ErrorKind::ReauthRequired,
                 "190",
             ),
+            fails(
+                Of::Code,
+                400,
+                r#"{"error":{"message":"(#4) Application request limit reached","type":"OAuthException","code":4,"fbtrace_id":"A"}}"#,
+                ErrorKind::RateLimited,
+                "4",
+            ),
         ],
         ..ROW
     },
@@ -346,6 +353,21 @@ pub(super) const ROWS: &[Row] = &[
                 Of::Refresh,
                 r#"{"token_type":"bearer","refresh_token":"the-refresh","access_token":"new","expires_in":1800}"#,
                 Tokens { lives: Some(1800), refresh: Some("the-refresh"), ..NEW },
+            ),
+            fails(
+                Of::Refresh,
+                400,
+                r#"{"status":"BAD_REFRESH_TOKEN","message":"missing or invalid refresh token","correlationId":"c"}"#,
+                ErrorKind::ReauthRequired,
+                "missing or invalid refresh token",
+            ),
+            // The user cannot mend this.
+            fails(
+                Of::Refresh,
+                400,
+                r#"{"status":"BAD_REFRESH_TOKEN","message":"refresh token was not issued to this client"}"#,
+                ErrorKind::InvalidRequest,
+                "",
             ),
         ],
         ..ROW
@@ -729,6 +751,20 @@ pub(super) const ROWS: &[Row] = &[
                     ..NEW
                 },
             ),
+            fails(
+                Of::Refresh,
+                401,
+                r#"{"message":"Invalid refresh token","type":"service.not_authorized"}"#,
+                ErrorKind::ReauthRequired,
+                "Invalid refresh token",
+            ),
+            fails(
+                Of::Refresh,
+                401,
+                r#"{"message":"Not Authorized","type":"service.not_authorized"}"#,
+                ErrorKind::Config,
+                "",
+            ),
         ],
         ..ROW
     },
@@ -866,6 +902,20 @@ pub(super) const ROWS: &[Row] = &[
                 Tokens { lives: Some(7200), scopes: Some(&["a", "b", "offline.access"]), ..NEW_PAIR },
             ),
             PLAIN_REFRESH,
+            fails(
+                Of::Refresh,
+                400,
+                r#"{"error":"invalid_request","error_description":"Value passed for the token was invalid."}"#,
+                ErrorKind::ReauthRequired,
+                "Value passed for the token was invalid.",
+            ),
+            fails(
+                Of::Refresh,
+                400,
+                r#"{"error":"invalid_request","error_description":"Missing required parameter [refresh_token]."}"#,
+                ErrorKind::InvalidRequest,
+                "invalid_request",
+            ),
         ],
         ..ROW
     },
