@@ -22,7 +22,7 @@ use crate::client::TokenSource;
 use crate::store::TokenStore;
 use crate::token::{AccessToken, TokenSet};
 
-use self::slot::{Need, Slot, View};
+use self::slot::{Goal, Need, Slot, View};
 use self::state::{Record, Status};
 
 pub use listen::{Listener, Transition};
@@ -262,7 +262,7 @@ impl Vault {
         let entries = inner.in_time(inner.store.list(tenant, after, limit)).await?;
         let mut found = Vec::with_capacity(entries.len());
         for (id, entry) in entries {
-            let state = Record::open(&*inner.sealer, &id, &entry).await?.state();
+            let state = inner.in_time(Record::open(&*inner.sealer, &id, &entry)).await?.state();
             found.push((id, state));
         }
         Ok(found)
@@ -307,14 +307,17 @@ impl Inner {
                 match slot.decide(self, need)? {
                     slot::Next::Use(view) => return Ok(view),
                     slot::Next::Wait(flight) => {
-                        let view = flight.landed().await?;
-                        if view.satisfies(need, self.clock.now()) {
-                            return Ok(view);
+                        let goal = flight.goal;
+                        match flight.landed().await {
+                            Ok(view) if view.settles(need, goal, self.clock.now()) => return Ok(view),
+                            // What a look did not find, a refresh may bring.
+                            Err(error) if goal != Goal::Look => return Err(error),
+                            _ => {}
                         }
                     }
                 }
             }
-            Err(late("the tokens end as soon as they are there"))
+            Err(late("the tokens change faster than they can be used"))
         };
         let limit = self.limits.lease + self.limits.exchange;
         timeout(limit, rounds).await.unwrap_or_else(|_| Err(late("no new tokens came in time")))
@@ -334,7 +337,7 @@ impl Inner {
         record: &Record,
         fence: Option<u64>,
     ) -> Result<Option<u64>> {
-        let due = self.due_of(record);
+        let due = self.due_of(id, record);
         let draft = self.in_time(record.seal(&*self.sealer, id, due)).await?;
         let swap = timeout(self.limits.store, self.store.swap(id, seen, &draft, fence)).await;
         swap.unwrap_or_else(|_| Err(late("the store did not answer").with_effect(Effect::Unknown)))

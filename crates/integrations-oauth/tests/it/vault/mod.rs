@@ -1,5 +1,6 @@
 //! What keeps sessions alive, in virtual time.
 
+mod adversity;
 mod states;
 pub(crate) mod world;
 
