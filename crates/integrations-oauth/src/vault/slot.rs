@@ -96,7 +96,7 @@ pub(super) struct Flight {
 impl Flight {
     pub(super) async fn landed(mut self) -> Result<Arc<View>> {
         let landed = self.result.wait_for(Option::is_some).await;
-        // The sender is gone without a result when the task panicked or its runtime ended.
+        // The sender is gone without a result when its runtime ended.
         let result = landed.ok().and_then(|result| result.clone());
         result.unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Cancelled, Effect::NotSent, "the refresh was ended with its runtime"))
@@ -216,7 +216,12 @@ impl Slot {
         state.flight = Some(flight.clone());
         let (inner, slot) = (inner.clone(), self.clone());
         tokio::spawn(async move {
-            let landed = inner.fly(&slot, goal).await;
+            let flying = tokio::spawn({
+                let (inner, slot) = (inner.clone(), slot.clone());
+                async move { inner.fly(&slot, goal).await }
+            });
+            // A source of tokens, a store or a sealer that panics is not asked again at once either.
+            let landed = flying.await.unwrap_or_else(|_| Err(panicked()));
             let landed = slot.land(goal, landed, inner.now());
             // Nobody may be waiting any more.
             let _unheard = tell.send(Some(landed));
@@ -307,6 +312,12 @@ impl Pause {
         };
         error.clone().with_retry_after(until.saturating_duration_since(Instant::now()))
     }
+}
+
+/// What is going on is in the panic's own message.
+pub(super) fn panicked() -> Error {
+    let message = "a source of tokens, the store or the sealer panicked";
+    Error::new(ErrorKind::Unexpected, Effect::NotSent, message)
 }
 
 fn ended_on_arrival() -> Error {

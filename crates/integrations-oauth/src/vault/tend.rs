@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use integrations_core::{ConnectionId, Effect, ErrorKind, Result};
 use jiff::{SignedDuration, Timestamp};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::listen::NEW;
@@ -21,6 +22,8 @@ const AGAIN: SignedDuration = SignedDuration::from_mins(10);
 /// Between two looks at what is due.
 const ROUND: Duration = Duration::from_secs(30);
 const PAGE: u32 = 100;
+/// Connections of one page that are tended at the same time: an issuer that does not answer holds up few others.
+const AT_ONCE: usize = 16;
 /// The most pages of one round.
 const PAGES: u32 = 100;
 
@@ -39,20 +42,27 @@ pub struct Tended {
 impl Vault {
     /// Does what is due: refreshes connections that nobody uses, and long-lived tokens that are about to end; tells
     /// changes of state that a process did not live to tell. Any number of processes may do this.
+    ///
+    /// # Errors
+    /// When the store does not answer. What fails for one connection is counted and tried again later.
     pub async fn tend(&self) -> Result<Tended> {
         let inner = &self.0;
         let mut tended = Tended::default();
         for _ in 0..PAGES {
             let due = inner.in_time(inner.store.due(inner.now(), PAGE)).await?;
-            for id in &due {
-                if let Err(error) = self.tend_one(id, &mut tended).await {
-                    tracing::debug!(%error, "a connection could not be tended");
-                    tended.failed += 1;
-                    // Ends the round when the store is down.
-                    inner.put_off(id).await?;
+            let is_last = due.len() < PAGE as usize;
+            let mut under_way = JoinSet::new();
+            for id in due {
+                if under_way.len() >= AT_ONCE {
+                    tended.count(under_way.join_next().await)?;
                 }
+                let inner = inner.clone();
+                under_way.spawn(async move { inner.tend_one(&id).await });
             }
-            if due.len() < PAGE as usize {
+            while !under_way.is_empty() {
+                tended.count(under_way.join_next().await)?;
+            }
+            if is_last {
                 break;
             }
         }
@@ -90,15 +100,39 @@ impl Vault {
             }
         }
     }
+}
 
-    async fn tend_one(&self, id: &ConnectionId, tended: &mut Tended) -> Result<()> {
-        let inner = &self.0;
-        let Some((version, record)) = inner.read(id).await? else { return Ok(()) };
-        let upkeep = inner.upkeep_at(id, &record).is_some_and(|at| at <= inner.now());
+impl Tended {
+    /// Adds what was done for one connection; that of a task that panicked has failed.
+    fn count(&mut self, done: Option<Result<Result<Self>, JoinError>>) -> Result<()> {
+        let failed = Self { failed: 1, ..Self::default() };
+        let done = done.map_or(Ok(Self::default()), |done| done.unwrap_or(Ok(failed)))?;
+        self.refreshed += done.refreshed;
+        self.announced += done.announced;
+        self.failed += done.failed;
+        Ok(())
+    }
+}
+
+impl Inner {
+    async fn tend_one(self: &Arc<Self>, id: &ConnectionId) -> Result<Tended> {
+        let mut tended = Tended::default();
+        if let Err(error) = self.try_to_tend(id, &mut tended).await {
+            tracing::debug!(%error, "a connection could not be tended");
+            tended.failed += 1;
+            // Ends the round when the store is down.
+            self.put_off(id).await?;
+        }
+        Ok(tended)
+    }
+
+    async fn try_to_tend(self: &Arc<Self>, id: &ConnectionId, tended: &mut Tended) -> Result<()> {
+        let Some((version, record)) = self.read(id).await? else { return Ok(()) };
+        let upkeep = self.upkeep_at(id, &record).is_some_and(|at| at <= self.now());
         if record.unannounced.is_some() {
             // Put off first, so that other processes do not tell it at the same time.
-            let Some(_) = inner.write(id, version, &record, None).await? else { return Ok(()) };
-            if inner.announce(id, &record).await {
+            let Some(_) = self.write(id, version, &record, None).await? else { return Ok(()) };
+            if self.announce(id, &record).await {
                 tended.announced += 1;
             } else {
                 tended.failed += 1;
@@ -107,13 +141,11 @@ impl Vault {
                 return Ok(());
             }
         }
-        inner.obtain(id, Need::After(record.rotation)).await?.tokens()?;
+        self.obtain(id, Need::After(record.rotation)).await?.tokens()?;
         tended.refreshed += 1;
         Ok(())
     }
-}
 
-impl Inner {
     pub(super) async fn connect(self: &Arc<Self>, id: &ConnectionId, tokens: TokenSet) -> Result<()> {
         let mut unanswered = false;
         loop {

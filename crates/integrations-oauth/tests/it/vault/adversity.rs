@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use integrations_core::{Clock, ConnectionId, CredentialVersion, ErrorKind, Result};
+use integrations_core::{Clock, ConnectionId, CredentialVersion, Effect, ErrorKind, Result};
 use integrations_oauth::store::{Draft, TokenStore as _};
 use integrations_oauth::{ConnectionState, Listener, Reauth, TokenSet, Transition, Vault};
 use jiff::SignedDuration;
@@ -351,4 +351,57 @@ async fn upkeep_that_finds_a_dead_connection_does_not_count_it_as_refreshed() {
     let tended = vault.tend().await.unwrap();
     assert_eq!((tended.refreshed, tended.failed), (0, 1));
     assert_eq!(vault.tend().await.unwrap().failed, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_ends_neither_a_consent_nor_a_disconnection_halfway() {
+    let world = World::new();
+    let vault = world.vault();
+    world.store.slow.store(10, SeqCst);
+    let consent = vault.connect(&world.ada, world.issuer.consent("ada"));
+    assert!(timeout(Duration::from_millis(5), consent).await.is_err());
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(access(&vault, &world).await.unwrap(), "access-ada.0");
+
+    world.issuer.next(Trouble::HoldAnswer);
+    assert!(timeout(Duration::from_secs(1), vault.disconnect(&world.ada)).await.is_err());
+    world.issuer.let_go();
+    sleep(Duration::from_secs(1)).await;
+    let state = vault.state(&world.ada).await.unwrap();
+    assert!(matches!(state, Some(ConnectionState::Revoked { .. })), "{state:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_does_not_answer_holds_up_few_others() {
+    let world = World::new();
+    let vault = world.connected().await;
+    for n in 0..15 {
+        vault.connect(&someone(&format!("a{n}")), world.issuer.consent(&format!("a{n}"))).await.unwrap();
+        world.issuer.next(Trouble::HoldAnswer);
+    }
+    sleep(Duration::from_secs(24 * 3600 + 1)).await;
+    let begun = world.clock.now();
+    let tended = vault.tend().await.unwrap();
+    assert_eq!((tended.refreshed, tended.failed), (1, 15));
+    assert!(world.clock.now().duration_since(begun) < SignedDuration::from_secs(46));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_panics_is_not_asked_again_and_again() {
+    let world = World::new();
+    let vault = world.connected().await;
+    life_passes().await;
+    for _ in 0..100 {
+        world.issuer.next(Trouble::Panic);
+    }
+    let e = access(&vault, &world).await.unwrap_err();
+    assert_eq!((e.kind(), e.effect()), (ErrorKind::Unexpected, Effect::NotSent));
+    for _ in 0..100 {
+        assert!(access(&vault, &world).await.is_err());
+    }
+    assert_eq!(world.issuer.calls(), 1);
+    // Whoever panicked has lost the lease with whatever it was doing.
+    world.issuer.troubles.lock().unwrap().clear();
+    sleep(Duration::from_secs(31)).await;
+    assert_eq!(access(&vault, &world).await.unwrap(), "access-ada.1");
 }

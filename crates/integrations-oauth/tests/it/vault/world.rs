@@ -28,6 +28,8 @@ pub(crate) enum Trouble {
     Busy(u64),
     /// The answer waits until [`Issuer::let_go`].
     HoldAnswer,
+    /// The client panics.
+    Panic,
     /// Nothing.
     None,
 }
@@ -178,6 +180,7 @@ impl TokenSource for Issuer {
                 return Err(Error::new(ErrorKind::RateLimited, Effect::Rejected, "not now")
                     .with_retry_after(Duration::from_secs(seconds)));
             }
+            Trouble::Panic => panic!("a bug of somebody's"),
             Trouble::LoseAnswer | Trouble::HoldAnswer | Trouble::None => {}
         }
         if self.confused {
