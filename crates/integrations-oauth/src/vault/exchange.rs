@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use integrations_core::{ConnectionId, Effect, Error, ErrorKind, Result};
+use jiff::SignedDuration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::slot::{Goal, Slot, View, has_ended};
@@ -274,7 +275,9 @@ impl Inner {
             (Some(_), true) => from.unannounced.clone(),
             (Some(_), false) => Some(before.to_owned()),
         };
-        let since = if before == status.word() { from.since } else { self.now() };
+        // Never the time of the change before: events are told apart by it.
+        let next = from.since.checked_add(SignedDuration::from_millis(1)).unwrap_or(from.since);
+        let since = if before == status.word() { from.since } else { self.now().max(next) };
         Record { rotation: from.rotation, since, status, unannounced }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Issuer {
     pub(crate) calls: AtomicU32,
     pub(crate) rotations: AtomicU32,
     pub(crate) revocations: AtomicU32,
+    /// Refresh tokens that came a second time.
+    pub(crate) reused: AtomicU32,
     pub(crate) troubles: Mutex<VecDeque<Trouble>>,
     /// Whether a spent token still gives its successor.
     pub(crate) grace: bool,
@@ -72,6 +74,7 @@ impl Issuer {
             calls: AtomicU32::new(0),
             rotations: AtomicU32::new(0),
             revocations: AtomicU32::new(0),
+            reused: AtomicU32::new(0),
             troubles: Mutex::default(),
             grace: false,
             keeps: false,
@@ -122,6 +125,7 @@ impl Issuer {
             return Err(dead());
         }
         if let Some(successor) = book.successor.get(refresh) {
+            self.reused.fetch_add(1, SeqCst);
             if self.grace {
                 return Ok(self.tokens(&successor.clone()));
             }
@@ -254,7 +258,7 @@ impl Sealer for Glass {
 pub(crate) struct Shaky {
     pub(crate) inner: MemoryTokens,
     pub(crate) operations: AtomicU32,
-    /// A load takes so many milliseconds.
+    /// A load or a swap takes so many milliseconds.
     pub(crate) slow: AtomicU32,
     /// So many loads fail.
     pub(crate) blind: AtomicU32,
@@ -293,6 +297,7 @@ impl TokenStore for Shaky {
         fence: Option<u64>,
     ) -> Result<Option<u64>> {
         self.count();
+        sleep(Duration::from_millis(self.slow.load(SeqCst).into())).await;
         if take(&self.refuse) {
             return Err(Error::new(ErrorKind::Unavailable, Effect::NotSent, "the store is down"));
         }
