@@ -267,7 +267,11 @@ impl Vault {
         let entries = inner.in_time(inner.store.list(tenant, after, limit)).await?;
         let mut found = Vec::with_capacity(entries.len());
         for (id, entry) in entries {
-            let state = inner.in_time(Record::open(&*inner.sealer, &id, &entry)).await?.state();
+            let state = match inner.in_time(Record::open(&*inner.sealer, &id, &entry)).await {
+                Ok(record) => record.state(),
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(_) => ConnectionState::Unreadable,
+            };
             found.push((id, state));
         }
         Ok(found)

@@ -6,6 +6,7 @@ use integrations_core::seal::Sealer;
 use integrations_core::{ConnectionId, Effect, Error, ErrorKind, Result, Secret};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::store::{Draft, Entry};
 use crate::token::{StoredTokens, TokenSet};
@@ -18,6 +19,9 @@ pub enum ConnectionState {
     Ready,
     /// Its calls work as soon as the refresh ends that is under way here.
     Refreshing,
+    /// What is stored of it cannot be read: its key is missing, it was changed, or a newer build wrote it. In lists; to
+    /// ask for it alone tells why.
+    Unreadable,
     /// Its user has to consent again.
     ReauthRequired {
         /// Since when.
@@ -210,8 +214,13 @@ impl Plain {
         plain
     }
 
+    /// Written into room that is large enough: a buffer that grows leaves its old one unwiped.
     fn to_bytes(&self) -> Result<Secret<Vec<u8>>> {
-        serde_json::to_vec(self).map(Secret::new).map_err(|_| unreadable())
+        let mut length = Length(0);
+        serde_json::to_writer(&mut length, self).map_err(|_| unreadable())?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+        serde_json::to_writer(&mut *bytes, self).map_err(|_| unreadable())?;
+        Ok(Secret::new(std::mem::take(&mut *bytes)))
     }
 
     fn from_bytes(bytes: &Secret<Vec<u8>>) -> Result<Self> {
@@ -240,6 +249,20 @@ impl Plain {
             status,
             unannounced: self.unannounced.take(),
         })
+    }
+}
+
+/// Counts what is written, and keeps nothing of it.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

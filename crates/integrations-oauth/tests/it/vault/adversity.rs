@@ -126,6 +126,17 @@ async fn one_connection_that_cannot_be_read_does_not_keep_others_from_new_keys()
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_connection_that_cannot_be_read_is_listed_among_the_others() {
+    let world = World::new();
+    let vault = world.connected().await;
+    spoil(&world, &someone("a-spoilt-one")).await;
+    let listed = vault.connections(None, None, 10).await.unwrap();
+    let states: Vec<_> = listed.into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, [ConnectionState::Unreadable, ConnectionState::Ready]);
+    assert!(vault.state(&someone("a-spoilt-one")).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_listener_that_always_fails_does_not_cost_the_session() {
     let world = World::new();
     let vault = world.builder().listener(world.ear.clone()).build();
