@@ -47,7 +47,8 @@ pub trait TokenSource: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Whether others can be had for these tokens at all. If not, they are used until they end. Without a request.
+    /// Whether others can be had for these tokens at all. If not, they are used until they end or are refused, and
+    /// [`refresh`](TokenSource::refresh) is not asked. Without a request.
     /// Default: `true`.
     fn can_refresh(&self, present: &TokenSet) -> bool {
         let _ = present;

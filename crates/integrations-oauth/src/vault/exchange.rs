@@ -111,7 +111,12 @@ impl Inner {
             return self.persist(slot, None, self.consented(None, tokens), held).await;
         };
         let Status::Ready(tokens) = &record.status else { return Err(late("the connection changed")) };
-        match self.ask(&*source, tokens, held).await {
+        let asked = if source.can_refresh(tokens) {
+            self.ask(&*source, tokens, held).await
+        } else {
+            Err(Refusal::Final(Reauth::Ended))
+        };
+        match asked {
             Ok(next) => {
                 let next = Record {
                     rotation: record.rotation + 1,

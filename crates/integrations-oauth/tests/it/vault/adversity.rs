@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use integrations_core::{Clock, ConnectionId, CredentialVersion, Effect, ErrorKind, Result};
 use integrations_oauth::store::{Draft, TokenStore as _};
-use integrations_oauth::{ConnectionState, Listener, Reauth, TokenSet, Transition, Vault};
+use integrations_oauth::{ConnectionState, Listener, Reauth, Reconnect, TokenSet, Transition, Vault};
 use jiff::SignedDuration;
 use tokio::time::{sleep, timeout};
 
@@ -78,7 +78,10 @@ async fn tokens_that_cannot_be_exchanged_are_used_until_they_end_and_the_end_is_
     vault.tend().await.unwrap();
     sleep(Duration::from_secs(1)).await;
     assert_eq!(world.ear.words(), ["ready", "reauth_required"], "nobody had to call for it");
-    assert_eq!(vault.token(&world.ada).await.unwrap_err().kind(), ErrorKind::ReauthRequired);
+    let e = vault.token(&world.ada).await.unwrap_err();
+    assert_eq!((e.kind(), e.code()), (ErrorKind::ReauthRequired, None));
+    assert_eq!(e.details::<Reconnect>().unwrap().reason, Some(Reauth::Ended));
+    assert_eq!(world.issuer.calls(), 0);
 }
 
 #[tokio::test(start_paused = true)]
