@@ -240,6 +240,10 @@ impl JwtBearer {
 
 #[async_trait]
 impl TokenSource for JwtBearer {
+    fn needs_user(&self) -> bool {
+        false
+    }
+
     async fn initial(&self) -> Result<Option<TokenSet>> {
         self.exchange().await.map(Some)
     }

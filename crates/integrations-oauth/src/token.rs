@@ -30,7 +30,7 @@ pub struct TokenSet {
     pub extra: BTreeMap<String, SecretString>,
 }
 
-/// A token that proves calls, and the word before it.
+/// A token that proves calls.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AccessToken {

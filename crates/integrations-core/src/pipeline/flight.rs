@@ -509,7 +509,12 @@ impl<'p> Flight<'p> {
         ticket.settle(self.verdict(ticket, error), outcome(error), now);
         telemetry::attempt_failed(&ticket.span, error);
         self.slot.metrics.attempt(Some(error.kind()), took);
-        self.slot.tenancy.pulse.failed(error, self.op.name, took, now);
+        let pulse = &self.slot.tenancy.pulse;
+        if lacked_credentials(error) {
+            pulse.refused(error, self.op.name, now);
+        } else {
+            pulse.failed(error, self.op.name, took, now);
+        }
         self.heed_pause(error, now);
         let (kind, effect, status) = (error.kind(), error.effect(), error.status());
         self.note(now, Event::Failed { attempt: ticket.number, kind, effect, status, took });
@@ -566,7 +571,9 @@ impl<'p> Flight<'p> {
         if now.saturating_add(nanos(delay)) >= self.deadline {
             return Err("the deadline comes before the next attempt");
         }
-        if !self.withdraw(if is_throttle(error) { Cost::Throttled } else { Cost::Retry }) {
+        // What did not reach the service is no load on it; whoever gives the credentials has a budget of their own.
+        let cost = if is_throttle(error) { Cost::Throttled } else { Cost::Retry };
+        if !lacked_credentials(error) && !self.withdraw(cost) {
             return Err("the retry budget is used up");
         }
         self.retries += 1;
@@ -674,6 +681,11 @@ fn off(all: bool, instance: &str) -> Error {
         off(format!("`{instance}` is switched off, for all or for this tenant"))
             .with_hint("switch it on again with `Stages::switch`, or enable it in the configuration")
     }
+}
+
+/// Whether the attempt ended before the service was asked.
+fn lacked_credentials(error: &Error) -> bool {
+    error.is_about_credentials() && error.effect() == Effect::NotSent
 }
 
 /// What the rate limiter learns from a failed attempt.

@@ -90,11 +90,10 @@ impl Client {
     /// As [`TokenSource::refresh`](crate::TokenSource::refresh).
     pub async fn refresh(&self, present: &TokenSet) -> Result<TokenSet> {
         let facts = self.facts();
-        let is_due = present.extra.get(UPGRADE).is_some_and(|state| state.expose() == DUE);
-        if let (true, Some(exchange)) = (is_due, &facts.upgrade) {
+        if let Some(exchange) = self.due_upgrade(present) {
             return self.upgraded(exchange, present).await;
         }
-        if let (Refresh::Extend, Some(exchange)) = (facts.refresh, &facts.extend) {
+        if let Some(exchange) = self.extension() {
             return self.exchange(&ops::EXTEND, Address::Extend, exchange, present).await;
         }
         let token = present.refresh.as_ref().ok_or_else(no_refresh_token)?;
@@ -103,6 +102,23 @@ impl Client {
         let has_own = self.shared.issuer.at(Address::Refresh).is_ok();
         let address = if has_own { Address::Refresh } else { Address::Token };
         self.tokens(self.grant(&ops::REFRESH, address, params)?).await
+    }
+
+    /// Whether there is anything to ask for the next tokens with.
+    pub(super) fn can_refresh(&self, present: &TokenSet) -> bool {
+        present.refresh.is_some() || self.extension().is_some() || self.due_upgrade(present).is_some()
+    }
+
+    /// The exchange for a long-lived token that could not be made when the code was exchanged.
+    fn due_upgrade(&self, present: &TokenSet) -> Option<&Exchange> {
+        let is_due = present.extra.get(UPGRADE).is_some_and(|state| state.expose() == DUE);
+        self.facts().upgrade.as_ref().filter(|_| is_due)
+    }
+
+    /// How access tokens themselves are exchanged for later ones, with vendors that do.
+    fn extension(&self) -> Option<&Exchange> {
+        let facts = self.facts();
+        facts.extend.as_ref().filter(|_| matches!(facts.refresh, Refresh::Extend))
     }
 
     /// Tokens of the client itself (RFC 6749 section 4.4), for these scopes alone: those that a vendor always asks for

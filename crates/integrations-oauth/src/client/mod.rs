@@ -36,9 +36,23 @@ pub use source::ClientCredentials;
 /// Who gives the vault new tokens.
 #[async_trait]
 pub trait TokenSource: Send + Sync + 'static {
+    /// Whether a user has to connect before there are tokens. If not, [`initial`](TokenSource::initial) gives the first
+    /// ones, and no refusal is final, for there is nobody to consent again. Default: `true`.
+    fn needs_user(&self) -> bool {
+        true
+    }
+
     /// Tokens of a connection that has none yet: for grants without a user. `None`: the user has to connect.
     async fn initial(&self) -> Result<Option<TokenSet>> {
         Ok(None)
+    }
+
+    /// Whether others can be had for these tokens at all. If not, they are used until they end or are refused, and
+    /// [`refresh`](TokenSource::refresh) is not asked. Without a request.
+    /// Default: `true`.
+    fn can_refresh(&self, present: &TokenSet) -> bool {
+        let _ = present;
+        true
     }
 
     /// The next tokens. What the answer leaves out may be left out here.

@@ -9,6 +9,10 @@ use crate::token::TokenSet;
 
 #[async_trait]
 impl TokenSource for Client {
+    fn can_refresh(&self, present: &TokenSet) -> bool {
+        Client::can_refresh(self, present)
+    }
+
     async fn refresh(&self, present: &TokenSet) -> Result<TokenSet> {
         Client::refresh(self, present).await
     }
@@ -38,6 +42,10 @@ impl ClientCredentials {
 
 #[async_trait]
 impl TokenSource for ClientCredentials {
+    fn needs_user(&self) -> bool {
+        false
+    }
+
     async fn initial(&self) -> Result<Option<TokenSet>> {
         self.client.client_credentials(&self.scopes).await.map(Some)
     }

@@ -11,6 +11,8 @@
 //!   this the name and two counters of a removed connection stay; its state, its times and its tokens do not.
 //! - Times of leases are the store's own; wall times ([`Draft::since`], [`Draft::due`]) are kept in whole milliseconds,
 //!   and what is finer is cut off.
+//! - Names of connections are not encrypted: they are in columns, keys, errors and events, and stay when a connection is
+//!   removed. Let them be numbers of your own and not e-mail addresses.
 //! - Every wait ends, and an error says whether something may have been written.
 //!
 //! | store | who shares it | what a crash takes |

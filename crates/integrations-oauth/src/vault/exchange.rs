@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use integrations_core::{ConnectionId, Effect, Error, ErrorKind, Result};
+use jiff::SignedDuration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::slot::{Goal, Slot, View, has_ended};
@@ -41,9 +42,8 @@ impl Inner {
             if let Some(view) = self.good_enough(id, goal, &found)? {
                 return Ok(view);
             }
-            if goal == Goal::Look {
-                slot.clear();
-                return Err(unknown_connection(id));
+            if found.is_none() && (goal == Goal::Look || self.sources.of(id)?.needs_user()) {
+                return Err(gone(slot));
             }
             if begun.elapsed() > self.limits.lease + self.limits.exchange {
                 return Err(late("another process refreshes the tokens and does not end"));
@@ -80,16 +80,19 @@ impl Inner {
         let id = slot.id();
         let ended = self.exchange_held(slot, goal, &held).await;
         if !matches!(ended, Ok(Ended::Written(_))) {
-            // If it cannot be given back, it ends by itself.
-            let given_back = self.in_time(self.store.release(id, held.lease)).await;
-            if let Err(error) = given_back {
-                tracing::debug!(%error, "a lease was not given back and has to run out");
-            }
+            self.give_back(id, held.lease).await;
         }
         ended.map(|ended| match ended {
             Ended::Written(view) | Ended::Adopted(view) => Some(view),
             Ended::TooLate => None,
         })
+    }
+
+    /// If it cannot be given back, it ends by itself.
+    pub(super) async fn give_back(&self, id: &ConnectionId, lease: Lease) {
+        if let Err(error) = self.in_time(self.store.release(id, lease)).await {
+            tracing::debug!(%error, "a lease was not given back and has to run out");
+        }
     }
 
     async fn exchange_held(self: &Arc<Self>, slot: &Slot, goal: Goal, held: &Held) -> Result<Ended> {
@@ -104,18 +107,23 @@ impl Inner {
         }
         let source = self.sources.of(id)?;
         let Some((version, record)) = found else {
-            let tokens = self.first(&*source, id).await?;
-            return self.persist(id, 0, self.consented(None, tokens), held).await;
+            let tokens = self.first(&*source, slot).await?;
+            return self.persist(slot, None, self.consented(None, tokens), held).await;
         };
         let Status::Ready(tokens) = &record.status else { return Err(late("the connection changed")) };
-        match self.ask(&*source, tokens, held).await {
+        let asked = if source.can_refresh(tokens) {
+            self.ask(&*source, tokens, held).await
+        } else {
+            Err(Refusal::Final(Reauth::Ended))
+        };
+        match asked {
             Ok(next) => {
                 let next = Record {
                     rotation: record.rotation + 1,
                     status: Status::Ready(tokens.kept_by(next)),
                     ..record.clone()
                 };
-                self.persist(id, version, next, held).await
+                self.persist(slot, Some((version, record.rotation)), next, held).await
             }
             Err(Refusal::Final(reason)) => self.stop(slot, (version, record), reason, held).await,
             Err(Refusal::For(error)) => Err(error),
@@ -127,9 +135,9 @@ impl Inner {
     }
 
     /// Tokens of a grant without a user.
-    async fn first(&self, source: &dyn TokenSource, id: &ConnectionId) -> Result<TokenSet> {
+    async fn first(&self, source: &dyn TokenSource, slot: &Slot) -> Result<TokenSet> {
         let asked = timeout(self.limits.exchange, source.initial()).await;
-        asked.unwrap_or_else(|_| Err(unanswered()))?.ok_or_else(|| unknown_connection(id))
+        asked.unwrap_or_else(|_| Err(unanswered()))?.ok_or_else(|| gone(slot))
     }
 
     /// Asks the issuer; a second time when nobody knows what became of the first, because an issuer that has not seen it,
@@ -140,11 +148,14 @@ impl Inner {
         tokens: &TokenSet,
         held: &Held,
     ) -> Result<TokenSet, Refusal> {
-        let first = self.ask_once(source, tokens, held.lease.taken_over).await;
+        let limit = self.limits.exchange;
+        let first = self.ask_once(source, tokens, limit, held.lease.taken_over).await;
         let lost =
             matches!(&first, Err(Refusal::For(e)) if matches!(e.effect(), Effect::Unknown | Effect::Applied));
-        if lost && self.remaining(held) >= self.limits.exchange {
-            return self.ask_once(source, tokens, true).await;
+        // After one that took all of its time the lease has a little less than that left.
+        let limit = limit.min(self.remaining(held));
+        if lost && limit >= self.limits.exchange / 2 {
+            return self.ask_once(source, tokens, limit, true).await;
         }
         first
     }
@@ -153,29 +164,36 @@ impl Inner {
         &self,
         source: &dyn TokenSource,
         tokens: &TokenSet,
+        limit: Duration,
         interrupted: bool,
     ) -> Result<TokenSet, Refusal> {
-        let asked = timeout(self.limits.exchange, source.refresh(tokens)).await;
+        let asked = timeout(limit, source.refresh(tokens)).await;
         asked.unwrap_or_else(|_| Err(unanswered())).map_err(|error| {
             if error.kind() != ErrorKind::ReauthRequired {
                 return Refusal::For(error);
+            }
+            if !source.needs_user() {
+                return Refusal::For(error.with_kind(ErrorKind::Config));
             }
             let code = error.code().unwrap_or("invalid_grant").to_owned();
             Refusal::Final(if interrupted { Reauth::Interrupted { code } } else { Reauth::Refused { code } })
         })
     }
 
-    /// Writes tokens that exist nowhere else, for as long as it takes, and gives what is then there.
+    /// Writes tokens that exist nowhere else, for as long as it takes, and gives what is then there. `from` is the
+    /// version and the rotation that they came from.
     async fn persist(
         self: &Arc<Self>,
-        id: &ConnectionId,
-        seen: u64,
-        record: Record,
+        slot: &Slot,
+        from: Option<(u64, u64)>,
+        mut record: Record,
         held: &Held,
     ) -> Result<Ended> {
-        let (mut seen, mut record) = (seen, record);
+        let id = slot.id();
+        let mut seen = from.map_or(0, |(version, _)| version);
+        let rotation = from.map(|(_, rotation)| rotation);
         // What somebody else's write has changed is theirs to tell.
-        let mut changes = seen == 0;
+        let mut changes = from.is_none();
         let mut pause = POLL;
         let begun = Instant::now();
         loop {
@@ -186,8 +204,9 @@ impl Inner {
                     }
                     return View::new(self, id, version, &record).map(Ended::Written);
                 }
-                // Also this very record, when an earlier try was written and its answer lost.
-                Ok(Persisted::Overtaken(version, theirs)) if theirs.rotation >= record.rotation => {
+                // Others have brought tokens, or it was made anew. Also this very record, when an earlier try was written
+                // and its answer lost.
+                Ok(Persisted::Overtaken(version, theirs)) if Some(theirs.rotation) != rotation => {
                     return View::new(self, id, version, &theirs).map(Ended::Adopted);
                 }
                 Ok(Persisted::Overtaken(version, theirs)) => {
@@ -198,7 +217,7 @@ impl Inner {
                 }
                 Ok(Persisted::Gone) if seen == 0 => {}
                 // Forgotten meanwhile: nobody wants these tokens.
-                Ok(Persisted::Gone) => return Err(unknown_connection(id)),
+                Ok(Persisted::Gone) => return Err(gone(slot)),
                 Err(error) => {
                     tracing::warn!(instance = &*id.instance, %error, "new tokens are not stored yet; trying again");
                 }
@@ -245,7 +264,7 @@ impl Inner {
                 self.announce_later(id, &next);
                 return View::new(self, id, written, &next).map(Ended::Written);
             }
-            let Some(found) = self.read(id).await? else { return Err(unknown_connection(id)) };
+            let Some(found) = self.read(id).await? else { return Err(gone(slot)) };
             (version, record) = found;
             if record.rotation != rotation || !matches!(record.status, Status::Ready(_)) {
                 return View::new(self, id, version, &record).map(Ended::Adopted);
@@ -261,7 +280,9 @@ impl Inner {
             (Some(_), true) => from.unannounced.clone(),
             (Some(_), false) => Some(before.to_owned()),
         };
-        let since = if before == status.word() { from.since } else { self.now() };
+        // Never the time of the change before: events are told apart by it.
+        let next = from.since.checked_add(SignedDuration::from_millis(1)).unwrap_or(from.since);
+        let since = if before == status.word() { from.since } else { self.now().max(next) };
         Record { rotation: from.rotation, since, status, unannounced }
     }
 }
@@ -288,6 +309,12 @@ enum Refusal {
     Final(Reauth),
     /// Not now.
     For(Error),
+}
+
+/// What is known here of a connection that is not kept any more is of no use either.
+fn gone(slot: &Slot) -> Error {
+    slot.clear();
+    unknown_connection(slot.id())
 }
 
 fn unanswered() -> Error {

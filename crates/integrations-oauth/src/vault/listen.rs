@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use integrations_core::{ConnectionId, Result};
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::Inner;
@@ -46,30 +47,33 @@ pub(super) const NEW: &str = "";
 
 impl Inner {
     /// Tells the listener what a record says that this process has written, and takes note that it was told. Whether it
-    /// was.
-    pub(super) async fn announce(&self, id: &ConnectionId, record: &Record) -> bool {
-        let (Some(listener), Some(from)) = (&self.listener, &record.unannounced) else { return true };
-        let transition = self.transition(id, record, from);
-        let told = timeout(LISTENING, listener.on(&transition)).await;
-        match told {
-            Ok(Ok(())) => self.note_announced(id, record).await.is_ok(),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "a listener of connections failed; it will be told again");
-                false
-            }
-            Err(_) => {
-                tracing::warn!("a listener of connections took too long; it will be told again");
-                false
-            }
+    /// was. Goes on when nobody waits for it, and a listener that panics has failed.
+    pub(super) async fn announce(self: &Arc<Self>, id: &ConnectionId, record: &Record) -> bool {
+        match self.announce_later(id, record) {
+            Some(telling) => telling.await.unwrap_or(false),
+            None => true,
         }
     }
 
     /// The same, without keeping anybody waiting.
-    pub(super) fn announce_later(self: &Arc<Self>, id: &ConnectionId, record: &Record) {
-        if record.unannounced.is_some() {
-            let (inner, id, record) = (self.clone(), id.clone(), record.clone());
-            tokio::spawn(async move { inner.announce(&id, &record).await });
-        }
+    pub(super) fn announce_later(
+        self: &Arc<Self>,
+        id: &ConnectionId,
+        record: &Record,
+    ) -> Option<JoinHandle<bool>> {
+        let (listener, from) = (self.listener.clone()?, record.unannounced.clone()?);
+        let (inner, id, record) = (self.clone(), id.clone(), record.clone());
+        Some(tokio::spawn(async move {
+            let transition = inner.transition(&id, &record, &from);
+            match timeout(LISTENING, listener.on(&transition)).await {
+                Ok(Ok(())) => return inner.note_announced(&id, &record).await.is_ok(),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "a listener of connections failed; it will be told again");
+                }
+                Err(_) => tracing::warn!("a listener of connections took too long; it will be told again"),
+            }
+            false
+        }))
     }
 
     fn transition(&self, id: &ConnectionId, record: &Record, from: &str) -> Transition {

@@ -22,7 +22,7 @@ use crate::client::TokenSource;
 use crate::store::TokenStore;
 use crate::token::{AccessToken, TokenSet};
 
-use self::slot::{Need, Slot, View};
+use self::slot::{Goal, Need, Slot, View};
 use self::state::{Record, Status};
 
 pub use listen::{Listener, Transition};
@@ -144,7 +144,8 @@ impl VaultBuilder {
         self
     }
 
-    /// Sets who hears of changes of state. Default: nobody.
+    /// Sets who hears of changes of state. Every process of a fleet needs it, for each tells what it has changed itself.
+    /// Default: nobody.
     pub fn listener(mut self, listener: impl Listener) -> Self {
         self.listener = Some(Arc::new(listener));
         self
@@ -222,9 +223,13 @@ impl Vault {
     }
 
     /// Takes the tokens that a user's consent gave, for a new connection or one that stopped working. They are durable
-    /// when this returns.
+    /// when this returns; it goes on when it is dropped before.
+    ///
+    /// # Errors
+    /// When they could not be stored: they exist nowhere else, so keep a copy and try again.
     pub async fn connect(&self, id: &ConnectionId, tokens: TokenSet) -> Result<()> {
-        self.0.connect(id, tokens).await
+        let (inner, id) = (self.0.clone(), id.clone());
+        to_the_end(async move { inner.connect(&id, tokens).await }).await
     }
 
     /// The access token, fresh.
@@ -262,7 +267,11 @@ impl Vault {
         let entries = inner.in_time(inner.store.list(tenant, after, limit)).await?;
         let mut found = Vec::with_capacity(entries.len());
         for (id, entry) in entries {
-            let state = Record::open(&*inner.sealer, &id, &entry).await?.state();
+            let state = match inner.in_time(Record::open(&*inner.sealer, &id, &entry)).await {
+                Ok(record) => record.state(),
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(_) => ConnectionState::Unreadable,
+            };
             found.push((id, state));
         }
         Ok(found)
@@ -272,19 +281,25 @@ impl Vault {
     /// connects again. `false`: the issuer has no way to revoke, its tokens live on until they end.
     ///
     /// # Errors
-    /// When the issuer could not be reached: then nothing has changed.
+    /// When the issuer could not be reached: then nothing has changed. When the store could not: then the tokens may be
+    /// revoked and not yet forgotten; try again. [`ErrorKind::NotFound`] for a connection that was never made.
     pub async fn disconnect(&self, id: &ConnectionId) -> Result<bool> {
-        self.0.disconnect(id).await
+        let (inner, id) = (self.0.clone(), id.clone());
+        to_the_end(async move { inner.disconnect(&id).await }).await
     }
 
     /// Takes note that the user has revoked the connection at the service, as some services tell by webhook. Its tokens
-    /// are forgotten.
+    /// are forgotten, also those of a consent that came before the note: drop notes that are older than
+    /// [the connection](Vault::state).
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a connection that was never made; when it could not be stored.
     pub async fn note_revoked(&self, id: &ConnectionId) -> Result<()> {
         self.0.mark_revoked(id).await
     }
 
-    /// Removes every trace of a connection from the store. Its tokens are not revoked: [`disconnect`](Vault::disconnect)
-    /// first.
+    /// Removes a connection from the store, all but its name and the counters that the store's invariants need. Its
+    /// tokens are not revoked: [`disconnect`](Vault::disconnect) first.
     pub async fn forget(&self, id: &ConnectionId) -> Result<()> {
         self.0.forget(id).await
     }
@@ -307,14 +322,17 @@ impl Inner {
                 match slot.decide(self, need)? {
                     slot::Next::Use(view) => return Ok(view),
                     slot::Next::Wait(flight) => {
-                        let view = flight.landed().await?;
-                        if view.satisfies(need, self.clock.now()) {
-                            return Ok(view);
+                        let goal = flight.goal;
+                        match flight.landed().await {
+                            Ok(view) if view.settles(need, goal, self.clock.now()) => return Ok(view),
+                            // What a look did not find, a refresh may bring.
+                            Err(error) if goal != Goal::Look => return Err(error),
+                            _ => {}
                         }
                     }
                 }
             }
-            Err(late("the tokens end as soon as they are there"))
+            Err(late("the tokens change faster than they can be used"))
         };
         let limit = self.limits.lease + self.limits.exchange;
         timeout(limit, rounds).await.unwrap_or_else(|_| Err(late("no new tokens came in time")))
@@ -334,7 +352,7 @@ impl Inner {
         record: &Record,
         fence: Option<u64>,
     ) -> Result<Option<u64>> {
-        let due = self.due_of(record);
+        let due = self.due_of(id, record);
         let draft = self.in_time(record.seal(&*self.sealer, id, due)).await?;
         let swap = timeout(self.limits.store, self.store.swap(id, seen, &draft, fence)).await;
         swap.unwrap_or_else(|_| Err(late("the store did not answer").with_effect(Effect::Unknown)))
@@ -363,6 +381,11 @@ impl Inner {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// Runs what must not end halfway because the caller does, as that of a web request may.
+async fn to_the_end<T: Send + 'static>(task: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(task).await.unwrap_or_else(|_| Err(slot::panicked()))
 }
 
 fn encoded(text: &str) -> String {

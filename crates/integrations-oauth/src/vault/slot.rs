@@ -22,7 +22,9 @@ const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(5);
 const LONG_LIVED: SignedDuration = SignedDuration::from_hours(24 * 7);
 /// The pause after a first failure, doubled with each further one.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause that is our own idea, and the longest that an issuer is granted.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
+const MAX_TOLD: Duration = Duration::from_secs(600);
 
 pub(super) struct Slot {
     id: ConnectionId,
@@ -33,8 +35,15 @@ pub(super) struct Slot {
 struct State {
     view: Option<Arc<View>>,
     flight: Option<Flight>,
-    /// Why nobody is asked before then.
-    pause: Option<(Instant, Error)>,
+    /// A look asks the store alone: its failures hold back no refresh, and those of a refresh no look.
+    looks: Pause,
+    renewals: Pause,
+}
+
+/// The time after failures in which nobody is asked.
+#[derive(Default)]
+struct Pause {
+    until: Option<(Instant, Error)>,
     failures: u32,
 }
 
@@ -80,14 +89,14 @@ enum Kind {
 /// A refresh or a look under way, which ends whether or not somebody waits for it.
 #[derive(Clone)]
 pub(super) struct Flight {
-    goal: Goal,
+    pub(super) goal: Goal,
     result: watch::Receiver<Option<Result<Arc<View>>>>,
 }
 
 impl Flight {
     pub(super) async fn landed(mut self) -> Result<Arc<View>> {
         let landed = self.result.wait_for(Option::is_some).await;
-        // The sender is gone without a result when the task panicked or its runtime ended.
+        // The sender is gone without a result when its runtime ended.
         let result = landed.ok().and_then(|result| result.clone());
         result.unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Cancelled, Effect::NotSent, "the refresh was ended with its runtime"))
@@ -102,11 +111,15 @@ impl Flight {
 impl View {
     pub(super) fn new(inner: &Inner, id: &ConnectionId, version: u64, record: &Record) -> Result<Self> {
         let kind = match &record.status {
-            Status::Ready(tokens) => Kind::Ready {
-                header: header(inner.sources.of(id)?.scheme(), tokens)?,
-                renew_at: renew_at(tokens, fastrand::f64()),
-                tokens: tokens.clone(),
-            },
+            Status::Ready(tokens) => {
+                let source = inner.sources.of(id)?;
+                let renewable = source.can_refresh(tokens);
+                Kind::Ready {
+                    header: header(source.scheme(), tokens)?,
+                    renew_at: if renewable { renew_at(tokens, fastrand::f64()) } else { None },
+                    tokens: tokens.clone(),
+                }
+            }
             Status::Reauth(_) | Status::Revoked => Kind::Stopped(inner.reconnect(id, record)),
         };
         Ok(Self { rotation: record.rotation, version, read_at: Instant::now(), kind })
@@ -129,7 +142,7 @@ impl View {
     }
 
     /// Whether it settles the need, if only by saying that nothing will.
-    pub(super) fn satisfies(&self, need: Need, now: Timestamp) -> bool {
+    fn satisfies(&self, need: Need, now: Timestamp) -> bool {
         match (&self.kind, need) {
             (Kind::Stopped(_), _) => true,
             (Kind::Ready { tokens, .. }, Need::Usable) => !has_ended(tokens, now),
@@ -137,13 +150,22 @@ impl View {
         }
     }
 
+    /// The same for what a flight brought. A refresh brings another rotation, which is a lower one only if the connection
+    /// was made anew on a machine whose clock is behind.
+    pub(super) fn settles(&self, need: Need, goal: Goal, now: Timestamp) -> bool {
+        let renewed =
+            matches!((need, goal), (Need::After(rotation), Goal::Renew { .. }) if self.rotation != rotation);
+        renewed || self.satisfies(need, now)
+    }
+
     fn is_to_be_renewed(&self, now: Timestamp) -> bool {
         matches!(&self.kind, Kind::Ready { renew_at: Some(at), .. } if *at <= now)
     }
 
-    fn is_old(&self) -> bool {
-        let limit = if matches!(self.kind, Kind::Stopped(_)) { LOOK_AGAIN_STOPPED } else { LOOK_AGAIN };
-        self.read_at.elapsed() >= limit
+    /// Whether to see what the store has by now: soon if this is of no use, for somebody may have brought better.
+    fn is_old(&self, now: Timestamp) -> bool {
+        let works = matches!(&self.kind, Kind::Ready { tokens, .. } if !has_ended(tokens, now));
+        self.read_at.elapsed() >= if works { LOOK_AGAIN } else { LOOK_AGAIN_STOPPED }
     }
 }
 
@@ -161,7 +183,7 @@ impl Slot {
             Some(view) => {
                 if view.is_to_be_renewed(now) {
                     self.start(&mut state, inner, Goal::Renew { beyond: view.rotation });
-                } else if view.is_old() {
+                } else if view.is_old(now) {
                     self.start(&mut state, inner, Goal::Look);
                 }
                 Ok(Next::Use(view))
@@ -172,8 +194,11 @@ impl Slot {
                     (Need::Usable, Some(view)) => view.rotation,
                     (Need::Usable, None) => 0,
                 };
-                let flight = self.start(&mut state, inner, Goal::Renew { beyond });
-                flight.map(Next::Wait).ok_or_else(|| state.paused())
+                let mut flight = self.start(&mut state, inner, Goal::Renew { beyond });
+                if flight.is_none() && state.view.as_ref().is_none_or(|view| view.is_old(now)) {
+                    flight = self.start(&mut state, inner, Goal::Look);
+                }
+                flight.map(Next::Wait).ok_or_else(|| state.renewals.error())
             }
         }
     }
@@ -183,7 +208,7 @@ impl Slot {
         if let Some(flight) = state.flight.as_ref().filter(|flight| !flight.is_over()) {
             return Some(flight.clone());
         }
-        if state.pause.as_ref().is_some_and(|(until, _)| Instant::now() < *until) {
+        if state.pause(goal).is_on() {
             return None;
         }
         let (tell, result) = watch::channel(None);
@@ -191,8 +216,13 @@ impl Slot {
         state.flight = Some(flight.clone());
         let (inner, slot) = (inner.clone(), self.clone());
         tokio::spawn(async move {
-            let landed = inner.fly(&slot, goal).await;
-            let landed = slot.land(landed);
+            let flying = tokio::spawn({
+                let (inner, slot) = (inner.clone(), slot.clone());
+                async move { inner.fly(&slot, goal).await }
+            });
+            // A source of tokens, a store or a sealer that panics is not asked again at once either.
+            let landed = flying.await.unwrap_or_else(|_| Err(panicked()));
+            let landed = slot.land(goal, landed, inner.now());
             // Nobody may be waiting any more.
             let _unheard = tell.send(Some(landed));
         });
@@ -200,30 +230,28 @@ impl Slot {
     }
 
     /// Keeps what a flight brought.
-    fn land(&self, landed: Result<View>) -> Result<Arc<View>> {
+    fn land(&self, goal: Goal, landed: Result<View>, now: Timestamp) -> Result<Arc<View>> {
         let mut state = self.lock();
         state.flight = None;
-        match landed {
-            Ok(view) => {
-                state.pause = None;
-                state.failures = 0;
-                Ok(state.keep(view))
-            }
+        let landed = landed.map(|view| state.keep(view)).and_then(|view| match goal {
+            // Nobody has fresher ones: to ask again at once would only spend them.
+            Goal::Renew { .. } if !view.satisfies(Need::Usable, now) => Err(ended_on_arrival()),
+            _ => Ok(view),
+        });
+        match &landed {
+            Ok(_) => *state.pause(goal) = Pause::default(),
             Err(error) => {
-                let backoff = PAUSE.saturating_mul(1 << state.failures.min(8)).min(MAX_PAUSE);
-                let pause =
-                    error.retry_after().unwrap_or_else(|| backoff.mul_f64(0.5 + fastrand::f64() / 2.0));
-                state.failures = state.failures.saturating_add(1);
-                state.pause = Some((Instant::now() + pause.min(MAX_PAUSE * 10), error.clone()));
-                Err(error)
+                let longest = if goal == Goal::Look { LOOK_AGAIN_STOPPED } else { MAX_PAUSE };
+                state.pause(goal).begin(error, longest);
             }
         }
+        landed
     }
 
     /// Keeps what was written by this process itself.
     pub(super) fn publish(&self, view: View) -> Arc<View> {
         let mut state = self.lock();
-        state.pause = None;
+        (state.looks, state.renewals) = (Pause::default(), Pause::default());
         state.keep(view)
     }
 
@@ -247,23 +275,54 @@ impl Slot {
 }
 
 impl State {
-    /// The newer of what is known and this.
+    /// The newer of what is known and this. Versions grow also when a connection is made anew; rotations may not.
     fn keep(&mut self, view: View) -> Arc<View> {
-        let newer = |known: &&Arc<View>| (known.rotation, known.version) > (view.rotation, view.version);
-        if let Some(known) = self.view.as_ref().filter(newer) {
+        if let Some(known) = self.view.as_ref().filter(|known| known.version > view.version) {
             return known.clone();
         }
-        let view = Arc::new(view);
-        self.view = Some(view.clone());
-        view
+        self.view.insert(Arc::new(view)).clone()
     }
 
-    fn paused(&self) -> Error {
-        let Some((until, error)) = &self.pause else {
+    fn pause(&mut self, goal: Goal) -> &mut Pause {
+        match goal {
+            Goal::Look => &mut self.looks,
+            Goal::Renew { .. } => &mut self.renewals,
+        }
+    }
+}
+
+impl Pause {
+    /// As long as the other side said, and longer with each failure.
+    fn begin(&mut self, error: &Error, longest: Duration) {
+        let own = PAUSE.saturating_mul(1 << self.failures.min(8)).min(longest);
+        let own = own.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let pause = error.retry_after().map_or(own, |told| told.min(MAX_TOLD).max(own));
+        self.failures = self.failures.saturating_add(1);
+        self.until = Some((Instant::now() + pause, error.clone()));
+    }
+
+    fn is_on(&self) -> bool {
+        self.until.as_ref().is_some_and(|(until, _)| Instant::now() < *until)
+    }
+
+    /// Why nobody is asked, and until when.
+    fn error(&self) -> Error {
+        let Some((until, error)) = &self.until else {
             return super::late("the tokens cannot be refreshed now");
         };
         error.clone().with_retry_after(until.saturating_duration_since(Instant::now()))
     }
+}
+
+/// What is going on is in the panic's own message.
+pub(super) fn panicked() -> Error {
+    let message = "a source of tokens, the store or the sealer panicked";
+    Error::new(ErrorKind::Unexpected, Effect::NotSent, message)
+}
+
+fn ended_on_arrival() -> Error {
+    super::late("the tokens that the issuer gives have ended when they arrive")
+        .with_hint("compare this machine's clock with the issuer's")
 }
 
 fn header(scheme: &str, tokens: &TokenSet) -> Result<HeaderValue> {
@@ -293,6 +352,15 @@ pub(super) fn extend_at(tokens: &TokenSet) -> Option<Timestamp> {
     let ends = tokens.expires_at.filter(|_| tokens.refresh.is_none())?;
     let life = ends.duration_since(tokens.obtained_at);
     if life < LONG_LIVED { None } else { ends.checked_sub(life / 10).ok() }
+}
+
+/// When a refresh token of a known end is to be exchanged although nobody uses it. An end that was past when the tokens
+/// came is not meant, and one that does not move away is met in ever shorter steps, but not in a loop.
+pub(super) fn lapse_at(tokens: &TokenSet) -> Option<Timestamp> {
+    let ends =
+        tokens.refresh_expires_at.filter(|ends| tokens.refresh.is_some() && *ends > tokens.obtained_at)?;
+    let early = ends.checked_sub(ends.duration_since(tokens.obtained_at) / 10).ok()?;
+    Some(early.max(tokens.obtained_at.checked_add(EARLY).ok()?))
 }
 
 /// A token of a short life is used for nine tenths of it at least.

@@ -6,6 +6,7 @@ use integrations_core::seal::Sealer;
 use integrations_core::{ConnectionId, Effect, Error, ErrorKind, Result, Secret};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::store::{Draft, Entry};
 use crate::token::{StoredTokens, TokenSet};
@@ -18,6 +19,9 @@ pub enum ConnectionState {
     Ready,
     /// Its calls work as soon as the refresh ends that is under way here.
     Refreshing,
+    /// What is stored of it cannot be read: its key is missing, it was changed, or a newer build wrote it. In lists; to
+    /// ask for it alone tells why.
+    Unreadable,
     /// Its user has to consent again.
     ReauthRequired {
         /// Since when.
@@ -36,6 +40,8 @@ pub enum ConnectionState {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reauth {
+    /// The access token has ended, or was refused, and there is nothing to exchange for another one.
+    Ended,
     /// The issuer refused the refresh token: it was revoked, it ran out, the password was changed.
     Refused {
         /// The issuer's code, e.g. `invalid_grant`.
@@ -50,10 +56,11 @@ pub enum Reauth {
 }
 
 impl Reauth {
-    /// The issuer's code.
-    pub fn code(&self) -> &str {
+    /// The issuer's code, if it was asked.
+    pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Refused { code } | Self::Interrupted { code } => code,
+            Self::Ended => None,
+            Self::Refused { code } | Self::Interrupted { code } => Some(code),
         }
     }
 }
@@ -61,6 +68,9 @@ impl Reauth {
 impl fmt::Display for Reauth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Ended => {
+                f.write_str("the access token has ended, and the issuer gave nothing to exchange for another")
+            }
             Self::Refused { code } => write!(f, "the issuer refused the refresh token: {code}"),
             Self::Interrupted { code } => {
                 write!(f, "the refresh token was spent in an exchange whose outcome was lost: {code}")
@@ -97,8 +107,8 @@ impl std::error::Error for Reconnect {}
 impl Reconnect {
     pub(super) fn into_error(self) -> Error {
         let error = Error::new(ErrorKind::ReauthRequired, Effect::NotSent, format!("connect again: {self}"));
-        let error = match &self.reason {
-            Some(reason) => error.with_code(reason.code()),
+        let error = match self.reason.as_ref().and_then(Reauth::code) {
+            Some(code) => error.with_code(code),
             None => error,
         };
         let error = match &self.link {
@@ -202,7 +212,7 @@ impl Plain {
         match &record.status {
             Status::Ready(tokens) => plain.tokens = Some(tokens.to_stored()),
             Status::Reauth(reason) => {
-                plain.code = Some(reason.code().to_owned());
+                plain.code = reason.code().map(str::to_owned);
                 plain.interrupted = matches!(reason, Reauth::Interrupted { .. });
             }
             Status::Revoked => {}
@@ -210,8 +220,13 @@ impl Plain {
         plain
     }
 
+    /// Written into room that is large enough: a buffer that grows leaves its old one unwiped.
     fn to_bytes(&self) -> Result<Secret<Vec<u8>>> {
-        serde_json::to_vec(self).map(Secret::new).map_err(|_| unreadable())
+        let mut length = Length(0);
+        serde_json::to_writer(&mut length, self).map_err(|_| unreadable())?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+        serde_json::to_writer(&mut *bytes, self).map_err(|_| unreadable())?;
+        Ok(Secret::new(std::mem::take(&mut *bytes)))
     }
 
     fn from_bytes(bytes: &Secret<Vec<u8>>) -> Result<Self> {
@@ -222,15 +237,11 @@ impl Plain {
     fn into_record(mut self) -> Result<Record> {
         let status = match (self.state.as_str(), &mut self.tokens) {
             ("ready", Some(tokens)) => Status::Ready(tokens.take()),
-            ("reauth_required", _) => {
-                let code = self.code.take().unwrap_or_default();
-                let interrupted = self.interrupted;
-                Status::Reauth(if interrupted {
-                    Reauth::Interrupted { code }
-                } else {
-                    Reauth::Refused { code }
-                })
-            }
+            ("reauth_required", _) => Status::Reauth(match (self.code.take(), self.interrupted) {
+                (None, _) => Reauth::Ended,
+                (Some(code), true) => Reauth::Interrupted { code },
+                (Some(code), false) => Reauth::Refused { code },
+            }),
             ("revoked", _) => Status::Revoked,
             _ => return Err(unreadable()),
         };
@@ -240,6 +251,20 @@ impl Plain {
             status,
             unannounced: self.unannounced.take(),
         })
+    }
+}
+
+/// Counts what is written, and keeps nothing of it.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

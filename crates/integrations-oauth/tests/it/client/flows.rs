@@ -505,6 +505,17 @@ async fn a_vault_gets_its_tokens_from_a_client() {
     source.revoke(&present()).await.unwrap();
 }
 
+#[test]
+fn sources_say_without_a_request_whether_they_can_go_on() {
+    let script = Script::new([]);
+    let bare = TokenSet::new("at-0", start());
+    let client = script.client(FACTS);
+    assert!(client.needs_user() && client.can_refresh(&present()) && !client.can_refresh(&bare));
+    assert!(script.client(EXTENDING).can_refresh(&bare), "the access token itself is exchanged");
+    let own = ClientCredentials::new(client, ["a"]);
+    assert!(!own.needs_user() && own.can_refresh(&bare));
+}
+
 #[tokio::test]
 async fn a_client_of_its_own_begins_anew_when_its_refresh_token_has_ended() {
     let script = Script::new([

@@ -1,5 +1,7 @@
 //! What keeps sessions alive, in virtual time.
 
+mod adversity;
+mod chaos;
 mod states;
 pub(crate) mod world;
 

@@ -28,6 +28,8 @@ pub(crate) enum Trouble {
     Busy(u64),
     /// The answer waits until [`Issuer::let_go`].
     HoldAnswer,
+    /// The client panics.
+    Panic,
     /// Nothing.
     None,
 }
@@ -38,6 +40,8 @@ pub(crate) struct Issuer {
     pub(crate) calls: AtomicU32,
     pub(crate) rotations: AtomicU32,
     pub(crate) revocations: AtomicU32,
+    /// Refresh tokens that came a second time.
+    pub(crate) reused: AtomicU32,
     pub(crate) troubles: Mutex<VecDeque<Trouble>>,
     /// Whether a spent token still gives its successor.
     pub(crate) grace: bool,
@@ -45,6 +49,12 @@ pub(crate) struct Issuer {
     pub(crate) keeps: bool,
     pub(crate) userless: bool,
     pub(crate) unrevocable: bool,
+    /// Whether there is nothing to exchange tokens by.
+    pub(crate) final_tokens: bool,
+    /// Whether it wants a user's consent although it needs no user.
+    pub(crate) confused: bool,
+    /// How long access tokens live, in seconds.
+    pub(crate) life: i64,
     book: Mutex<Book>,
     gate: Semaphore,
     pub(crate) held: Semaphore,
@@ -64,11 +74,15 @@ impl Issuer {
             calls: AtomicU32::new(0),
             rotations: AtomicU32::new(0),
             revocations: AtomicU32::new(0),
+            reused: AtomicU32::new(0),
             troubles: Mutex::default(),
             grace: false,
             keeps: false,
             userless: false,
             unrevocable: false,
+            final_tokens: false,
+            confused: false,
+            life: LIFE,
             book: Mutex::default(),
             gate: Semaphore::new(0),
             held: Semaphore::new(0),
@@ -100,7 +114,7 @@ impl Issuer {
         let now = self.clock.now();
         let mut tokens = TokenSet::new(format!("access-{refresh}"), now);
         tokens.refresh = Some(refresh.to_owned().into());
-        tokens.expires_at = Some(now + SignedDuration::from_secs(LIFE));
+        tokens.expires_at = Some(now + SignedDuration::from_secs(self.life));
         tokens
     }
 
@@ -111,6 +125,7 @@ impl Issuer {
             return Err(dead());
         }
         if let Some(successor) = book.successor.get(refresh) {
+            self.reused.fetch_add(1, SeqCst);
             if self.grace {
                 return Ok(self.tokens(&successor.clone()));
             }
@@ -138,6 +153,14 @@ fn dead() -> Error {
 
 #[async_trait]
 impl TokenSource for Issuer {
+    fn needs_user(&self) -> bool {
+        !self.userless
+    }
+
+    fn can_refresh(&self, _: &TokenSet) -> bool {
+        !self.final_tokens
+    }
+
     async fn initial(&self) -> Result<Option<TokenSet>> {
         if !self.userless {
             return Ok(None);
@@ -148,6 +171,9 @@ impl TokenSource for Issuer {
     }
 
     async fn refresh(&self, present: &TokenSet) -> Result<TokenSet> {
+        if self.final_tokens {
+            return Err(Error::new(ErrorKind::ReauthRequired, Effect::NotSent, "nothing to ask with"));
+        }
         self.calls.fetch_add(1, SeqCst);
         let trouble = self.troubles.lock().unwrap().pop_front().unwrap_or(Trouble::None);
         sleep(Duration::from_millis(50)).await;
@@ -158,7 +184,11 @@ impl TokenSource for Issuer {
                 return Err(Error::new(ErrorKind::RateLimited, Effect::Rejected, "not now")
                     .with_retry_after(Duration::from_secs(seconds)));
             }
+            Trouble::Panic => panic!("a bug of somebody's"),
             Trouble::LoseAnswer | Trouble::HoldAnswer | Trouble::None => {}
+        }
+        if self.confused {
+            return Err(dead());
         }
         let outcome = self.spend(present.refresh.as_ref().unwrap().expose());
         match trouble {
@@ -179,8 +209,16 @@ impl TokenSource for Issuer {
         if self.unrevocable {
             return Err(Error::unsupported("there is no such address", "ask the user"));
         }
-        if let Some(Trouble::LoseRequest) = self.troubles.lock().unwrap().pop_front() {
-            return Err(Error::new(ErrorKind::Unavailable, Effect::NotSent, "down"));
+        let trouble = self.troubles.lock().unwrap().pop_front();
+        match trouble {
+            Some(Trouble::LoseRequest) => {
+                return Err(Error::new(ErrorKind::Unavailable, Effect::NotSent, "down"));
+            }
+            Some(Trouble::HoldAnswer) => {
+                self.held.add_permits(1);
+                self.gate.acquire().await.unwrap().forget();
+            }
+            _ => {}
         }
         self.revocations.fetch_add(1, SeqCst);
         self.kill(present.refresh.as_ref().unwrap().expose().split('.').next().unwrap());
@@ -206,7 +244,8 @@ impl Sealer for Glass {
             .ok_or_else(|| Error::config("sealed for something else"))
     }
 
-    async fn rewrap(&self, sealed: &[u8], _: &[u8]) -> Result<Option<Vec<u8>>> {
+    async fn rewrap(&self, sealed: &[u8], context: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.open(sealed, context).await?;
         let key = u8::try_from(self.0.load(SeqCst)).unwrap();
         let mut sealed = sealed.to_vec();
         let old = std::mem::replace(&mut sealed[0], key);
@@ -219,6 +258,10 @@ impl Sealer for Glass {
 pub(crate) struct Shaky {
     pub(crate) inner: MemoryTokens,
     pub(crate) operations: AtomicU32,
+    /// A load or a swap takes so many milliseconds.
+    pub(crate) slow: AtomicU32,
+    /// So many loads fail.
+    pub(crate) blind: AtomicU32,
     /// So many swaps fail before they are done.
     pub(crate) refuse: AtomicU32,
     /// So many swaps are done and their answers lost.
@@ -239,6 +282,10 @@ fn take(left: &AtomicU32) -> bool {
 impl TokenStore for Shaky {
     async fn load(&self, id: &ConnectionId) -> Result<Option<Entry>> {
         self.count();
+        sleep(Duration::from_millis(self.slow.load(SeqCst).into())).await;
+        if take(&self.blind) {
+            return Err(Error::new(ErrorKind::Unavailable, Effect::NotSent, "the store is down"));
+        }
         self.inner.load(id).await
     }
 
@@ -250,6 +297,7 @@ impl TokenStore for Shaky {
         fence: Option<u64>,
     ) -> Result<Option<u64>> {
         self.count();
+        sleep(Duration::from_millis(self.slow.load(SeqCst).into())).await;
         if take(&self.refuse) {
             return Err(Error::new(ErrorKind::Unavailable, Effect::NotSent, "the store is down"));
         }
