@@ -46,7 +46,9 @@ impl Inner {
                 return Err(gone(slot));
             }
             if begun.elapsed() > self.limits.lease + self.limits.exchange {
-                return Err(late("another process refreshes the tokens and does not end"));
+                return Err(late(
+                    "another process refreshes the tokens, or the store is too slow for its leases",
+                ));
             }
             let asked = Instant::now();
             match self.in_time(self.store.lease(id, self.limits.lease)).await? {
@@ -102,7 +104,9 @@ impl Inner {
         if let Some(view) = self.good_enough(id, goal, &found)? {
             return Ok(Ended::Adopted(view));
         }
-        if self.remaining(held) < self.limits.exchange {
+        // The result has to be written within the lease. A store that took so long to lend and to read will take as long
+        // to write; it is given twice the time.
+        if self.remaining(held) < self.limits.exchange + 2 * held.asked.elapsed() {
             return Ok(Ended::TooLate);
         }
         let source = self.sources.of(id)?;

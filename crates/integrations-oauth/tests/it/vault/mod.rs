@@ -225,6 +225,24 @@ async fn a_result_that_is_written_late_is_kept_when_nothing_newer_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_exchanged_that_could_not_be_written_within_its_lease() {
+    for (takes, exchanged) in [(2_000, 1), (6_000, 0)] {
+        let world = World::new();
+        let vault = world.connected().await;
+        life_passes().await;
+        world.store.lends_slowly.store(takes, SeqCst);
+        let token = vault.token(&world.ada).await;
+        assert_eq!((token.is_ok(), world.issuer.calls()), (exchanged == 1, exchanged), "{takes} ms");
+        if let Err(e) = token {
+            assert_eq!((e.kind(), e.effect()), (ErrorKind::Unavailable, Effect::NotSent));
+            world.store.lends_slowly.store(0, SeqCst);
+            sleep(Duration::from_secs(90)).await;
+            assert_eq!(vault.token(&world.ada).await.unwrap().token.expose(), "access-ada.1");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_the_issuer_is_busy_the_present_token_serves_and_nobody_hammers() {
     let world = World::new();
     let vault = world.connected().await;

@@ -260,6 +260,8 @@ pub(crate) struct Shaky {
     pub(crate) operations: AtomicU32,
     /// A load or a swap takes so many milliseconds.
     pub(crate) slow: AtomicU32,
+    /// So many milliseconds each lease takes.
+    pub(crate) lends_slowly: AtomicU32,
     /// So many loads fail.
     pub(crate) blind: AtomicU32,
     /// So many swaps fail before they are done.
@@ -315,7 +317,9 @@ impl TokenStore for Shaky {
 
     async fn lease(&self, id: &ConnectionId, ttl: Duration) -> Result<Option<Lease>> {
         self.count();
-        self.inner.lease(id, ttl).await
+        let lent = self.inner.lease(id, ttl).await;
+        sleep(Duration::from_millis(self.lends_slowly.load(SeqCst).into())).await;
+        lent
     }
 
     async fn release(&self, id: &ConnectionId, lease: Lease) -> Result<()> {
