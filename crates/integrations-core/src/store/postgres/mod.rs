@@ -56,11 +56,15 @@ impl fmt::Debug for Database {
 
 impl Database {
     pub(super) async fn connect(url: &SecretString, tls: &TlsConfig) -> Result<Self> {
-        let database = Self {
-            options: address::options(url.expose(), tls)?,
-            turns: Arc::new(Semaphore::new(CONNECTIONS as usize)),
-            idle: Mutex::default(),
-        };
+        let options = address::options(url.expose(), tls)?;
+        if address::is_exposed(&options) {
+            tracing::warn!(
+                host = options.get_host(),
+                "the store's server does not prove who it is: use `sslmode=verify-full` in its URL"
+            );
+        }
+        let database =
+            Self { options, turns: Arc::new(Semaphore::new(CONNECTIONS as usize)), idle: Mutex::default() };
         let (tx, _turn) = database.start(PING).await?;
         database.idle().push(tx);
         Ok(database)
@@ -157,9 +161,12 @@ async fn in_time<T>(statement: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// Whether it is known what happened on the connection. If not (a statement was abandoned, the server said something
-/// unheard of, a plan that was prepared before a migration fits no more), it is not used again.
+/// unheard of, a plan that was prepared before a migration fits no more), it is not used again. Nor is one to a server
+/// that takes no writes: after a failover a new connection finds the other one.
 fn is_understood(tx: &Tx) -> bool {
-    tx.failed.as_ref().is_none_or(|e: &Error| e.kind() != ErrorKind::Unexpected)
+    tx.failed
+        .as_ref()
+        .is_none_or(|e: &Error| e.kind() != ErrorKind::Unexpected && e.code() != Some(failure::READ_ONLY))
 }
 
 #[cfg(test)]

@@ -192,6 +192,20 @@ async fn a_wait_for_a_lock_ends_in_the_server() {
     schema.drop().await;
 }
 
+/// After a failover the connections lead to a standby, and the name of the server to the new primary.
+#[tokio::test]
+async fn a_connection_to_a_server_that_takes_no_writes_is_not_used_again() {
+    let Some(schema) = Schema::new().await else { return };
+    schema.numbers("").await;
+    let standby = schema.store_with("&options[default_transaction_read_only]=on").await;
+    assert_eq!(number(&standby, "SELECT COUNT(*) FROM numbers").await, 2);
+    assert_eq!(idle(&standby), 1);
+    let e = execute(&standby, "UPDATE numbers SET m = 9").await.unwrap_err();
+    assert_eq!((e.kind(), e.effect(), e.code()), (ErrorKind::Unavailable, Effect::Rejected, Some("25006")));
+    assert_eq!(idle(&standby), 0);
+    schema.drop().await;
+}
+
 #[tokio::test]
 async fn a_statement_ends_in_the_server() {
     let Some(schema) = Schema::new().await else { return };
