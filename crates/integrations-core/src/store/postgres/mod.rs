@@ -106,9 +106,11 @@ impl Database {
     pub(super) async fn read(&self, sql: &'static str, params: &[Param]) -> Result<Vec<Row>> {
         let (mut tx, _turn) = self.start(PING).await?;
         let rows = in_time(tx.query(sql, params)).await.map_err(|e| e.with_effect(Effect::NotSent));
-        if rows.is_ok() || is_understood(&tx) {
+        if is_understood(&tx) {
             tx.failed = None;
-            self.idle().push(tx);
+            if rows.is_ok() || in_time(tx.execute(PING, &[])).await.is_ok() {
+                self.idle().push(tx);
+            }
         }
         rows
     }

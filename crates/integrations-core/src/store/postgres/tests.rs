@@ -159,6 +159,18 @@ async fn a_server_that_ends_the_connection_fails_the_job_and_the_next_one_works(
     schema.drop().await;
 }
 
+#[tokio::test]
+async fn a_read_gives_back_a_connection_that_answers_and_no_other() {
+    let Some(schema) = Schema::new().await else { return };
+    let store = schema.store().await;
+    let refused = store.read("SELECT $1", &["a\0b".into()]).await.unwrap_err();
+    assert_eq!((refused.code(), idle(&store)), (Some("22021"), 1));
+    let e = store.read("SELECT pg_terminate_backend(pg_backend_pid())", &[]).await.unwrap_err();
+    assert_eq!((e.kind(), e.effect(), e.is_retryable()), (ErrorKind::Unavailable, Effect::NotSent, true));
+    assert_eq!(idle(&store), 0);
+    schema.drop().await;
+}
+
 /// A restart of the server is noticed before the job begins.
 #[tokio::test]
 async fn connections_that_ended_while_idle_are_replaced() {
