@@ -5,8 +5,9 @@ use sqlx::error::DatabaseError;
 use super::super::failure::{self, Meaning};
 use crate::error::{Effect, Error, ErrorKind};
 
-/// `read_only_sql_transaction`: the server is a standby, or was made one.
-pub(super) const READ_ONLY: &str = "25006";
+/// What is wrong with all connections when it is with one: they lead to a server that is a standby by now
+/// (`read_only_sql_transaction`), or have plans from before a migration (`feature_not_supported`).
+pub(super) const STALE: [&str; 2] = ["25006", "0A000"];
 
 /// SQLSTATEs and their classes (postgresql.org/docs/current/errcodes-appendix.html), by what they ask of the caller.
 /// The first that begins a code is its.
@@ -14,7 +15,7 @@ const KINDS: [(&str, ErrorKind, &str); 17] = [
     ("08", ErrorKind::Unavailable, "check the server and the network"),
     ("22021", ErrorKind::InvalidRequest, "leave the character U+0000 out of texts"),
     ("23", ErrorKind::Conflict, "a row with this key exists, or a condition of the table does not hold"),
-    (READ_ONLY, ErrorKind::Unavailable, "the server takes no writes; connect to the primary"),
+    ("25006", ErrorKind::Unavailable, "the server takes no writes; connect to the primary"),
     ("25P03", ErrorKind::Timeout, "the job waited for something else than its statements"),
     (
         "28",

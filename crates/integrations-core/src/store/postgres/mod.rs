@@ -91,6 +91,7 @@ impl Database {
     {
         let result = job::run(job, &mut tx).await;
         if !is_understood(&tx) {
+            self.give_up(&tx);
             return result;
         }
         tx.failed = None;
@@ -111,6 +112,8 @@ impl Database {
             if rows.is_ok() || in_time(tx.execute(PING, &[])).await.is_ok() {
                 self.idle().push(tx);
             }
+        } else {
+            self.give_up(&tx);
         }
         rows
     }
@@ -153,6 +156,13 @@ impl Database {
         Ok(tx)
     }
 
+    /// The connection is about to be dropped; with it go those that would fail in the same way.
+    fn give_up(&self, tx: &Tx) {
+        if is_stale(tx) {
+            self.idle().clear();
+        }
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Tx>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,12 +173,13 @@ async fn in_time<T>(statement: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// Whether it is known what happened on the connection. If not (a statement was abandoned, the server said something
-/// unheard of, a plan that was prepared before a migration fits no more), it is not used again. Nor is one to a server
-/// that takes no writes: after a failover a new connection finds the other one.
+/// unheard of), it is not used again.
 fn is_understood(tx: &Tx) -> bool {
-    tx.failed
-        .as_ref()
-        .is_none_or(|e: &Error| e.kind() != ErrorKind::Unexpected && e.code() != Some(failure::READ_ONLY))
+    tx.failed.as_ref().is_none_or(|e: &Error| e.kind() != ErrorKind::Unexpected) && !is_stale(tx)
+}
+
+fn is_stale(tx: &Tx) -> bool {
+    tx.failed.as_ref().and_then(Error::code).is_some_and(|code| failure::STALE.contains(&code))
 }
 
 #[cfg(test)]
