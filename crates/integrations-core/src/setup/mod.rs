@@ -164,7 +164,7 @@ impl Setup {
 
     /// A secret that there must be, to be asked for each attempt. It follows its source when that can change (files,
     /// entries of a secret store) and there is a store to read it from; the first client of these settings begins that,
-    /// and all others share it. A new value must be of the same [`Mode`](crate::provider::Mode) as the first, as far as
+    /// and all others share it. A new value must be of the same [`Mode`] as the first, as far as
     /// the setting's shapes tell, and of a shape of the setting if the first was: a live key that somebody puts over a test
     /// key is not used.
     /// [`ErrorKind::Config`](crate::ErrorKind) that says where it comes from.
