@@ -15,6 +15,7 @@ pub(crate) fn prove(arguments: &[String]) -> Outcome {
         return process::run_quietly(&mut command);
     }
     let services = Services::start();
+    services.tell_skipped();
     process::run_quietly(command.envs(services.variables()))
 }
 

@@ -50,11 +50,13 @@ fn credentials(headers: &HeaderMap) -> Vec<HeaderValue> {
         .collect()
 }
 
-/// `Bearer abc` and `session=abc; more` hold the secret `abc`, Basic credentials also the password inside.
+/// `Bearer abc` and `session=abc; more` hold the secret `abc`, Basic credentials also the password inside. A key may have
+/// such characters in itself, so that it is all of the value, or all behind the scheme.
 fn pieces(value: &HeaderValue) -> Vec<String> {
     let text = String::from_utf8_lossy(value.as_bytes());
-    let pieces = text.split([' ', ';', ',', '=']).filter(|piece| piece.len() >= SHORTEST);
-    pieces.map(str::to_owned).chain(password(&text)).collect()
+    let behind_scheme = text.split_once(' ').map(|(_, rest)| rest);
+    let pieces = text.split([' ', ';', ',', '=']).chain([&*text]).chain(behind_scheme);
+    pieces.filter(|piece| piece.len() >= SHORTEST).map(str::to_owned).chain(password(&text)).collect()
 }
 
 /// The password of Basic credentials (RFC 7617), which a service sees decoded.
@@ -134,7 +136,16 @@ mod tests {
         // `user:open sesame`
         sent.headers = vec![HeaderValue::from_static("Basic dXNlcjpvcGVuIHNlc2FtZQ==")];
         let error = sent.redact(Error::config("`open sesame` is wrong, and so is dXNlcjpvcGVuIHNlc2FtZQ=="));
-        assert_eq!(error.message(), "`***` is wrong, and so is ***==");
+        assert_eq!(error.message(), "`***` is wrong, and so is ***");
+    }
+
+    #[test]
+    fn a_key_of_several_short_pieces_is_found_as_a_whole() {
+        let mut sent = sent();
+        sent.headers =
+            vec![HeaderValue::from_static("id=1;k=hunter2"), HeaderValue::from_static("Bearer a,b=hunter2")];
+        let error = sent.redact(Error::config("bad: id=1;k=hunter2, a,b=hunter2"));
+        assert_eq!(error.message(), "bad: ***, ***");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::random;
 
 /// The longest key that every vendor takes (Stripe allows 255, PayPal 108, Square 45; a longer one than a
 /// vendor allows is refused by that provider).
@@ -77,8 +78,7 @@ fn random_bytes() -> Result<[u8; 16]> {
     }
     RANDOM.with_borrow_mut(|(pool, used)| {
         if *used == POOL {
-            getrandom::fill(pool)
-                .map_err(|e| Error::config(format!("the system gives no random numbers: {e}")))?;
+            random::fill(pool)?;
             *used = 0;
         }
         let mut bytes = [0; 16];

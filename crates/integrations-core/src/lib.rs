@@ -16,6 +16,7 @@ mod endpoint;
 mod error;
 mod idempotency;
 mod op;
+mod random;
 mod timeline;
 mod trail;
 mod transport;

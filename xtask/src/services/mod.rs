@@ -118,6 +118,13 @@ impl Services {
             println!("{line}");
         }
     }
+
+    /// The same where standard output belongs to another program.
+    pub(crate) fn tell_skipped(&self) {
+        for line in &self.skipped {
+            eprintln!("{line}");
+        }
+    }
 }
 
 fn is_provided(variable: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Configuration from code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Config, InstanceConfig, Target, TenantConfig, TenantInstance};
@@ -91,7 +91,8 @@ impl InstanceConfig {
 impl TenantConfig {
     /// A tenant that may use every instance as it is.
     pub fn new() -> Self {
-        Self { enabled: true, ..Self::default() }
+        let (instances, features) = (None, BTreeSet::new());
+        Self { enabled: true, instances, limit: None, share: None, features, sla: None }
     }
 
     /// Allows one instance; the first call takes away those that are not named.
@@ -109,10 +110,16 @@ impl TenantConfig {
     }
 }
 
+impl Default for TenantConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl TenantInstance {
     /// The instance as it is.
     pub fn new() -> Self {
-        Self { enabled: true, ..Self::default() }
+        Self { enabled: true, settings: None, policy: None }
     }
 
     /// Sets settings of the tenant's own.
@@ -120,5 +127,23 @@ impl TenantInstance {
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = Some(Arc::new(settings));
         self
+    }
+}
+
+impl Default for TenantInstance {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_has_said_anything_about_is_enabled() {
+        assert_eq!(TenantConfig::default(), TenantConfig::new());
+        assert_eq!(TenantInstance::default(), TenantInstance::new());
+        assert!(TenantConfig::default().enabled && TenantInstance::default().enabled);
     }
 }

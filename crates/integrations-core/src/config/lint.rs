@@ -174,8 +174,7 @@ fn is_placeholder(value: &str) -> bool {
 
 fn wrong_role(setting: &Setting, value: &str) -> Option<Finding> {
     let prefix = prefix_of(value)?;
-    let fits = setting.shapes.iter().any(|shape| value.starts_with(shape.prefix));
-    if fits {
+    if setting.fits(value) {
         return None;
     }
     let wants = match (role_of(setting), prefix.role) {
@@ -195,7 +194,7 @@ fn wrong_role(setting: &Setting, value: &str) -> Option<Finding> {
 }
 
 fn wrong_shape(setting: &Setting, value: &str) -> Option<Finding> {
-    if setting.shapes.is_empty() || setting.shapes.iter().any(|shape| value.starts_with(shape.prefix)) {
+    if setting.shapes.is_empty() || setting.fits(value) {
         return None;
     }
     let prefixes: Vec<String> = setting.shapes.iter().map(|shape| format!("`{}`", shape.prefix)).collect();
@@ -223,7 +222,7 @@ fn prefix_of(value: &str) -> Option<&'static Prefix> {
 
 /// The first thing that is wrong with the value of a setting that is no secret.
 pub(super) fn lint_text(setting: &Setting, value: &str) -> Option<Finding> {
-    let fits = setting.shapes.iter().any(|shape| value.starts_with(shape.prefix));
+    let fits = setting.fits(value);
     let secret =
         prefix_of(value).filter(|prefix| matches!(prefix.role, Role::Call | Role::PrivateKey) && !fits);
     // A short prefix may well begin an ordinary text.

@@ -156,7 +156,7 @@ pub enum Target {
 }
 
 /// What one tenant may do.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TenantConfig {
     /// Whether the tenant's calls are let through.
@@ -175,7 +175,7 @@ pub struct TenantConfig {
 }
 
 /// What differs for one tenant at one instance.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TenantInstance {
     /// Whether the tenant may use it now.

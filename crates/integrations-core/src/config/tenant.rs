@@ -184,7 +184,7 @@ impl<'c> Context<'c, '_> {
 }
 
 fn as_it_is() -> TenantInstance {
-    TenantInstance { enabled: true, ..TenantInstance::default() }
+    TenantInstance::new()
 }
 
 fn own_settings(own: &Map, spec: &ProviderSpec, all: &Settings) -> Settings {

@@ -137,7 +137,7 @@ impl Hub {
             let Err(error) = checked else { continue };
             // A new one is not admitted: else the new entry for every tenant would do that.
             let old = before.tenants.get(name).or(before.any_tenant.as_ref());
-            config.tenants.insert(name.clone(), old.cloned().unwrap_or_default());
+            config.tenants.insert(name.clone(), old.cloned().unwrap_or_else(refused));
             kept.push((name.clone(), error));
         }
         Ok((config, kept))
@@ -246,4 +246,9 @@ impl Inner {
             }
         }
     }
+}
+
+/// A tenant that is new and whose part has a mistake: nothing is known of what it may do.
+fn refused() -> TenantConfig {
+    TenantConfig { enabled: false, ..TenantConfig::new() }
 }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::class::ErrorClass;
 use super::sign::SigningKey;
 use super::state::State;
-use crate::error::{Effect, Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::random;
 
 /// The largest body of an event. The specification advises less than 20 kB.
 pub const MAX_PAYLOAD: usize = 256 * 1024;
@@ -52,9 +53,7 @@ id!(EndpointId, "ep_", "The id of an endpoint.");
 
 fn random_id(prefix: &str) -> Result<String> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| {
-        Error::new(ErrorKind::Unavailable, Effect::NotSent, format!("no random bytes for an id: {e}"))
-    })?;
+    random::fill(&mut bytes)?;
     Ok(format!("{prefix}{:032x}", u128::from_be_bytes(bytes)))
 }
 
@@ -76,7 +75,7 @@ enum Content {
 impl NewEvent {
     /// An event of a type such as `invoice.paid`: names of letters, digits and `_` with dots between them. The body is
     /// `{"type", "timestamp", "data"}`, as the specification wants it.
-    /// [`ErrorKind::InvalidRequest`] for another type, or data that JSON cannot hold.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind) for another type, or data that JSON cannot hold.
     pub fn new(kind: impl Into<String>, data: &impl Serialize) -> Result<Self> {
         let data = serde_json::to_value(data)
             .map_err(|_| Error::invalid_request("the data of the event cannot be written as JSON"))?;
@@ -445,6 +444,7 @@ impl fmt::Debug for Attempt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn types_are_names_with_dots_between_them() {

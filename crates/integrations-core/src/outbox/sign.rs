@@ -8,7 +8,8 @@ use base64::{Engine as _, alphabet, engine::DecodePaddingMode};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::error::{Effect, Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::random;
 use crate::secret::{Secret, SecretString};
 
 const HMAC_PREFIX: &str = "whsec_";
@@ -48,9 +49,7 @@ impl SigningKey {
     /// A new key of 32 random bytes.
     pub fn generate(scheme: SigningScheme) -> Result<Self> {
         let mut bytes = Zeroizing::new(vec![0; NEW_KEY]);
-        getrandom::fill(&mut bytes).map_err(|e| {
-            Error::new(ErrorKind::Unavailable, Effect::NotSent, format!("no random bytes for a key: {e}"))
-        })?;
+        random::fill(&mut bytes)?;
         if scheme == SigningScheme::Ed25519 {
             let pair = Ed25519KeyPair::from_seed_unchecked(&bytes).map_err(|_| malformed())?;
             bytes.extend_from_slice(pair.public_key().as_ref());
@@ -59,7 +58,7 @@ impl SigningKey {
     }
 
     /// Reads `whsec_` (24 to 64 bytes in base64) or `whsk_` (seed and public key in base64).
-    /// [`ErrorKind::InvalidRequest`] for anything else, a public key (`whpk_`) among it.
+    /// [`ErrorKind::InvalidRequest`](crate::ErrorKind) for anything else, a public key (`whpk_`) among it.
     pub fn parse(text: &SecretString) -> Result<Self> {
         let text = text.expose();
         let schemes = [(HMAC_PREFIX, SigningScheme::Hmac), (ED25519_PREFIX, SigningScheme::Ed25519)];
@@ -144,6 +143,7 @@ pub(super) fn signatures<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     /// Key, id, time, body, signature: the specification's, its Rust library's and its server's test vectors.
     const VECTORS: [[&str; 5]; 3] = [

@@ -137,6 +137,11 @@ impl Setting {
         fitting.max_by_key(|shape| shape.prefix.len()).and_then(|shape| shape.mode)
     }
 
+    /// Whether a value begins as one of the shapes says.
+    pub(crate) fn fits(&self, value: &str) -> bool {
+        self.shapes.iter().any(|shape| value.starts_with(shape.prefix))
+    }
+
     /// Whether its value must be kept out of logs and files.
     pub const fn is_secret(&self) -> bool {
         matches!(self.kind, SettingKind::Secret)

@@ -4,6 +4,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
 use crate::error::{Effect, Error, ErrorKind, Result};
+use crate::random;
 use crate::secret::Secret;
 
 /// Bytes of a key.
@@ -41,21 +42,15 @@ pub(super) fn open(
 /// A new key. It stays on the heap: an array would leave a copy wherever it is moved from.
 pub(super) fn random_key() -> Result<Secret<Vec<u8>>> {
     let mut bytes = Zeroizing::new(vec![0; KEY]);
-    fill(&mut bytes)?;
+    random::fill(&mut bytes)?;
     Ok(Secret::new(std::mem::take(&mut *bytes)))
 }
 
 /// Random bytes that are not secret.
 pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    fill(&mut bytes)?;
+    random::fill(&mut bytes)?;
     Ok(bytes)
-}
-
-fn fill(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes).map_err(|e| {
-        Error::new(ErrorKind::Unavailable, Effect::NotSent, format!("no random bytes to encrypt with: {e}"))
-    })
 }
 
 fn cipher(key: &Secret<Vec<u8>>) -> Option<LessSafeKey> {

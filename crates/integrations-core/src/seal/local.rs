@@ -1,9 +1,11 @@
 //! Master keys of the operator's.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -34,7 +36,13 @@ struct Keys {
     current: MasterKey,
     /// Only unwrap.
     others: Vec<MasterKey>,
+    /// Whichever key an id has named so far, also one that is gone. Data keys in use are stored with the id alone: with
+    /// another key under it they would never open again.
+    named: BTreeMap<String, Fingerprint>,
 }
+
+/// SHA-256 of a key, from which nobody learns the key: it is random.
+type Fingerprint = Vec<u8>;
 
 struct MasterKey {
     id: String,
@@ -73,10 +81,13 @@ impl LocalKeys {
     ///
     /// What was sealed under a key that is missing from `text` does not open any more, at the latest after 5 minutes.
     pub fn replace(&self, text: &SecretString) -> Result<()> {
-        let keys = Keys::parse(text)?;
+        let mut keys = Keys::parse(text)?;
         let mut present = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = keys.all().find(|key| present.all().any(|other| other.contradicts(key))) {
-            return Err(renamed(&key.id));
+        for (id, fingerprint) in &present.named {
+            if keys.named.get(id).is_some_and(|other| other != fingerprint) {
+                return Err(renamed(id));
+            }
+            keys.named.insert(id.clone(), fingerprint.clone());
         }
         *present = Arc::new(keys);
         Ok(())
@@ -116,9 +127,10 @@ impl Keys {
             }
             keys.push(key);
         }
+        let named = keys.iter().map(|key| (key.id.clone(), key.fingerprint())).collect();
         let mut keys = keys.into_iter();
         let current = keys.next().ok_or_else(|| how_to(Error::config("there is no master key")))?;
-        Ok(Self { current, others: keys.collect() })
+        Ok(Self { current, others: keys.collect(), named })
     }
 
     fn all(&self) -> impl Iterator<Item = &MasterKey> {
@@ -139,9 +151,8 @@ impl MasterKey {
         }
     }
 
-    /// Data keys in use are stored with the id alone: with another key under it they would never open again.
-    fn contradicts(&self, other: &Self) -> bool {
-        self.id == other.id && !self.key.ct_eq(other.key.expose())
+    fn fingerprint(&self) -> Fingerprint {
+        digest(&SHA256, self.key.expose()).as_ref().to_vec()
     }
 
     /// Nonce, ciphertext and tag.
@@ -307,5 +318,16 @@ mod tests {
         assert_eq!(clone.current_key_id(), "a");
         keys.replace(&format!("{}\n{}", entry("b", 2), entry("a", 1)).as_str().into()).unwrap();
         assert_eq!(clone.current_key_id(), "b");
+    }
+
+    #[tokio::test]
+    async fn the_id_of_a_key_that_is_gone_names_no_other() {
+        let keys = parse(&entry("a", 1)).unwrap();
+        for (text, taken) in
+            [(entry("b", 2), true), (entry("a", 2), false), (entry("a", 1), true), (entry("b", 1), false)]
+        {
+            assert_eq!(keys.replace(&text.as_str().into()).is_ok(), taken);
+        }
+        assert_eq!(keys.current_key_id(), "a");
     }
 }

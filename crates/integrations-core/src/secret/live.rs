@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 /// questions to a secret store.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
+/// The longest age and the longest answer: `Duration::MAX` from now is no time that a clock can show.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// A value with the number of its generation.
 #[derive(Debug, Clone)]
 #[allow(clippy::exhaustive_structs, reason = "a pair with names")]
@@ -47,16 +50,16 @@ pub struct Watch {
 type Check = dyn Fn(&SecretString) -> Result<()> + Send + Sync;
 
 impl Watch {
-    /// Sets the age from which on the value is read again. Default: 30 s.
+    /// Sets the age from which on the value is read again, at most a year. Default: 30 s.
     pub fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = age;
+        self.max_age = age.min(LONGEST);
         self
     }
 
     /// Sets how long the source may take for one answer; so long a call waits for it at most, twice when its value was
-    /// refused while it was being read. Default: 2 s.
+    /// refused while it was being read. At most a year. Default: 2 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = timeout.min(LONGEST);
         self
     }
 
@@ -173,7 +176,7 @@ impl LiveSecret {
 
     fn new(value: SecretString, source: Option<Source>) -> Self {
         let now = Instant::now();
-        let age = source.as_ref().map_or(Duration::ZERO, |source| source.watch.max_age);
+        let age = source.as_ref().map_or(LONGEST, |source| source.watch.max_age);
         let state = State {
             generations: Generations::new(value),
             reading: None,
@@ -190,13 +193,11 @@ impl LiveSecret {
     pub async fn current(&self) -> Versioned<SecretString> {
         let now = Instant::now();
         let mut state = self.0.lock();
-        if let Some(source) = &self.0.source
-            && now >= state.due
-            && state.reading.is_none()
-        {
-            self.0.read(&mut state, source, Why::Age);
+        let present = state.generations.current(now);
+        if now >= state.due && state.reading.is_none() {
+            self.0.read(state, Why::Age);
         }
-        state.generations.current(now)
+        present
     }
 
     /// After `used` was refused: `true` when there is another value to try. Many who were refused with one version cause
@@ -205,7 +206,7 @@ impl LiveSecret {
         if let Some(source) = &self.0.source {
             // A read that began for age may have seen what was there before the refusal.
             for _ in 0..2 {
-                let Some((why, mut ended)) = self.0.reading_after_refusal(source, used) else { break };
+                let Some((why, mut ended)) = self.0.reading_after_refusal(used) else { break };
                 // The read ends by its own limit; this one is for a runtime that nobody drives any more.
                 let _ = timeout(source.watch.timeout.mul_f64(1.1), ended.changed()).await;
                 if why == Why::Refusal {
@@ -226,7 +227,8 @@ impl LiveSecret {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind) when it is empty, and that of [`Watch::check`]; the present value stays.
     pub fn set(&self, new: impl Into<SecretString>) -> Result<()> {
-        self.0.lock().take(new.into(), self.0.source.as_ref(), Why::Age)
+        let checked = self.0.checked(Ok(new.into()));
+        self.0.lock().take(checked, Why::Age)
     }
 
     /// What has happened to it so far.
@@ -240,14 +242,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn max_age(&self) -> Duration {
+        self.source.as_ref().map_or(LONGEST, |source| source.watch.max_age)
+    }
+
     /// The read that is to be waited for: the one that is under way, or a new one. `None` when there is another value
     /// already, or asking again so soon makes no sense.
-    fn reading_after_refusal(
-        self: &Arc<Self>,
-        source: &Source,
-        used: u64,
-    ) -> Option<(Why, watch::Receiver<()>)> {
-        let mut state = self.lock();
+    fn reading_after_refusal(self: &Arc<Self>, used: u64) -> Option<(Why, watch::Receiver<()>)> {
+        let state = self.lock();
         if state.generations.version() != used {
             return None;
         }
@@ -255,68 +257,117 @@ impl Shared {
         if let Some(why) = state.reading {
             return Some((why, ended));
         }
-        let asks = Instant::now() >= state.quiet_until && self.read(&mut state, source, Why::Refusal);
+        let asks = Instant::now() >= state.quiet_until && self.read(state, Why::Refusal);
         asks.then_some((Why::Refusal, ended))
     }
 
-    /// Begins to read in the background; `false` without a runtime.
-    fn read(self: &Arc<Self>, state: &mut State, source: &Source, why: Why) -> bool {
-        let Ok(runtime) = Handle::try_current() else { return false };
+    /// Begins to read in the background; `false` without a source or a runtime.
+    fn read(self: &Arc<Self>, mut state: MutexGuard<'_, State>, why: Why) -> bool {
+        let (Some(source), Ok(runtime)) = (&self.source, Handle::try_current()) else { return false };
+        let (reference, store, limit) =
+            (source.reference.clone(), source.store.clone(), source.watch.timeout);
         state.reading = Some(why);
         state.counts.reads += 1;
-        let reading = Reading { shared: self.clone(), max_age: source.watch.max_age };
+        let reading = Reading { shared: self.clone(), why, replaced: state.counts.replaced, answered: false };
+        // A runtime that ends drops what it is given at once, and with it `reading`, which locks the state.
+        drop(state);
         runtime.spawn(async move {
-            if let Some(source) = &reading.shared.source {
-                let got = timeout(source.watch.timeout, source.store.get(&source.reference)).await;
-                let got = got.unwrap_or_else(|_| Err(late()));
-                let took = reading.shared.lock().answered(got, source, why);
-                if let Err(error) = took {
-                    tracing::warn!(reference = ?source.reference, %error, "a secret was not renewed; the old value stays");
-                }
+            let got = timeout(limit, store.get(&reference)).await.unwrap_or_else(|_| Err(late()));
+            if let Err(error) = reading.answered(got) {
+                tracing::warn!(?reference, %error, "a secret was not renewed; the old value stays");
             }
         });
         true
     }
+
+    /// A value that may come into use. The check is the user's code, so the state is not locked meanwhile.
+    fn checked(&self, got: Result<SecretString>) -> Checked {
+        let new = got.map_err(Unusable::Failed)?;
+        if new.expose().is_empty() {
+            return Err(Unusable::Failed(Error::config("a secret is empty")));
+        }
+        match self.source.as_ref().and_then(|source| source.watch.check.as_ref()) {
+            Some(check) => check(&new).map(|()| new).map_err(Unusable::Rejected),
+            None => Ok(new),
+        }
+    }
+}
+
+type Checked = Result<SecretString, Unusable>;
+
+enum Unusable {
+    /// The source gave nothing.
+    Failed(Error),
+    /// What it gave did not pass the check.
+    Rejected(Error),
 }
 
 /// A read under way. It has ended when this is dropped, also by a panic of the store or the end of the runtime.
 struct Reading {
     shared: Arc<Shared>,
-    max_age: Duration,
+    why: Why,
+    /// How many values had been replaced when it began: one that is pushed meanwhile is newer than what is read.
+    replaced: u64,
+    answered: bool,
+}
+
+impl Reading {
+    fn answered(mut self, got: Result<SecretString>) -> Result<()> {
+        let checked = self.shared.checked(got);
+        self.answered = true;
+        let mut state = self.shared.lock();
+        if state.counts.replaced > self.replaced {
+            return Ok(());
+        }
+        state.answered(checked, self.why, self.shared.max_age())
+    }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
+        let max_age = self.shared.max_age();
         let mut state = self.shared.lock();
+        if !self.answered {
+            state.counts.failures += 1;
+            state.learnt_nothing(self.why, max_age);
+        }
         state.reading = None;
-        state.due = Instant::now() + self.max_age;
+        state.due = Instant::now() + max_age;
         drop(state);
         self.shared.ended.send_replace(());
     }
 }
 
 impl State {
-    fn answered(&mut self, got: Result<SecretString>, source: &Source, why: Why) -> Result<()> {
+    fn answered(&mut self, checked: Checked, why: Why, max_age: Duration) -> Result<()> {
         let before = self.counts.replaced;
-        let took =
-            got.inspect_err(|_| self.counts.failures += 1).and_then(|new| self.take(new, Some(source), why));
+        let took = self.take(checked, why);
         if self.counts.replaced > before {
             self.pause = FIRST_PAUSE;
-        } else if why == Why::Refusal {
-            self.quiet_until = Instant::now() + self.pause;
-            self.pause = (2 * self.pause).min(source.watch.max_age);
+        } else {
+            self.learnt_nothing(why, max_age);
         }
         took
     }
 
-    fn take(&mut self, new: SecretString, source: Option<&Source>, why: Why) -> Result<()> {
-        if new.expose().is_empty() {
-            self.counts.failures += 1;
-            return Err(Error::config("a secret is empty"));
+    fn learnt_nothing(&mut self, why: Why, max_age: Duration) {
+        if why == Why::Refusal {
+            self.quiet_until = Instant::now() + self.pause;
+            self.pause = (2 * self.pause).min(max_age);
         }
-        if let Some(check) = source.and_then(|source| source.watch.check.as_ref()) {
-            check(&new).inspect_err(|_| self.counts.rejected += 1)?;
-        }
+    }
+
+    fn take(&mut self, checked: Checked, why: Why) -> Result<()> {
+        let new = checked.map_err(|unusable| match unusable {
+            Unusable::Failed(error) => {
+                self.counts.failures += 1;
+                error
+            }
+            Unusable::Rejected(error) => {
+                self.counts.rejected += 1;
+                error
+            }
+        })?;
         if self.generations.offer(new, why == Why::Refusal) {
             self.counts.replaced += 1;
         }

@@ -165,7 +165,8 @@ impl Setup {
     /// A secret that there must be, to be asked for each attempt. It follows its source when that can change (files,
     /// entries of a secret store) and there is a store to read it from; the first client of these settings begins that,
     /// and all others share it. A new value must be of the same [`Mode`] as the first, as far as
-    /// the setting's shapes tell: a live key that somebody puts over a test key is not used.
+    /// the setting's shapes tell, and of a shape of the setting if the first was: a live key that somebody puts over a test
+    /// key is not used.
     /// [`ErrorKind::Config`](crate::ErrorKind) that says where it comes from.
     pub fn live(&self, name: &str) -> Result<LiveSecret> {
         let first = self.secret(name)?;
@@ -175,8 +176,8 @@ impl Setup {
                 let watch = Watch::default();
                 let watch = match spec.setting(name) {
                     Some(setting) => {
-                        let mode = setting.mode_of(secret.expose());
-                        watch.check(move |new| same_mode(setting, mode, new))
+                        let (mode, fits) = (setting.mode_of(secret.expose()), setting.fits(secret.expose()));
+                        watch.check(move |new| same_mode(setting, mode, fits, new))
                     }
                     None => watch,
                 };
@@ -239,7 +240,11 @@ impl Setup {
     }
 }
 
-fn same_mode(setting: &Setting, mode: Option<Mode>, new: &SecretString) -> Result<()> {
+fn same_mode(setting: &Setting, mode: Option<Mode>, fits: bool, new: &SecretString) -> Result<()> {
+    if fits && !setting.fits(new.expose()) {
+        return Err(Error::config(format!("the new value of `{}` begins like no value of it", setting.name))
+            .with_hint("look at what the secret's source holds now"));
+    }
     if setting.mode_of(new.expose()) == mode {
         return Ok(());
     }

@@ -14,7 +14,7 @@ mod fairness;
 mod hub;
 mod operate;
 mod pipeline;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "inbox", feature = "sqlite"))]
 mod receiving;
 mod rotation;
 mod sizes;

@@ -144,6 +144,44 @@ async fn an_envelope_keeps_them_and_its_master_key_can_change() {
     assert!(without.receiver.got().is_empty());
 }
 
+/// More endpoints than one page has, and one whose keys nobody can open any more.
+#[cfg(feature = "seal")]
+#[tokio::test]
+async fn after_all_keys_are_rewrapped_the_old_master_key_can_go() {
+    use integrations_core::seal::{Envelope, LocalKeys};
+
+    let (old, new) = (LocalKeys::generate().unwrap(), LocalKeys::generate().unwrap());
+    let both = format!("{}\n{}", new.expose(), old.expose());
+    let store = Store::in_memory().await.unwrap();
+    let open = async |lines: &str| {
+        let keys = LocalKeys::parse(&lines.into()).unwrap();
+        let envelope = Arc::new(Envelope::new(Arc::new(keys), "outbox"));
+        Arc::new(SqliteOutbox::builder(store.clone()).sealer(envelope).open().await.unwrap())
+    };
+    let first = Bench::over(open(old.expose()).await);
+    let mut endpoints = Vec::new();
+    for n in 0..101 {
+        endpoints.push(first.endpoint(&format!("r{n}.example")).await);
+    }
+    let lost = first.endpoint("lost.example").await;
+    let id = lost.id.as_str().to_owned();
+    let spoil = "UPDATE outbox_endpoints SET signing_keys = replace(signing_keys, 'value\":\"', 'value\":\"AAAA') \
+                 WHERE id = $1";
+    store.write(move |tx| Box::pin(async move { tx.execute(spoil, &[id.into()]).await })).await.unwrap();
+
+    let rewrapping = open(&both).await;
+    assert_eq!(rewrapping.rewrap().await.unwrap_err().kind(), ErrorKind::Decode, "of the spoilt one");
+    first.outbox.delete_endpoint(TENANT, &lost.id).await.unwrap();
+    assert_eq!(rewrapping.rewrap().await.unwrap(), 0, "the others were done all the same");
+
+    let later = Bench::over(open(new.expose()).await);
+    for endpoint in endpoints {
+        let found = later.reload(&endpoint).await;
+        assert_eq!(found.keys[0].key.reveal().expose(), endpoint.keys[0].key.reveal().expose());
+        assert_eq!(found.revision, endpoint.revision);
+    }
+}
+
 #[tokio::test]
 async fn no_debug_shows_a_key_or_content() {
     let bench = Bench::sqlite().await;

@@ -51,7 +51,7 @@ impl Guard {
             let (created, expires) = (created.as_millisecond(), expires.map(Timestamp::as_millisecond));
             stored.push(Stored { value, sealed, created, expires });
         }
-        serde_json::to_string(&stored).map_err(|_| unreadable("keys that JSON cannot hold"))
+        to_text(&stored)
     }
 
     async fn close_one(&self, endpoint: &EndpointId, text: &SecretString) -> Result<(String, bool)> {
@@ -61,11 +61,23 @@ impl Guard {
         Ok((STANDARD.encode(bytes), true))
     }
 
+    /// What to store in place of `stored`; `None` when it may stay.
+    pub(super) async fn rewrapped(&self, endpoint: &EndpointId, stored: &str) -> Result<Option<String>> {
+        let Self::Sealed(by) = self else { return Ok(None) };
+        let (mut keys, mut changed) = (parse(stored)?, false);
+        for key in keys.iter_mut().filter(|key| key.sealed) {
+            if let Some(bytes) = by.rewrap(&decode(&key.value)?, endpoint.as_str().as_bytes()).await? {
+                key.value = STANDARD.encode(bytes);
+                changed = true;
+            }
+        }
+        changed.then(|| to_text(&keys)).transpose()
+    }
+
     /// The keys of an endpoint from what is stored.
     pub(super) async fn open(&self, endpoint: &EndpointId, stored: String) -> Result<Vec<EndpointKey>> {
         let text = Zeroizing::new(stored);
-        let stored: Vec<Stored> =
-            serde_json::from_str(&text).map_err(|_| unreadable("keys of another shape"))?;
+        let stored = parse(&text)?;
         let mut keys = Vec::with_capacity(stored.len());
         for Stored { value, sealed, created, expires } in stored {
             let key = SigningKey::parse(&self.open_one(endpoint, value, sealed).await?)?;
@@ -81,9 +93,20 @@ impl Guard {
         let Self::Sealed(by) = self else {
             return Err(Error::config("the outbox's keys are sealed").with_hint("give it their `sealer`"));
         };
-        let bytes = STANDARD.decode(value).map_err(|_| unreadable("a key of another shape"))?;
-        let plain = by.open(&bytes, endpoint.as_str().as_bytes()).await?;
+        let plain = by.open(&decode(&value)?, endpoint.as_str().as_bytes()).await?;
         let text = std::str::from_utf8(plain.expose()).map_err(|_| unreadable("a key that is no text"))?;
         Ok(SecretString::from(text))
     }
+}
+
+fn parse(stored: &str) -> Result<Vec<Stored>> {
+    serde_json::from_str(stored).map_err(|_| unreadable("keys of another shape"))
+}
+
+fn to_text(stored: &[Stored]) -> Result<String> {
+    serde_json::to_string(stored).map_err(|_| unreadable("keys that JSON cannot hold"))
+}
+
+fn decode(sealed: &str) -> Result<Vec<u8>> {
+    STANDARD.decode(sealed).map_err(|_| unreadable("a key of another shape"))
 }

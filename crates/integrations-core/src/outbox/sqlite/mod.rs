@@ -17,7 +17,7 @@ use super::ledger::{Notice, Report, Rules};
 use super::model::{Attempt, Delivery, Endpoint, EndpointId, EndpointStatus, Event, EventId};
 use super::store::{Lease, OutboxStore, Replay, Replayed};
 use crate::error::Result;
-use crate::store::{Store, Tx};
+use crate::store::{Row, Store, Tx};
 
 use crate::seal::Sealer;
 
@@ -79,6 +79,35 @@ impl SqliteOutbox {
     /// An outbox in this store, to be configured.
     pub fn builder(store: Store) -> SqliteOutboxBuilder {
         SqliteOutboxBuilder { store, guard: Guard::Refused }
+    }
+
+    /// Puts all endpoints' keys under the sealer's present key, so that the one before it can be retired, and gives the
+    /// number of endpoints for which that was due. It may run beside everything else, and again.
+    ///
+    /// # Errors
+    /// That of the first endpoint whose keys could not be opened, after all others were done.
+    pub async fn rewrap(&self) -> Result<u64> {
+        let (mut done, mut failed, mut last) = (0, None, String::new());
+        loop {
+            let rows = self.store.read(statements::KEYS, &[last.as_str().into()]).await?;
+            let Some(end) = rows.last() else { break };
+            end.text(0)?.clone_into(&mut last);
+            for row in &rows {
+                match self.rewrap_one(row).await {
+                    Ok(changed) => done += changed,
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+        }
+        failed.map_or(Ok(done), Err)
+    }
+
+    async fn rewrap_one(&self, row: &Row) -> Result<u64> {
+        let (id, old) = (EndpointId::from(row.text(0)?), row.text(1)?.to_owned());
+        let Some(new) = self.guard.rewrapped(&id, &old).await? else { return Ok(0) };
+        self.store
+            .write(move |tx| Box::pin(async move { statements::replace_keys(tx, &id, &old, &new).await }))
+            .await
     }
 
     async fn opened(&self, closed: Closed) -> Result<Endpoint> {

@@ -43,6 +43,8 @@ macro_rules! event_columns {
 
 pub(super) const ENDPOINT: &str = endpoint_columns!("WHERE tenant = $1 AND id = $2");
 pub(super) const ENDPOINTS: &str = endpoint_columns!("WHERE tenant = $1 ORDER BY created, id");
+pub(super) const KEYS: &str =
+    "SELECT id, signing_keys FROM outbox_endpoints WHERE id > $1 ORDER BY id LIMIT 100";
 pub(super) const AWAKE: &str = "SELECT id FROM outbox_endpoints WHERE wake_at <= $1 LIMIT 1";
 pub(super) const NEXT_WAKE: &str = "SELECT MIN(wake_at) FROM outbox_endpoints";
 pub(super) const FAILURES: &str = delivery_columns!(
@@ -86,6 +88,12 @@ pub(super) async fn update_endpoint(tx: &mut Tx, endpoint: &Endpoint, keys: &str
         int(endpoint.revision),
     ];
     Ok(tx.execute(sql, &params).await? > 0)
+}
+
+/// Unless they have changed meanwhile. The revision stays: the endpoint is as it was.
+pub(super) async fn replace_keys(tx: &mut Tx, id: &EndpointId, old: &str, new: &str) -> Result<u64> {
+    let sql = "UPDATE outbox_endpoints SET signing_keys = $1 WHERE id = $2 AND signing_keys = $3";
+    tx.execute(sql, &[new.into(), id.as_str().into(), old.into()]).await
 }
 
 pub(super) async fn set_status(

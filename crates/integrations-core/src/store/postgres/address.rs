@@ -46,8 +46,7 @@ pub(super) fn options(url: &str, tls: &TlsConfig) -> Result<PgConnectOptions> {
         .disable_statement_logging();
     let options = bare_ipv6(options);
     let mode = match options.get_ssl_mode() {
-        _ if !says_mode && is_local(&options) => PgSslMode::Prefer,
-        _ if !says_mode => PgSslMode::VerifyFull,
+        _ if !says_mode && !is_local(&options) => PgSslMode::VerifyFull,
         // As libpq does; the driver does not.
         PgSslMode::Require if says_root || tls.roots_pem().next().is_some() => PgSslMode::VerifyCa,
         said => said,
@@ -73,6 +72,12 @@ fn is_local(options: &PgConnectOptions) -> bool {
     let host = options.get_host();
     let is_loopback = || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     options.get_socket().is_some() || host.starts_with('/') || host == "localhost" || is_loopback()
+}
+
+/// Whether whoever stands between us and the server can read along, or be the server.
+pub(super) fn is_exposed(options: &PgConnectOptions) -> bool {
+    let is_verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+    !is_verified && !is_local(options)
 }
 
 fn with_tls(mut options: PgConnectOptions, tls: &TlsConfig) -> Result<PgConnectOptions> {
@@ -132,6 +137,21 @@ mod tests {
         }
         assert_eq!(mode("postgres://u:p@db.example.com/d?sslmode=require", &with_root), "VerifyCa");
         assert_eq!(mode("postgres://u:p@db.example.com/d?sslmode=disable", &with_root), "Disable");
+    }
+
+    #[test]
+    fn a_server_elsewhere_that_need_not_prove_who_it_is_is_an_exposed_one() {
+        for (url, exposed) in [
+            ("postgres://u:p@db.example.com/d?sslmode=disable", true),
+            ("postgres://u:p@db.example.com/d?sslmode=prefer", true),
+            ("postgres://u:p@db.example.com/d?sslmode=require", true),
+            ("postgres://u:p@db.example.com/d?sslmode=verify-ca", false),
+            ("postgres://u:p@db.example.com/d", false),
+            ("postgres://u:p@localhost/d?sslmode=disable", false),
+            ("postgres://u:p@%2Fvar%2Frun/d", false),
+        ] {
+            assert_eq!(is_exposed(&options(url, &TlsConfig::new()).unwrap()), exposed, "{url}");
+        }
     }
 
     #[test]

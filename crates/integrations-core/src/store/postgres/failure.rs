@@ -5,6 +5,10 @@ use sqlx::error::DatabaseError;
 use super::super::failure::{self, Meaning};
 use crate::error::{Effect, Error, ErrorKind};
 
+/// What is wrong with all connections when it is with one: they lead to a server that is a standby by now
+/// (`read_only_sql_transaction`), or have plans from before a migration (`feature_not_supported`).
+pub(super) const STALE: [&str; 2] = ["25006", "0A000"];
+
 /// SQLSTATEs and their classes (postgresql.org/docs/current/errcodes-appendix.html), by what they ask of the caller.
 /// The first that begins a code is its.
 const KINDS: [(&str, ErrorKind, &str); 17] = [

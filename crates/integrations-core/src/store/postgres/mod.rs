@@ -56,11 +56,15 @@ impl fmt::Debug for Database {
 
 impl Database {
     pub(super) async fn connect(url: &SecretString, tls: &TlsConfig) -> Result<Self> {
-        let database = Self {
-            options: address::options(url.expose(), tls)?,
-            turns: Arc::new(Semaphore::new(CONNECTIONS as usize)),
-            idle: Mutex::default(),
-        };
+        let options = address::options(url.expose(), tls)?;
+        if address::is_exposed(&options) {
+            tracing::warn!(
+                host = options.get_host(),
+                "the store's server does not prove who it is: use `sslmode=verify-full` in its URL"
+            );
+        }
+        let database =
+            Self { options, turns: Arc::new(Semaphore::new(CONNECTIONS as usize)), idle: Mutex::default() };
         let (tx, _turn) = database.start(PING).await?;
         database.idle().push(tx);
         Ok(database)
@@ -87,6 +91,7 @@ impl Database {
     {
         let result = job::run(job, &mut tx).await;
         if !is_understood(&tx) {
+            self.give_up(&tx);
             return result;
         }
         tx.failed = None;
@@ -102,9 +107,13 @@ impl Database {
     pub(super) async fn read(&self, sql: &'static str, params: &[Param]) -> Result<Vec<Row>> {
         let (mut tx, _turn) = self.start(PING).await?;
         let rows = in_time(tx.query(sql, params)).await.map_err(|e| e.with_effect(Effect::NotSent));
-        if rows.is_ok() || is_understood(&tx) {
+        if is_understood(&tx) {
             tx.failed = None;
-            self.idle().push(tx);
+            if rows.is_ok() || in_time(tx.execute(PING, &[])).await.is_ok() {
+                self.idle().push(tx);
+            }
+        } else {
+            self.give_up(&tx);
         }
         rows
     }
@@ -147,6 +156,13 @@ impl Database {
         Ok(tx)
     }
 
+    /// The connection is about to be dropped; with it go those that would fail in the same way.
+    fn give_up(&self, tx: &Tx) {
+        if is_stale(tx) {
+            self.idle().clear();
+        }
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Tx>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,9 +173,13 @@ async fn in_time<T>(statement: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// Whether it is known what happened on the connection. If not (a statement was abandoned, the server said something
-/// unheard of, a plan that was prepared before a migration fits no more), it is not used again.
+/// unheard of), it is not used again.
 fn is_understood(tx: &Tx) -> bool {
-    tx.failed.as_ref().is_none_or(|e: &Error| e.kind() != ErrorKind::Unexpected)
+    tx.failed.as_ref().is_none_or(|e: &Error| e.kind() != ErrorKind::Unexpected) && !is_stale(tx)
+}
+
+fn is_stale(tx: &Tx) -> bool {
+    tx.failed.as_ref().and_then(Error::code).is_some_and(|code| failure::STALE.contains(&code))
 }
 
 #[cfg(test)]

@@ -159,6 +159,18 @@ async fn a_server_that_ends_the_connection_fails_the_job_and_the_next_one_works(
     schema.drop().await;
 }
 
+#[tokio::test]
+async fn a_read_gives_back_a_connection_that_answers_and_no_other() {
+    let Some(schema) = Schema::new().await else { return };
+    let store = schema.store().await;
+    let refused = store.read("SELECT $1", &["a\0b".into()]).await.unwrap_err();
+    assert_eq!((refused.code(), idle(&store)), (Some("22021"), 1));
+    let e = store.read("SELECT pg_terminate_backend(pg_backend_pid())", &[]).await.unwrap_err();
+    assert_eq!((e.kind(), e.effect(), e.is_retryable()), (ErrorKind::Unavailable, Effect::NotSent, true));
+    assert_eq!(idle(&store), 0);
+    schema.drop().await;
+}
+
 /// A restart of the server is noticed before the job begins.
 #[tokio::test]
 async fn connections_that_ended_while_idle_are_replaced() {
@@ -189,6 +201,27 @@ async fn a_wait_for_a_lock_ends_in_the_server() {
     holder.go_on.send(()).unwrap();
     holder.job.await.unwrap().unwrap();
     execute(&store, "UPDATE numbers SET m = 9 WHERE n = 1").await.unwrap();
+    schema.drop().await;
+}
+
+async fn two_idle(store: &Store) {
+    let (a, b) = tokio::join!(
+        store.read("SELECT m, pg_sleep(0.1)::text FROM numbers", &[]),
+        store.read("SELECT m, pg_sleep(0.1)::text FROM numbers", &[])
+    );
+    assert_eq!((a.is_ok(), b.is_ok(), idle(store)), (true, true, 2));
+}
+
+/// After a failover the connections lead to a standby, and the name of the server to the new primary.
+#[tokio::test]
+async fn a_connection_to_a_server_that_takes_no_writes_is_not_used_again() {
+    let Some(schema) = Schema::new().await else { return };
+    schema.numbers("").await;
+    let standby = schema.store_with("&options[default_transaction_read_only]=on").await;
+    two_idle(&standby).await;
+    let e = execute(&standby, "UPDATE numbers SET m = 9").await.unwrap_err();
+    assert_eq!((e.kind(), e.effect(), e.code()), (ErrorKind::Unavailable, Effect::Rejected, Some("25006")));
+    assert_eq!(idle(&standby), 0);
     schema.drop().await;
 }
 
@@ -365,9 +398,11 @@ async fn a_plan_that_fits_no_more_fails_once() {
     let Some(schema) = Schema::new().await else { return };
     let (store, other) = (schema.numbers("").await, schema.store().await);
     let all = "SELECT * FROM numbers WHERE n = $1";
+    two_idle(&store).await;
     assert_eq!(store.read(all, &[1_i64.into()]).await.unwrap()[0].0.len(), 2);
     execute(&other, "ALTER TABLE numbers ADD COLUMN more TEXT").await.unwrap();
     assert_eq!(store.read(all, &[1_i64.into()]).await.unwrap_err().code(), Some("0A000"));
+    assert_eq!(idle(&store), 0, "the others have such plans too");
     assert_eq!(store.read(all, &[1_i64.into()]).await.unwrap()[0].0.len(), 3);
     schema.drop().await;
 }

@@ -195,12 +195,12 @@ async fn a_store_that_fails_or_panics_changes_nothing() {
     sleep(MAX_AGE).await;
     value(&key).await;
     settle().await;
-    assert_eq!((value(&key).await, store.asked(), key.counts().failures), ("old".to_owned(), 2, 1));
+    assert_eq!((value(&key).await, store.asked(), key.counts().failures), ("old".to_owned(), 2, 2));
     store.hold("");
     sleep(MAX_AGE).await;
     value(&key).await;
     settle().await;
-    assert_eq!((value(&key).await, key.counts().failures), ("old".to_owned(), 2), "a secret is never empty");
+    assert_eq!((value(&key).await, key.counts().failures), ("old".to_owned(), 3), "a secret is never empty");
     store.hold("new");
     sleep(MAX_AGE).await;
     value(&key).await;
@@ -294,6 +294,82 @@ async fn a_file_that_is_replaced_is_read_again() {
     assert!(key.renew(used).await, "a file that is gone changes nothing; there is the previous value");
     assert_eq!((value(&key).await, key.counts().failures), ("one".to_owned(), 1));
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_is_not_asked_at_each_refusal() {
+    let store = Store::holding("old");
+    let key = store.watched();
+    let used = version(&key).await;
+    for _ in 0..100 {
+        *store.0.panics.lock().unwrap() = true;
+        assert!(!key.renew(used).await);
+    }
+    assert_eq!((store.asked(), key.counts().failures), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_a_value_was_pushed_does_not_replace_it() {
+    let store = Store::holding("old");
+    store.takes(Duration::from_millis(100));
+    let key = store.watched();
+    store.hold("older");
+    sleep(MAX_AGE).await;
+    value(&key).await;
+    settle().await;
+    key.set("pushed").unwrap();
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!((value(&key).await, store.asked()), ("pushed".to_owned(), 1));
+    store.hold("newest");
+    sleep(MAX_AGE).await;
+    value(&key).await;
+    sleep(Duration::from_millis(101)).await;
+    assert_eq!(value(&key).await, "newest", "what is read afterwards does");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_may_look_at_the_secret_that_it_guards() {
+    let (store, seen) = (Store::holding("old"), Arc::<Mutex<Option<LiveSecret>>>::default());
+    let looking = seen.clone();
+    let check = move |_: &SecretString| {
+        let secret = looking.lock().unwrap().clone();
+        assert_eq!(secret.map(|secret| secret.counts().replaced), Some(0));
+        Ok(())
+    };
+    let key = store.watched_with(Watch::default().check(check));
+    *seen.lock().unwrap() = Some(key.clone());
+    store.hold("new");
+    assert!(key.renew(version(&key).await).await);
+    *seen.lock().unwrap() = None;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_age_without_end_is_a_long_one() {
+    let store = Store::holding("old");
+    let key = store.watched_with(Watch::default().max_age(Duration::MAX).timeout(Duration::MAX));
+    store.hold("new");
+    assert!(key.renew(version(&key).await).await);
+    assert_eq!(value(&key).await, "new");
+}
+
+/// A task that is polled while its runtime ends finds one that takes no other tasks.
+#[test]
+fn a_runtime_that_has_ended_stops_nobody() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _inside = handle.enter();
+        let store = Store::holding("old");
+        let key = store.watched_with(Watch::default().max_age(Duration::ZERO));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let polled = std::pin::pin!(key.current()).poll(&mut context).map(|used| used.version);
+        let renewed = std::pin::pin!(key.renew(1)).poll(&mut context);
+        done.send((polled, renewed, store.asked())).unwrap();
+    });
+    let answer = is_done.recv_timeout(Duration::from_secs(10)).expect("it waits for itself");
+    assert_eq!(answer, (std::task::Poll::Ready(1), std::task::Poll::Ready(false), 0));
 }
 
 /// All that is logged.

@@ -13,6 +13,7 @@ use super::{MAX_AGE, Store, settle, value, vault, version};
 static SPEC: ProviderSpec = ProviderSpec::new("bank", "Bank", "payments", Status::Full).settings(&[
     Setting::new("key", "a key").secret().shapes(&[Shape::test("test_"), Shape::live("live_")]),
     Setting::new("token", "a token").secret(),
+    Setting::new("mail", "a key that tells no mode").secret().shapes(&[Shape::new("SG.")]),
 ]);
 
 fn found(secret: &str, reference: SecretRef) -> Value {
@@ -113,6 +114,19 @@ async fn a_key_of_another_mode_is_not_used() {
         settle().await;
         assert_eq!(value(&key).await, same);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_looks_like_none_of_the_setting_is_not_used() {
+    let store = Store::holding("SG.1");
+    let key = setup(&settings("mail", found("SG.1", vault())), &store).live("mail").unwrap();
+    store.hold("<html>");
+    assert!(!key.renew(version(&key).await).await);
+    assert_eq!((value(&key).await, key.counts().rejected), ("SG.1".to_owned(), 1));
+    store.hold("SG.2");
+    sleep(MAX_AGE).await;
+    assert!(key.renew(version(&key).await).await);
+    assert_eq!(value(&key).await, "SG.2");
 }
 
 #[test]
