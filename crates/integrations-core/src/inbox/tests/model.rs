@@ -76,8 +76,8 @@ struct Run {
 /// What was seen from outside.
 #[derive(Default)]
 struct Promises {
-    /// Lanes in handling, and until when.
-    held: BTreeMap<String, (i64, i64)>,
+    /// Lanes in handling, until when, and which event.
+    held: BTreeMap<String, (i64, i64, (String, String))>,
     /// Events done and not forced since.
     done: BTreeSet<(String, String)>,
     /// The order and the rank of what was applied last, by lane.
@@ -88,8 +88,9 @@ impl Promises {
     fn leased(&mut self, leased: &Leased, now: i64) {
         let event = (leased.entry.source.tenant.clone(), leased.entry.event.id.clone());
         assert!(!self.done.contains(&event), "{event:?} is done and was leased again");
-        let before = self.held.insert(leased.lease.lane.clone(), (leased.lease.fence, now + 60));
-        assert!(before.is_none_or(|(_, until)| until <= now), "two workers in {}", leased.lease.lane);
+        let held = (leased.lease.fence, now + 60, event.clone());
+        let before = self.held.insert(leased.lease.lane.clone(), held);
+        assert!(before.is_none_or(|(_, until, _)| until <= now), "two workers in {}", leased.lease.lane);
         match self.applied.get(&leased.lease.lane) {
             Some((order, applied)) if *order == leased.entry.ordering => {
                 assert!(leased.entry.rank >= *applied, "{event:?} is stale");
@@ -98,8 +99,16 @@ impl Promises {
         }
     }
 
+    /// A turn gives up what ran out of time at each attempt: nobody holds it any more.
+    fn given_up(&mut self, dead: &[DeadLetter], now: i64) {
+        let is_dead = |event: &(String, String)| {
+            dead.iter().any(|dead| (&dead.key.tenant, &dead.key.event_id) == (&event.0, &event.1))
+        };
+        self.held.retain(|_, (_, until, event)| *until > now || !is_dead(event));
+    }
+
     fn finished(&mut self, leased: &Leased, written: bool, done: bool) {
-        let held = self.held.get(&leased.lease.lane).is_some_and(|(fence, _)| *fence == leased.lease.fence);
+        let held = self.held.get(&leased.lease.lane).is_some_and(|(fence, ..)| *fence == leased.lease.fence);
         assert_eq!(written, held, "a result counts under a lease that is held, and no other");
         if !written {
             return;
@@ -170,6 +179,8 @@ impl Run {
             leased.sort_by(|a, b| a.lease.lane.cmp(&b.lease.lane));
             answers.push(leased);
         }
+        let dead = self.all(async |store| store.dead_letters(100).await.unwrap()).await;
+        self.promises.given_up(&dead, self.now);
         for leased in &answers[0] {
             self.promises.leased(leased, self.now);
         }

@@ -272,12 +272,14 @@ async fn a_done_event_can_be_forced_once_more(store: &dyn InboxStore) {
 
 async fn an_event_that_never_answers_dies(store: &dyn InboxStore) {
     put(store, vec![plain("t", "a")], 0).await;
+    let mut last = Vec::new();
     for attempt in 1..=3 {
-        let leased = lease(store, "w", i64::from(attempt) * 60).await;
-        assert_eq!(leased[0].attempt, attempt);
+        last = lease(store, "w", i64::from(attempt) * 60).await;
+        assert_eq!(last[0].attempt, attempt);
     }
     assert!(lease(store, "w", 1000).await.is_empty());
     assert_eq!(store.dead_letters(9).await.unwrap()[0].error, NEVER_ANSWERED);
+    assert!(!store.finish(&last[0].lease, done(), at(1001)).await.unwrap(), "it was given up");
 }
 
 async fn tenants_take_turns(store: &dyn InboxStore) {
