@@ -16,7 +16,7 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
 
-use crate::client::{Client, ClientAssertion, TokenSource};
+use crate::client::{Client, ClientAssertion, TokenSource, random};
 use crate::token::TokenSet;
 
 /// A statement is dated back by this much: a verifier whose clock is behind ours refuses what comes from the future, and
@@ -195,16 +195,10 @@ impl Statement {
         claims.insert("aud".into(), self.audience.as_deref().unwrap_or(audience).into());
         claims.insert("iat".into(), dated.into());
         claims.insert("exp".into(), (dated + seconds(self.lifetime)).into());
-        claims.insert("jti".into(), unguessable()?.into());
+        // So that a statement that is seen twice is noticed.
+        claims.insert("jti".into(), random()?.expose().as_str().into());
         self.key.sign(&claims)
     }
-}
-
-/// So that a statement that is seen twice is noticed.
-fn unguessable() -> Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|_| Error::config("the system gives no random numbers"))?;
-    Ok(encoded(bytes))
 }
 
 #[async_trait]
@@ -324,7 +318,7 @@ mod tests {
             &ECDSA_P256_SHA256_FIXED,
         );
         let id = claims.as_object_mut().unwrap().remove("jti").unwrap();
-        assert_eq!(id.as_str().unwrap().len(), 22);
+        assert_eq!(id.as_str().unwrap().len(), 43);
         assert_eq!(
             claims,
             json!({

@@ -27,13 +27,19 @@ impl fmt::Debug for Callback {
     }
 }
 
+/// No issuer's answer comes near; anybody can send one.
+const LONGEST: usize = 64 * 1024;
+
 impl Callback {
     /// Reads the query, the whole URL, or the form of an answer that was posted.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`](integrations_core::ErrorKind) if it has no state, both a code and an error or
-    /// neither, or a parameter twice (RFC 6749 section 3.1).
+    /// neither, or a parameter twice (RFC 6749 section 3.1), and if it is longer than 64 KiB.
     pub fn parse(text: &str) -> Result<Self> {
+        if text.len() > LONGEST {
+            return Err(refused("is too long"));
+        }
         let mut params = BTreeMap::new();
         for (name, value) in form_pairs(query(text)).ok_or_else(|| refused("is not UTF-8"))? {
             if params.insert(name, value).is_some() {

@@ -31,6 +31,7 @@ pub use device::{DeviceAuthorization, DevicePoll};
 pub use flows::Introspection;
 pub use issuer::{Address, Issuer};
 pub use pending::PendingAuthorization;
+pub(crate) use pkce::random;
 pub use source::ClientCredentials;
 
 /// Who gives the vault new tokens.

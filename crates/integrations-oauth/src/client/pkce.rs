@@ -7,7 +7,7 @@ use integrations_core::provider::Pkce;
 use integrations_core::{Effect, Error, ErrorKind, Result, SecretString};
 
 /// 32 random bytes in base64url: 43 characters, as RFC 7636 section 4.1 recommends for a verifier.
-pub(super) fn random() -> Result<SecretString> {
+pub(crate) fn random() -> Result<SecretString> {
     let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
     getrandom::fill(&mut *bytes).map_err(|_| {
         Error::new(ErrorKind::Unexpected, Effect::NotSent, "the system gives no random bytes")

@@ -261,7 +261,10 @@ fn a_callback_is_read_from_a_query_a_url_or_a_form() {
         assert_eq!(callback.param("realmId").unwrap().expose(), "7");
         assert!(callback.param("code").is_none());
     }
+    let long = format!("state=s&code={}", "c".repeat(70_000));
+    assert!(Callback::parse(&long[..60_000]).is_ok());
     for (bad, says) in [
+        (&*long, "too long"),
         ("code=c", "no state"),
         ("code=c&state=", "no state"),
         ("code=c&error=access_denied&state=s", "both"),
