@@ -1,6 +1,6 @@
-//! Measures what the resilience pipeline costs per call, beside what people use instead.
+//! Measures what the resilience pipeline and the vault cost per call, beside what people use instead.
 //!
-//! Usage: `cargo run --release -p xtask-bench -- pipeline [--json] [--quick] [--build]`
+//! Usage: `cargo run --release -p xtask-bench -- pipeline [--json] [--quick] [--build]`, or `-- tokens [--json] [--quick]`
 
 mod contestant;
 mod core_build;
@@ -12,6 +12,7 @@ mod peers;
 mod report;
 mod service;
 mod suite;
+mod tokens;
 mod workers;
 
 use std::io::{self, Write};
@@ -27,7 +28,8 @@ use crate::report::Report;
 #[global_allocator]
 static ALLOCATOR: Allocator<std::alloc::System> = Allocator::system();
 
-const USAGE: &str = "usage: xtask-bench pipeline [--json] [--quick] [--build]";
+const USAGE: &str =
+    "usage: xtask-bench pipeline [--json] [--quick] [--build], or xtask-bench tokens [--json] [--quick]";
 
 fn main() -> Result<(), BoxError> {
     let options = Options::parse(std::env::args().skip(1))?;
@@ -38,6 +40,9 @@ fn main() -> Result<(), BoxError> {
         );
     }
     let plan = if options.quick { Plan::QUICK } else { Plan::FULL };
+    if options.tokens {
+        return tokens::run(plan, options.json, &mut io::stdout().lock());
+    }
     let findings = suite::run(plan)?;
     let build = options.build.then(core_build::measure).transpose()?;
     let report = Report { findings, build, rounds: plan.rounds, machine: Machine::this() };
@@ -52,6 +57,8 @@ fn main() -> Result<(), BoxError> {
 /// What the command line asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
+    /// The vault instead of the pipeline.
+    tokens: bool,
     /// The last line of output is JSON.
     json: bool,
     /// One short round.
@@ -63,15 +70,17 @@ struct Options {
 impl Options {
     fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, BoxError> {
         let mut args = args.into_iter();
-        if args.next().as_deref() != Some("pipeline") {
-            return Err(USAGE.into());
-        }
-        let mut options = Self::default();
+        let tokens = match args.next().as_deref() {
+            Some("pipeline") => false,
+            Some("tokens") => true,
+            _ => return Err(USAGE.into()),
+        };
+        let mut options = Self { tokens, ..Self::default() };
         for arg in args {
             match arg.as_str() {
                 "--json" => options.json = true,
                 "--quick" => options.quick = true,
-                "--build" => options.build = true,
+                "--build" if !tokens => options.build = true,
                 _ => return Err(USAGE.into()),
             }
         }
@@ -90,9 +99,10 @@ mod tests {
     #[test]
     fn options_are_read_and_unknown_ones_refused() {
         assert_eq!(parse("pipeline").unwrap(), Options::default());
-        let all = Options { json: true, quick: true, build: true };
+        let all = Options { tokens: false, json: true, quick: true, build: true };
         assert_eq!(parse("pipeline --quick --json --build").unwrap(), all);
-        for wrong in ["", "--json", "pipeline --jsno"] {
+        assert!(parse("tokens").unwrap().tokens);
+        for wrong in ["", "--json", "pipeline --jsno", "tokens --build"] {
             assert_eq!(parse(wrong).unwrap_err().to_string(), USAGE);
         }
     }
