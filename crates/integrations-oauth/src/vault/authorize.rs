@@ -6,27 +6,27 @@ use async_trait::async_trait;
 use http::header::AUTHORIZATION;
 use integrations_core::{Authorize, ConnectionId, CredentialVersion, Result, WireRequest};
 
-use super::slot::Need;
+use super::slot::{Need, Slot};
 use super::{Inner, Vault};
 
 /// Proves the calls of one connection.
 struct Authorizer {
     vault: Arc<Inner>,
-    id: ConnectionId,
+    slot: Arc<Slot>,
 }
 
 impl Vault {
     /// Who proves the calls of one connection: `Authorization`, with the word that the source of its tokens says. One
     /// refusal by the service leads to a refresh and one more attempt.
     pub fn authorizer(&self, id: &ConnectionId) -> Arc<dyn Authorize> {
-        Arc::new(Authorizer { vault: self.0.clone(), id: id.clone() })
+        Arc::new(Authorizer { vault: self.0.clone(), slot: self.0.slot(id) })
     }
 }
 
 #[async_trait]
 impl Authorize for Authorizer {
     async fn authorize(&self, request: &mut WireRequest) -> Result<()> {
-        let view = self.vault.usable(&self.id).await?;
+        let view = self.vault.usable(&self.slot).await?;
         let (header, version) = view.header()?;
         request.headers_mut().insert(AUTHORIZATION, header.clone());
         request.extensions_mut().insert(version);
@@ -34,7 +34,7 @@ impl Authorize for Authorizer {
     }
 
     async fn refresh(&self, used: Option<CredentialVersion>) -> Result<bool> {
-        let view = self.vault.usable(&self.id).await?;
+        let view = self.vault.usable(&self.slot).await?;
         let (tokens, present) = view.tokens()?;
         let used = used.map_or(present, |used| used.0);
         // A later one, as a rule; a connection that was made anew may count from less.
@@ -45,7 +45,7 @@ impl Authorize for Authorizer {
         if age.unsigned_abs() < self.vault.limits.refused_again {
             return Ok(false);
         }
-        let view = self.vault.obtain(&self.id, Need::After(used)).await?;
+        let view = Box::pin(self.vault.obtain(&self.slot, Need::After(used))).await?;
         view.tokens().map(|(_, rotation)| rotation != used)
     }
 }

@@ -4,6 +4,7 @@ mod authorize;
 mod exchange;
 mod listen;
 mod slot;
+mod slots;
 mod state;
 mod tend;
 
@@ -15,7 +16,6 @@ use std::time::Duration;
 use integrations_core::seal::Sealer;
 use integrations_core::{Clock, ConnectionId, Effect, Error, ErrorKind, Result};
 use jiff::Timestamp;
-use moka::sync::Cache;
 use tokio::time::timeout;
 
 use crate::client::TokenSource;
@@ -23,6 +23,7 @@ use crate::store::TokenStore;
 use crate::token::{AccessToken, TokenSet};
 
 use self::slot::{Goal, Need, Slot, View};
+use self::slots::Slots;
 use self::state::{Record, Status};
 
 pub use listen::{Listener, Transition};
@@ -48,7 +49,7 @@ struct Inner {
     listener: Option<Arc<dyn Listener>>,
     link: Option<String>,
     limits: Limits,
-    slots: Cache<ConnectionId, Arc<Slot>>,
+    slots: Slots,
 }
 
 /// How long things may take.
@@ -70,8 +71,6 @@ struct Limits {
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// The same for a connection that does not work: its user may have reconnected.
 const LOOK_AGAIN_STOPPED: Duration = Duration::from_secs(5);
-/// Connections of which something is in memory.
-const SLOTS: u64 = 100_000;
 /// The times that a call takes what others have fetched and finds it outdated again.
 const ROUNDS: u32 = 8;
 
@@ -197,7 +196,7 @@ impl VaultBuilder {
             listener: self.listener,
             link: self.link,
             limits: self.limits,
-            slots: Cache::builder().max_capacity(SLOTS).build(),
+            slots: Slots::default(),
         }))
     }
 }
@@ -238,14 +237,14 @@ impl Vault {
     /// [`ErrorKind::ReauthRequired`] with a [`Reconnect`] in its details, without a request to anybody;
     /// [`ErrorKind::NotFound`] for a connection that was never made; whatever kept a needed refresh from succeeding.
     pub async fn token(&self, id: &ConnectionId) -> Result<AccessToken> {
-        let view = self.0.usable(id).await?;
+        let view = self.0.usable(&self.0.slot(id)).await?;
         let (tokens, rotation) = view.tokens()?;
         Ok(AccessToken { token: tokens.access.clone(), expires_at: tokens.expires_at, version: rotation })
     }
 
     /// All that the issuer gave, with a fresh access token. Errors as with [`token`](Vault::token).
     pub async fn tokens(&self, id: &ConnectionId) -> Result<TokenSet> {
-        Ok(self.0.usable(id).await?.tokens()?.0.clone())
+        Ok(self.0.usable(&self.0.slot(id)).await?.tokens()?.0.clone())
     }
 
     /// What can be done with a connection, as the store has it; `None`: it was never made.
@@ -307,16 +306,19 @@ impl Vault {
 
 impl Inner {
     fn slot(&self, id: &ConnectionId) -> Arc<Slot> {
-        self.slots.get_with_by_ref(id, || Arc::new(Slot::new(id.clone())))
+        self.slots.get(id)
     }
 
     /// What is in memory if it is usable, else what a flight brings.
-    async fn usable(self: &Arc<Self>, id: &ConnectionId) -> Result<Arc<View>> {
-        self.obtain(id, Need::Usable).await
+    async fn usable(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Arc<View>> {
+        match slot.decide(self, Need::Usable)? {
+            slot::Next::Use(view) => Ok(view),
+            // Boxed, so that the calls that wait for nothing do not carry its states.
+            slot::Next::Wait(_) => Box::pin(self.obtain(slot, Need::Usable)).await,
+        }
     }
 
-    async fn obtain(self: &Arc<Self>, id: &ConnectionId, need: Need) -> Result<Arc<View>> {
-        let slot = self.slot(id);
+    async fn obtain(self: &Arc<Self>, slot: &Arc<Slot>, need: Need) -> Result<Arc<View>> {
         let rounds = async {
             for _ in 0..ROUNDS {
                 match slot.decide(self, need)? {

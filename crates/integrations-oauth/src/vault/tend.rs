@@ -141,7 +141,7 @@ impl Inner {
                 return Ok(());
             }
         }
-        self.obtain(id, Need::After(record.rotation)).await?.tokens()?;
+        self.obtain(&self.slot(id), Need::After(record.rotation)).await?.tokens()?;
         tended.refreshed += 1;
         Ok(())
     }
