@@ -71,11 +71,17 @@ impl Leaf {
         Self { strict: compile(words, &mut unusable), lenient: compile(lenient, &mut Vec::new()), unusable }
     }
 
-    /// Whether anything of the schema applies, and all of it is kept.
+    /// What is wrong with the value by these words alone.
     pub(super) fn violations(&self, value: &Value, at: &str, mode: Mode) -> Vec<Violation> {
         let validator = if mode == Mode::LenientResponse { &self.lenient } else { &self.strict };
         let Some(validator) = validator else { return Vec::new() };
-        validator.iter_errors(value).map(|error| violation(&error, value, at)).collect()
+        let mut found: Vec<Violation> =
+            validator.iter_errors(value).map(|error| violation(&error, value, at)).collect();
+        // Of a value of another type the rest says nothing new.
+        if let Some(at) = found.iter().position(|violation| violation.rule == Rule::Type) {
+            found = vec![found.swap_remove(at)];
+        }
+        found
     }
 }
 
