@@ -255,9 +255,8 @@ fn body_violations<'d>(
         Body::Described { required, media } => (*required, media),
     };
     if body.is_empty() {
-        let is_missing = required
-            && !media.is_empty()
-            && headers.get(header::CONTENT_TYPE).is_none_or(|_| !takes_empty(headers));
+        // A form without fields has no bytes.
+        let is_missing = required && !media.is_empty() && !is_form(&content_type(headers));
         return if is_missing {
             vec![Violation::new("body", Rule::MissingBody, "required")]
         } else {
@@ -269,11 +268,6 @@ fn body_violations<'d>(
         Some(media) => body_of(checker, media, &kind, body),
         None => vec![content_type_violation(media, &kind)],
     }
-}
-
-/// A form without fields has no bytes.
-fn takes_empty(headers: &HeaderMap) -> bool {
-    is_form(&content_type(headers))
 }
 
 fn content_type(headers: &HeaderMap) -> String {
@@ -336,7 +330,9 @@ fn form<'d>(checker: &Checker<'d>, schema: &'d Value, kind: &str, body: &[u8]) -
         }
     } else {
         let text = std::str::from_utf8(body).ok()?;
-        pairs(text).into_iter().for_each(|pair| add(&pair.name, pair.value));
+        for pair in pairs(text) {
+            add(&pair.name, pair.value);
+        }
     }
     Some(node)
 }

@@ -54,7 +54,7 @@ pub(super) enum Mode {
 /// The compiled words of one schema.
 pub(super) struct Leaf {
     strict: Option<Validator>,
-    /// Without listed values: a service adds new ones.
+    /// Without listed values, since a service adds new ones; and with addresses that are relative.
     lenient: Option<Validator>,
     /// What could not be compiled.
     pub(super) unusable: Vec<&'static str>,
@@ -67,6 +67,9 @@ impl Leaf {
         let mut lenient = words.clone();
         for word in ["enum", "const", "minProperties"] {
             lenient.remove(word);
+        }
+        if lenient.get("format") == Some(&json!("uri")) {
+            lenient.insert("format".to_owned(), json!("uri-reference"));
         }
         Self { strict: compile(words, &mut unusable), lenient: compile(lenient, &mut Vec::new()), unusable }
     }
@@ -195,7 +198,7 @@ fn integer_range(words: &mut Map<String, Value>) {
 }
 
 fn violation(error: &ValidationError<'_>, value: &Value, at: &str) -> Violation {
-    let shown = shown(at, value);
+    let shown = if value.is_null() { "the value".to_owned() } else { shown(at, value) };
     let (rule, what) = match error.kind() {
         ValidationErrorKind::Type { kind } => {
             (Rule::Type, format!("{} is {}, not {}", shown, kind_of(value), wanted(kind)))

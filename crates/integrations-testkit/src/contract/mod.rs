@@ -210,8 +210,8 @@ impl Description {
             .filter(|operation| operation.entry.method.as_ref() == Some(method))
             .filter_map(|operation| operation.fit(path, &query).map(|fit| (fit, operation)))
             .collect();
-        found.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let best = found.first().map(|(fit, _)| fit.clone());
+        found.sort_by_key(|(fit, _)| *fit);
+        let best = found.first().map(|(fit, _)| *fit);
         found
             .into_iter()
             .filter(|(fit, _)| Some(fit) == best.as_ref())

@@ -141,12 +141,25 @@ impl<'d> Checker<'d> {
         }
         for word in ["anyOf", "oneOf"] {
             let branches = list(words, word);
-            if !branches.is_empty() {
-                let chosen = Self::discriminated(words, branches, value);
-                outcome.take(match chosen {
-                    Some(branch) => self.apply(branch, value, at),
-                    None => self.alternatives(branches, value, at),
-                });
+            if branches.is_empty() {
+                continue;
+            }
+            let kind = if branches.iter().all(|branch| reference(branch).is_some()) {
+                discriminator(words, value)
+            } else {
+                None
+            };
+            let branch = kind.and_then(|(_, kind)| discriminated(words, branches, kind));
+            match (branch, kind) {
+                (Some(branch), _) => outcome.take(self.apply(branch, value, at)),
+                // A service adds kinds.
+                (None, Some(_)) if self.mode == Mode::LenientResponse => outcome.open = true,
+                (None, Some((name, _))) => {
+                    let what = format!("names none of {} alternatives", branches.len());
+                    outcome.found.push(Violation::new(inside(at, name), Rule::Alternatives, what));
+                    outcome.open = true;
+                }
+                (None, None) => outcome.take(self.alternatives(branches, value, at)),
             }
         }
         if list(words, "anyOf").is_empty() && list(words, "oneOf").is_empty() {
@@ -158,20 +171,6 @@ impl<'d> Checker<'d> {
         {
             outcome.found.push(Violation::new(at, Rule::Alternatives, "excluded by the description"));
         }
-    }
-
-    /// The branch that a discriminator names.
-    fn discriminated(words: &Map<String, Value>, branches: &'d [Value], value: &Value) -> Option<&'d Value> {
-        let discriminator = words.get("discriminator")?;
-        let kind = value.get(discriminator.get("propertyName")?.as_str()?)?.as_str()?;
-        let mapped =
-            discriminator.get("mapping").and_then(|mapping| mapping.get(kind)).and_then(Value::as_str);
-        branches.iter().find(|branch| {
-            reference(branch).is_some_and(|target| match mapped {
-                Some(mapped) => target == mapped || target.rsplit('/').next() == Some(mapped),
-                None => target.rsplit('/').next() == Some(kind),
-            })
-        })
     }
 
     /// At least one branch must fit. That exactly one does is not asked: where branches overlap, that is no fault of
@@ -377,6 +376,21 @@ fn plain(schema: &Value, at: &str) -> Outcome {
 
 fn is_nullable(words: &Map<String, Value>) -> bool {
     ["nullable", "x-nullable"].iter().any(|word| words.get(*word) == Some(&Value::Bool(true)))
+}
+
+/// The field that tells which branch a value is of, and what the value says there.
+fn discriminator<'v>(words: &'v Map<String, Value>, value: &'v Value) -> Option<(&'v str, &'v str)> {
+    let name = words.get("discriminator")?.get("propertyName")?.as_str()?;
+    Some((name, value.get(name)?.as_str()?))
+}
+
+/// The branch of this kind: by the mapping, or by the name of its schema.
+fn discriminated<'d>(words: &Map<String, Value>, branches: &'d [Value], kind: &str) -> Option<&'d Value> {
+    let mapping = words.get("discriminator").and_then(|discriminator| discriminator.get("mapping"));
+    let mapped = mapping.and_then(|mapping| mapping.get(kind)).and_then(Value::as_str).unwrap_or(kind);
+    branches.iter().find(|branch| {
+        reference(branch).is_some_and(|target| target == mapped || target.rsplit('/').next() == Some(mapped))
+    })
 }
 
 /// A schema whose value says that it is one of its subtypes, which have fields of their own.

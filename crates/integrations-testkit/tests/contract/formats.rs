@@ -1,6 +1,6 @@
 //! Rules that only some formats have words for; each row beside its twin.
 
-use integrations_testkit::contract::{Description, ReadError};
+use integrations_testkit::contract::{Description, ProviderReport, ReadError, Report, Unchecked};
 use serde_json::{Value, json};
 
 use crate::pets::read;
@@ -416,6 +416,96 @@ fn discovery_documents_tell_operations_apart_by_patterns() {
         assert_eq!(found(good), [""; 0]);
         assert_eq!(found(bad), [expected]);
     }
+}
+
+#[test]
+fn a_kind_that_the_description_does_not_know_is_let_through_in_answers_of_the_vendor_only() {
+    let components = json!({
+        "card": {"type": "object", "properties": {"kind": {"type": "string"}, "number": {"type": "string"}}},
+        "bank": {"type": "object", "properties": {"kind": {"type": "string"}, "iban": {"type": "string"}}}
+    });
+    let branches = json!([{"$ref": "#/components/schemas/card"}, {"$ref": "#/components/schemas/bank"}]);
+    let schema = json!({"oneOf": branches, "discriminator": {"propertyName": "kind"}});
+    let description = post("3.1.0", "application/json", &schema, &components);
+    requests(
+        &description,
+        &[
+            (
+                r#"POST /a | json {"kind":"card"}"#,
+                r#"POST /a | json {"kind":"cash"}"#,
+                "body /kind: alternatives",
+            ),
+            (
+                r#"POST /a | json {"kind":"card","number":"1"}"#,
+                r#"POST /a | json {"kind":"card","iban":"1"}"#,
+                "body /iban: unknown-field",
+            ),
+        ],
+    );
+    let cash = r#"200 json {"kind":"cash","coins":[1]}"#;
+    assert_eq!(brief(&answer(&description, "POST /a", cash, false)), [""; 0]);
+    assert_eq!(brief(&answer(&description, "POST /a", cash, true)), ["body /kind: alternatives"]);
+    let wrong = r#"200 json {"kind":"card","number":1}"#;
+    assert_eq!(brief(&answer(&description, "POST /a", wrong, false)), ["body /number: type"]);
+}
+
+#[test]
+fn relative_addresses_are_let_through_in_answers_of_the_vendor_only() {
+    let schema = json!({"type": "object", "properties": {"next": {"type": "string", "format": "uri"}}});
+    let description = post("3.0.3", "application/json", &schema, &json!({}));
+    let found = |next: &str, strict| {
+        brief(&answer(&description, "POST /a", &format!(r#"200 json {{"next":"{next}"}}"#), strict))
+    };
+    assert_eq!(found("/a?page=2", false), [""; 0]);
+    assert_eq!(found("/a?page=2", true), ["body /next: format"]);
+    assert_eq!(found("a b", false), ["body /next: format"]);
+    assert_eq!(found("https://a.example/a?page=2", true), [""; 0]);
+}
+
+#[test]
+fn hyper_schema_links_to_instances_answer_with_lists() {
+    let thing = json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}}, "links": [
+        {"href": "/things", "rel": "instances", "targetSchema": {"$ref": "#/definitions/thing"}},
+        {"href": "/lists", "rel": "instances",
+            "targetSchema": {"type": ["array"], "items": {"$ref": "#/definitions/thing"}}},
+        {"href": "/things/{id}", "rel": "self", "targetSchema": {"$ref": "#/definitions/thing"}},
+        {"href": "https://a.example", "rel": "self"}
+    ]});
+    let description = read(
+        &json!({"$schema": "http://json-schema.org/draft-04/hyper-schema", "definitions": {"thing": thing}}),
+    );
+    assert_eq!(description.operations().count(), 3);
+    for route in ["GET /things", "GET /lists"] {
+        assert_eq!(brief(&answer(&description, route, r#"200 json [{"a":null}]"#, true)), [""; 0]);
+        assert_eq!(brief(&answer(&description, route, r#"200 json [{"a":1}]"#, true)), ["body /0/a: type"]);
+    }
+    assert_eq!(brief(&answer(&description, "GET /things/1", "200 json []", true)), ["body: type"]);
+}
+
+#[test]
+fn a_report_counts_violations_and_tells_what_was_not_checked() {
+    let description = get(&json!([]));
+    let found = description.check_request(&request("GET /a?b=1"));
+    let unchecked = vec![Unchecked { op: "demo.b".to_owned(), why: "no description".to_owned() }];
+    let request_violations = found.into_iter().map(|violation| ("demo.a".to_owned(), violation)).collect();
+    let provider = ProviderReport {
+        id: "demo".to_owned(),
+        operations: 2,
+        checked: 1,
+        request_violations,
+        unchecked,
+        ..ProviderReport::default()
+    };
+    let report = Report { providers: vec![provider] };
+    let expected = json!({"violations": 1, "providers": [{
+        "id": "demo", "operations": 2, "checked": 1,
+        "request_violations": [
+            {"op": "demo.a", "where": "query b", "what": "not described", "rule": "unknown-parameter"}
+        ],
+        "response_violations": [],
+        "unchecked": [{"op": "demo.b", "why": "no description"}]
+    }]});
+    assert_eq!(serde_json::from_str::<Value>(&report.to_json()).unwrap(), expected);
 }
 
 #[test]
