@@ -11,14 +11,14 @@ use super::leaf::Mode;
 use super::plan::{Body, Entry, Media, Parameter, Place, Plan, Response, Style, essence, is_form, is_json};
 use super::schema::Checker;
 use super::template::Template;
-use super::violation::{Rule, Violation};
+use super::violation::{Rule, Violation, shown_path};
 use super::wire::{Node, Pair, brackets, decode, multipart, pairs};
 
 /// Headers that descriptions give elsewhere. <https://spec.openapis.org/oas/v3.1.1.html#parameter-object>
 const NO_PARAMETERS: &[&str] = &["accept", "content-type", "authorization"];
 
 pub(super) fn unknown_operation(request: &Request) -> Violation {
-    let what = format!("no operation for {} {}", request.method, request.uri.path());
+    let what = format!("no operation for {} {}", request.method, shown_path(request.uri.path()));
     Violation::new("path", Rule::UnknownOperation, what)
 }
 

@@ -104,7 +104,7 @@ impl Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, uri, headers, body } = self;
-        let path = uri.path();
+        let path = violation::shown_path(uri.path());
         write!(f, "Request({method} {path}, {} headers, {} bytes)", headers.len(), body.len())
     }
 }

@@ -24,9 +24,9 @@ pub(super) struct Entry {
     pub(super) templates: Vec<Template>,
     /// Where files go instead: Google has a path of its own for them.
     pub(super) uploads: Vec<Template>,
-    /// Pointer to the object that holds the operation, and the operation within it.
+    /// Pointer to the object that holds the operation, and the name or index of the operation within it.
     holder: String,
-    key: String,
+    member: String,
     plan: OnceLock<Plan>,
 }
 
@@ -95,7 +95,7 @@ pub(super) enum Style {
 }
 
 impl Entry {
-    fn new(method: Option<Method>, id: Option<&Value>, path: &str, holder: String, key: &str) -> Self {
+    fn new(method: Option<Method>, id: Option<&Value>, path: &str, holder: String, member: &str) -> Self {
         Self {
             id: id.and_then(Value::as_str).map(str::to_owned),
             method,
@@ -103,7 +103,7 @@ impl Entry {
             templates: Vec::new(),
             uploads: Vec::new(),
             holder,
-            key: key.to_owned(),
+            member: member.to_owned(),
             plan: OnceLock::new(),
         }
     }
@@ -111,7 +111,7 @@ impl Entry {
     /// The object that describes the operation.
     pub(super) fn source<'d>(&self, document: &'d Document) -> Option<(&'d Value, &'d Value)> {
         let holder = document.follow(document.root.pointer(&self.holder)?)?;
-        Some((holder, holder.get(&self.key).or_else(|| holder.get(self.key.parse::<usize>().ok()?))?))
+        Some((holder, holder.get(&self.member).or_else(|| holder.get(self.member.parse::<usize>().ok()?))?))
     }
 
     pub(super) fn plan(&self, document: &Document) -> &Plan {
@@ -401,7 +401,9 @@ fn discovery(document: &Document, method: &Value) -> Plan {
     let described =
         |schema: &Value| vec![Media { kind: "application/json".to_owned(), schema: Some(schema.clone()) }];
     if let Some(schema) = method.get("request") {
-        plan.body = Body::Described { required: true, media: described(schema) };
+        // A message without fields may be left out.
+        let required = document.follow(schema).is_some_and(|schema| schema.get("properties").is_some());
+        plan.body = Body::Described { required, media: described(schema) };
     } else if flag(method, "supportsMediaUpload") {
         plan.body = Body::Any;
     }

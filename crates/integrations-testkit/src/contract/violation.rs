@@ -7,6 +7,9 @@ use serde_json::Value;
 /// The longest value that a violation shows, in characters.
 const SHOWN: usize = 32;
 
+/// The longest segment of a path that is shown, in bytes.
+const SHOWN_SEGMENT: usize = 18;
+
 /// Parts of names whose values are never shown.
 const SECRET_NAMES: &[&str] =
     &["auth", "cookie", "token", "secret", "passw", "key", "credential", "signature", "assertion", "session"];
@@ -120,4 +123,10 @@ pub(super) fn shown(at: &str, value: &Value) -> String {
     let is_secret = SECRET_NAMES.iter().any(|part| place.contains(part));
     let is_short = !value.is_object() && !value.is_array() && text.chars().count() <= SHOWN;
     if is_short && !is_secret { text } else { "the value".to_owned() }
+}
+
+/// A path without its long segments: addresses of webhooks carry their secret there.
+pub(super) fn shown_path(path: &str) -> String {
+    let shown = |segment| if str::len(segment) > SHOWN_SEGMENT { "…" } else { segment };
+    path.split('/').map(shown).collect::<Vec<_>>().join("/")
 }

@@ -371,7 +371,7 @@ fn discovery_documents_tell_operations_apart_by_patterns() {
     upload["mediaUpload"] = json!({"protocols": {"simple": {"path": "/upload/v1/{+name}"}}});
     let description = read(&json!({
         "kind": "discovery#restDescription", "rootUrl": "https://a.example/", "servicePath": "",
-        "schemas": {"Thing": {"id": "Thing", "type": "object", "properties": {
+        "schemas": {"None": {"id": "None", "type": "object"}, "Thing": {"id": "Thing", "type": "object", "properties": {
             "size": {"type": "string", "format": "int64"},
             "wait": {"type": "string", "format": "google-duration"},
             "any": {"type": "any"},
@@ -381,9 +381,11 @@ fn discovery_documents_tell_operations_apart_by_patterns() {
             "a": named("a.get", "GET", "v1/{+name}", "^a/[^/]+$"),
             "b": named("b.get", "GET", "v1/{+name}", "^b/[^/]+$"),
             "run": named("a.run", "GET", "v1/{+name}:run", "^a/[^/]+$"),
-            "put": upload
+            "put": upload,
+            "stop": {"id": "a.stop", "httpMethod": "POST", "path": "v1/{+name}:stop", "request": {"$ref": "None"}}
         }
     }));
+    assert_eq!(brief(&description.check_request(&request("POST /v1/a/1:stop"))), [""; 0]);
     let id = |path: &str| {
         description.operation(&http::Method::GET, path).and_then(|found| found.id().map(str::to_owned))
     };
@@ -556,6 +558,10 @@ fn secrets_and_long_values_are_not_shown() {
     assert!(!shown(r#"{"access_token":"s3cr3t"}"#).contains("s3cr3t"));
     assert!(shown(r#"{"count":"short"}"#).contains("\"short\" is a string, not integer"));
     assert!(!shown(&format!(r#"{{"text":"{}"}}"#, "long".repeat(20))).contains("long"));
+    let hook = request("POST /services/T0/0123456789abcdefghijklmn");
+    let found = description.check_request(&hook);
+    assert!(found[0].to_string().contains("/services/T0/…") && !found[0].to_string().contains("abcdef"));
+    assert!(!format!("{hook:?}").contains("abcdef"));
     assert!(!format!("{:?}", request("GET /a?key=s3cr3t | authorization: s3cr3t")).contains("s3cr3t"));
 }
 
@@ -584,6 +590,16 @@ fn servers_put_paths_before_paths() {
     }
     let moved = of(json!([{"url": "https://x.example"}])).at_base("/data/{version}");
     assert!(found(&moved, "/data/v60/a") && found(&moved, "/a") && !found(&moved, "/v60/a"));
+}
+
+#[test]
+fn a_description_is_shared_between_threads() {
+    let description = get(&json!([{"in": "query", "name": "n", "schema": {"type": "integer"}}]));
+    let check = || brief(&description.check_request(&request("GET /a?n=x")));
+    let found = std::thread::scope(|scope| {
+        [scope.spawn(check), scope.spawn(check)].map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(found, [["query n: type"], ["query n: type"]]);
 }
 
 #[test]
