@@ -584,12 +584,83 @@ fn servers_put_paths_before_paths() {
             "/b/c/a",
             "/a",
         ),
+        (
+            json!([{"url": "https://x.example/{base}/v1", "variables": {"base": {"default": ""}}}]),
+            "/v1/a",
+            "/base/v1/a",
+        ),
     ] {
         let description = of(server);
         assert!(found(&description, good) && !found(&description, bad), "{good}");
     }
     let moved = of(json!([{"url": "https://x.example"}])).at_base("/data/{version}");
     assert!(found(&moved, "/data/v60/a") && found(&moved, "/a") && !found(&moved, "/v60/a"));
+}
+
+#[test]
+fn answers_of_fakes_have_no_fields_that_are_excluded() {
+    let open = json!({"type": "object", "properties": {"a": {}}});
+    let closed = json!({"type": "object", "properties": {"a": {}}, "additionalProperties": false});
+    for (schema, expected) in [(open, vec![]), (closed, vec!["body /b: unknown-field"])] {
+        let description = post("3.0.3", "application/json", &schema, &json!({}));
+        assert_eq!(brief(&answer(&description, "POST /a", r#"200 json {"b":1}"#, true)), expected);
+        assert_eq!(brief(&answer(&description, "POST /a", r#"200 json {"b":1}"#, false)), [""; 0]);
+    }
+}
+
+#[test]
+fn a_required_field_of_the_other_side_is_not_required_of_this_one() {
+    let schema = json!({"type": "object", "required": ["id", "password"], "properties": {
+        "id": {"$ref": "#/components/schemas/Id"}, "password": {"type": "string", "writeOnly": true}
+    }});
+    let components = json!({"Id": {"type": "string", "readOnly": true}});
+    let description = post("3.0.3", "application/json", &schema, &components);
+    requests(
+        &description,
+        &[(r#"POST /a | json {"password":"a"}"#, "POST /a | json {}", "body /password: missing-field")],
+    );
+    let found = |body: &str| brief(&answer(&description, "POST /a", &format!("200 json {body}"), true));
+    assert_eq!(found(r#"{"id":"1"}"#), [""; 0]);
+    assert_eq!(found("{}"), ["body /id: missing-field"]);
+}
+
+#[test]
+fn a_value_that_names_its_subtype_may_have_fields_of_its_own() {
+    let schema = json!({"type": "object", "discriminator": {"propertyName": "kind"},
+        "properties": {"kind": {"type": "string"}}});
+    requests(
+        &post("3.0.3", "application/json", &schema, &json!({})),
+        &[(
+            r#"POST /a | json {"kind":"b","own":1}"#,
+            r#"POST /a | json {"own":1}"#,
+            "body /own: unknown-field",
+        )],
+    );
+}
+
+#[test]
+fn the_nearer_description_counts() {
+    let of = |schema: Value| json!({"in": "query", "name": "n", "schema": schema});
+    let content = json!({
+        "*/*": {"schema": {"type": "string"}},
+        "application/json": {"schema": {"$ref": "#/components/schemas/A%20b"}}
+    });
+    let description = read(&json!({"openapi": "3.0.3", "paths": {"/a": {
+        "parameters": [of(json!({"type": "boolean"})), {"$ref": "#/components/parameters/M"}],
+        "post": {"parameters": [of(json!({"enum": ["a b"]}))], "requestBody": {"content": content}, "responses": {}}
+    }}, "components": {
+        "schemas": {"A b": {"type": "integer"}},
+        "parameters": {"M": {"in": "query", "name": "m", "schema": {"type": "integer"}}}
+    }}));
+    requests(
+        &description,
+        &[
+            ("POST /a?n=a+b", "POST /a?n=true", "query n: enum"),
+            ("POST /a?n=a%20b&m=1", "POST /a?n=a%2Bb&m=1", "query n: enum"),
+            ("POST /a?m=1", "POST /a?m=x", "query m: type"),
+            ("POST /a | json 1", r#"POST /a | json "a""#, "body: type"),
+        ],
+    );
 }
 
 #[test]
