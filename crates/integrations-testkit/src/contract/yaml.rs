@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// Maps and lists within each other; the same bound as JSON has.
 const MAX_DEPTH: usize = 128;
 /// Values, with those that aliases repeat.
-const MAX_VALUES: usize = 4_000_000;
+const MAX_VALUES: usize = 1_000_000;
 
 /// The first document of the text.
 pub(super) fn read(text: &str) -> Result<Value, String> {

@@ -133,6 +133,7 @@ fn fields_of_all_branches_are_known_and_no_others() {
             "open": {"type": "object", "properties": {"a": {}}, "additionalProperties": true},
             "map": {"type": "object", "additionalProperties": {"type": "integer"}},
             "closed": {"type": "object", "additionalProperties": false},
+            "mixed": {"type": "object", "properties": {"a": {}}, "additionalProperties": {"type": "integer"}},
             "free": {"type": "object"},
             "not": {"not": {"type": "string"}}
         }
@@ -183,6 +184,11 @@ fn fields_of_all_branches_are_known_and_no_others() {
                     "body /map/b: type",
                 ),
                 (
+                    r#"POST /a | json {"id":"1","mixed":{"b":1}}"#,
+                    r#"POST /a | json {"id":"1","mixed":{"b":"1"}}"#,
+                    "body /mixed/b: type",
+                ),
+                (
                     r#"POST /a | json {"id":"1","closed":{}}"#,
                     r#"POST /a | json {"id":"1","closed":{"b":1}}"#,
                     "body /closed/b: unknown-field",
@@ -208,6 +214,7 @@ fn words_of_3_0_and_of_3_1() {
         "n": {"type": "number", "minimum": 0, "exclusiveMinimum": true, "maximum": 9, "exclusiveMaximum": false},
         "small": {"type": "integer", "format": "int32"},
         "file": {"type": "string", "format": "byte"},
+        "short": {"$ref": "#/components/schemas/Text", "maxLength": 2},
         "none": {"type": "string", "nullable": true, "enum": ["a"]},
         "ref": {"nullable": true, "$ref": "#/components/schemas/Text"}
     }});
@@ -222,6 +229,9 @@ fn words_of_3_0_and_of_3_1() {
                 r#"POST /a | json {"small":2147483648}"#,
                 "body /small: limit",
             ),
+            (r#"POST /a | json {"short":"abc"}"#, r#"POST /a | json {"short":1}"#, "body /short: type"),
+            (r#"POST /a | json {"file":"+/8="}"#, r#"POST /a | json {"file":"a"}"#, "body /file: format"),
+            (r#"POST /a | json {"file":"-_8"}"#, r#"POST /a | json {"file":" "}"#, "body /file: format"),
             (r#"POST /a | json {"file":"aGk="}"#, r#"POST /a | json {"file":"?"}"#, "body /file: format"),
             (r#"POST /a | json {"none":null}"#, r#"POST /a | json {"none":1}"#, "body /none: type"),
             (r#"POST /a | json {"ref":null}"#, r#"POST /a | json {"ref":1}"#, "body /ref: type"),
@@ -556,6 +566,8 @@ fn secrets_and_long_values_are_not_shown() {
         found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     assert!(!shown(r#"{"access_token":"s3cr3t"}"#).contains("s3cr3t"));
+    assert!(!shown(r#"{"text":["list"]}"#).contains("list"));
+    assert_eq!(shown(r#"{"a\nb":1}"#).lines().count(), 1);
     assert!(shown(r#"{"count":"short"}"#).contains("\"short\" is a string, not integer"));
     assert!(!shown(&format!(r#"{{"text":"{}"}}"#, "long".repeat(20))).contains("long"));
     let hook = request("POST /services/T0/0123456789abcdefghijklmn");
@@ -661,6 +673,83 @@ fn the_nearer_description_counts() {
             ("POST /a | json 1", r#"POST /a | json "a""#, "body: type"),
         ],
     );
+}
+
+#[test]
+fn headers_of_answers_are_asked_of_fakes_only() {
+    let headers = json!({"X-Left": {"required": true, "schema": {"type": "integer"}}});
+    let description = read(&json!({"openapi": "3.0.3", "paths": {"/a": {"get": {"responses": {
+        "200": {"headers": headers}, "5XX": {}, "default": {"headers": headers}}}}}}));
+    let operation = description.operation(&http::Method::GET, "/a").unwrap();
+    let left = |value: &'static str| {
+        http::HeaderMap::from_iter([(
+            "x-left".parse::<http::HeaderName>().unwrap(),
+            http::HeaderValue::from_static(value),
+        )])
+    };
+    for status in [200, 404] {
+        let strict =
+            |headers: &http::HeaderMap| brief(&operation.check_response_strict(status, headers, b""));
+        assert_eq!(strict(&left("1")), [""; 0]);
+        assert_eq!(strict(&left("x")), ["header x-left: type"]);
+        assert_eq!(strict(&http::HeaderMap::new()), ["header x-left: missing-parameter"]);
+        assert_eq!(brief(&operation.check_response(status, &left("x"), b"")), [""; 0]);
+    }
+    assert_eq!(brief(&operation.check_response_strict(503, &http::HeaderMap::new(), b"")), [""; 0]);
+}
+
+#[test]
+fn what_is_excluded_is_excluded_in_answers_of_fakes_only() {
+    let schema = json!({"type": "object", "properties": {"a": {"not": {"type": "string"}}}});
+    let description = post("3.0.3", "application/json", &schema, &json!({}));
+    assert_eq!(brief(&answer(&description, "POST /a", r#"200 json {"a":"b"}"#, false)), [""; 0]);
+    assert_eq!(
+        brief(&answer(&description, "POST /a", r#"200 json {"a":"b"}"#, true)),
+        ["body /a: alternatives"]
+    );
+}
+
+#[test]
+fn a_pattern_that_no_one_understands_is_told_and_the_rest_is_judged() {
+    let schema =
+        json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "(", "maxLength": 2}}});
+    let description = post("3.0.3", "application/json", &schema, &json!({}));
+    let operation = description.operations().next().unwrap();
+    assert!(operation.unchecked().iter().any(|why| why.contains("pattern")));
+    requests(
+        &description,
+        &[(r#"POST /a | json {"a":"ab"}"#, r#"POST /a | json {"a":"abc"}"#, "body /a: limit")],
+    );
+}
+
+#[test]
+fn references_are_followed_as_written_and_not_in_examples() {
+    let schema = json!({"$ref": "#/components/schemas/C%20d", "example": {"$ref": "#/gone"}});
+    let description = post("3.0.3", "application/json", &schema, &json!({"C%20d": {"type": "integer"}}));
+    assert!(description.dangling().is_empty(), "{:?}", description.dangling());
+    requests(&description, &[("POST /a | json 1", r#"POST /a | json "a""#, "body: type")]);
+}
+
+#[test]
+fn webhooks_are_listed_and_no_request_goes_to_them() {
+    let description =
+        read(&json!({"openapi": "3.1.0", "webhooks": {"paid": {"post": {"operationId": "onPaid"}}}}));
+    let operation = description.by_id("onPaid").unwrap();
+    assert_eq!((operation.method(), operation.to_string().as_str()), (None, "webhook paid"));
+    assert!(description.operation(&http::Method::POST, "/paid").is_none());
+    assert_eq!(brief(&operation.check_request(&request("POST /paid"))), ["path: unknown-operation"]);
+}
+
+#[test]
+fn text_in_quotes_stays_text_and_aliases_cannot_fill_the_memory() {
+    let yaml = "openapi: '3.1.0'\npaths:\n  /a:\n    get:\n      parameters:\n      - {in: query, name: v, schema: {enum: ['1']}}\n      - {in: query, name: n, schema: {enum: [1]}}\n";
+    let description = Description::parse(yaml.as_bytes()).unwrap();
+    requests(&description, &[("GET /a?v=1&n=1", "GET /a?v=2&n=1", "query v: enum")]);
+    let mut bomb = "a: &a [1, 1, 1, 1, 1, 1, 1, 1]\n".to_owned();
+    for (name, of) in ('b'..='z').zip('a'..) {
+        bomb.push_str(&format!("{name}: &{name} [*{of}, *{of}, *{of}, *{of}, *{of}, *{of}, *{of}, *{of}]\n"));
+    }
+    assert!(Description::parse(bomb.as_bytes()).unwrap_err().to_string().contains("aliases"));
 }
 
 #[test]
