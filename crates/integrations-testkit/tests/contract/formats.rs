@@ -566,6 +566,7 @@ fn secrets_and_long_values_are_not_shown() {
         found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     assert!(!shown(r#"{"access_token":"s3cr3t"}"#).contains("s3cr3t"));
+    assert!(!shown(r#"{"text":{"inner":1}}"#).contains("inner"));
     assert!(!shown(r#"{"text":["list"]}"#).contains("list"));
     assert_eq!(shown(r#"{"a\nb":1}"#).lines().count(), 1);
     assert!(shown(r#"{"count":"short"}"#).contains("\"short\" is a string, not integer"));
