@@ -6,4 +6,6 @@
 //!   code that is tested.
 //! - A suite that could not fail proves nothing: each has verifiers that are broken on purpose, which it must refuse.
 
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod webhook;
