@@ -47,7 +47,7 @@ impl Bearer {
 impl Authorize for Bearer {
     async fn authorize(&self, request: &mut WireRequest) -> Result<()> {
         let scheme = self.scheme;
-        put(request, AUTHORIZATION, &self.token, |token| Zeroizing::new(format!("{scheme} {token}"))).await
+        put(request, AUTHORIZATION, &self.token, |token| Zeroizing::new(format!("{scheme} {token}")))
     }
 
     async fn refresh(&self, used: Option<CredentialVersion>) -> Result<bool> {
@@ -73,7 +73,7 @@ impl HeaderKey {
 #[async_trait]
 impl Authorize for HeaderKey {
     async fn authorize(&self, request: &mut WireRequest) -> Result<()> {
-        put(request, self.header.clone(), &self.key, |key| Zeroizing::new(key.to_owned())).await
+        put(request, self.header.clone(), &self.key, |key| Zeroizing::new(key.to_owned()))
     }
 
     async fn refresh(&self, used: Option<CredentialVersion>) -> Result<bool> {
@@ -108,7 +108,7 @@ impl Authorize for Basic {
             let pair = Zeroizing::new(format!("{}:{password}", self.user));
             Zeroizing::new(format!("Basic {}", *Zeroizing::new(BASE64_STANDARD.encode(&*pair))))
         };
-        put(request, AUTHORIZATION, &self.password, credentials).await
+        put(request, AUTHORIZATION, &self.password, credentials)
     }
 
     async fn refresh(&self, used: Option<CredentialVersion>) -> Result<bool> {
@@ -116,13 +116,13 @@ impl Authorize for Basic {
     }
 }
 
-async fn put(
+fn put(
     request: &mut WireRequest,
     header: HeaderName,
     secret: &LiveSecret,
     text: impl FnOnce(&str) -> Zeroizing<String> + Send,
 ) -> Result<()> {
-    let present = secret.current().await;
+    let present = secret.current();
     let mut value = HeaderValue::from_str(&text(present.value.expose()))
         .map_err(|_| Error::config("the credential has characters that no header may have"))?;
     value.set_sensitive(true);

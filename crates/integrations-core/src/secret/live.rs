@@ -114,10 +114,10 @@ pub struct LiveCounts {
 /// # use integrations_core::LiveSecret;
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// let key = LiveSecret::from("old");
-/// let used = key.current().await;
+/// let used = key.current();
 /// key.set("new")?;
 /// assert!(key.renew(used.version).await, "a call that was refused with the old one tries again");
-/// assert_eq!(key.current().await.value.expose(), "new");
+/// assert_eq!(key.current().value.expose(), "new");
 /// # Ok::<(), integrations_core::Error>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -189,8 +189,7 @@ impl LiveSecret {
     }
 
     /// The present value. Asked for each attempt; never waits.
-    #[allow(clippy::unused_async, reason = "a value may come to be waited for, and callers await it already")]
-    pub async fn current(&self) -> Versioned<SecretString> {
+    pub fn current(&self) -> Versioned<SecretString> {
         let now = Instant::now();
         let mut state = self.0.lock();
         let present = state.generations.current(now);

@@ -51,7 +51,7 @@ impl Proof {
                 Ok(None)
             }
             Self::Secret(secret) => {
-                let used = secret.current().await;
+                let used = secret.current();
                 client.put_secret(&used.value, params, headers)?;
                 Ok(Some(CredentialVersion(used.version)))
             }

@@ -13,21 +13,35 @@ use super::issuer::{Address, Issuer, Resolved};
 
 /// One application at one issuer. Cheap to clone.
 ///
-/// ```no_run
+/// ```
 /// use integrations_core::provider::OAuth;
 /// use integrations_oauth::{AuthorizeRequest, Callback, Client};
+/// # use std::sync::Arc;
+/// # use integrations_core::{Body, Exchange, Payload, Transport, TransportError};
+/// # struct Issuer;
+/// # #[async_trait::async_trait]
+/// # impl Transport for Issuer {
+/// #     async fn send(&self, _: http::Request<Body>, _: Exchange) -> Result<http::Response<Payload>, TransportError> {
+/// #         let answer = r#"{"access_token":"at-1","token_type":"Bearer","expires_in":3600}"#;
+/// #         Ok(http::Response::new(Payload::Whole(answer.into())))
+/// #     }
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// const FACTS: OAuth = OAuth::new("https://id.example/token").authorize_url("https://id.example/authorize");
 ///
-/// # async fn flow(query: &str) -> integrations_core::Result<()> {
 /// let client = Client::builder(FACTS, "my-app")
 ///     .secret("from the issuer's page")
 ///     .redirect_uri("https://app.example/callback")
+/// #   .transport(Arc::new(Issuer))
 ///     .build()?;
 /// let (url, pending) = client.authorize(AuthorizeRequest::new(["calendar.read"]))?;
 /// // Send the user to `url`; keep `pending` in the session; the issuer sends the user back with a query.
-/// let tokens = client.complete(pending, Callback::parse(query)?).await?;
-/// # Ok(())
-/// # }
+/// # assert!(url.starts_with("https://id.example/authorize?"));
+/// # let query = format!("code=c-1&state={}", pending.state().expose());
+/// let tokens = client.complete(pending, Callback::parse(&query)?).await?;
+/// assert_eq!(tokens.access.expose(), "at-1");
+/// # Ok::<(), integrations_core::Error>(())
+/// # }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Client {
