@@ -7,8 +7,54 @@
 use std::any::Any;
 use std::borrow::Cow;
 
+use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::provider::ProviderSpec;
+
+/// Declares what the services of one category can do: an enum with the list `ALL` and the name of each in
+/// `provider.toml`.
+///
+/// ```
+/// integrations_core::caps! {
+///     /// What a service that keeps notes can do.
+///     pub enum NotesCap {
+///         /// Notes are read.
+///         Read = "read",
+///         /// Notes are made.
+///         Write = "write",
+///     }
+/// }
+///
+/// assert_eq!(NotesCap::ALL.map(NotesCap::as_str), ["read", "write"]);
+/// ```
+#[macro_export]
+macro_rules! caps {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis enum $name:ident {
+            $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        $visibility enum $name {
+            $($(#[$variant_meta])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them.
+            $visibility const ALL: [Self; [$($text),+].len()] = [$(Self::$variant),+];
+
+            /// The capability as written in `provider.toml`.
+            $visibility const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    };
+}
 
 /// The part that the drivers of all categories have in common.
 pub trait Driver: Send + Sync + 'static {
@@ -23,6 +69,11 @@ pub trait Driver: Send + Sync + 'static {
 
     /// The provider's own client, for what the category does not have: `self`, or what `self` wraps.
     fn raw(&self) -> &dyn Any;
+
+    /// What carries the calls of a provider that is called over HTTP: for operations that are chosen at run time.
+    fn caller(&self) -> Option<&Caller> {
+        None
+    }
 }
 
 /// What one instance can do, by the names of its category.

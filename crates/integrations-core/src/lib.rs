@@ -17,6 +17,7 @@ mod error;
 mod idempotency;
 mod op;
 mod random;
+mod text_id;
 mod timeline;
 mod trail;
 mod transport;
@@ -35,6 +36,8 @@ pub mod hub;
 #[cfg(feature = "inbox")]
 pub mod inbox;
 pub mod money;
+#[cfg(feature = "music")]
+pub mod music;
 mod open_enum;
 #[cfg(feature = "inbox")]
 pub mod outbox;

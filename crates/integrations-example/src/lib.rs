@@ -36,6 +36,13 @@ pub static PROVIDERS: &[&integrations_core::provider::ProviderSpec] = &[
     &notes::spec::SPEC,
 ];
 
+/// The remote calls of the providers that this build has, with their types erased, by provider.
+#[cfg(feature = "dynamic")]
+pub static ENDPOINTS: &[(&str, &[integrations_core::dynamic::OpEntry])] = &[
+    #[cfg(feature = "notes")]
+    ("notes", notes::ops::OPS),
+];
+
 /// All providers of this category, also those that this build has not.
 #[cfg(feature = "hub")]
 pub static KNOWN: &[integrations_core::registry::Known] =

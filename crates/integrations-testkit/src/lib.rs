@@ -6,6 +6,14 @@
 //!   code that is tested.
 //! - A suite that could not fail proves nothing: each has verifiers that are broken on purpose, which it must refuse.
 
+#[cfg(feature = "chaos")]
+pub mod chaos;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 #[cfg(feature = "contract")]
 pub mod contract;
+#[cfg(feature = "golden")]
+pub mod golden;
+#[cfg(feature = "golden")]
+pub mod hostile;
 pub mod webhook;

@@ -14,21 +14,42 @@ pub use integrations_core::*;
 #[cfg(feature = "http")]
 pub use integrations_http as http;
 
-static CATEGORIES: &[&[&provider::ProviderSpec]] = &[];
+#[cfg(any(feature = "music", feature = "lastfm", feature = "spotify"))]
+pub use integrations_music as music;
+
+static CATEGORIES: &[&[&provider::ProviderSpec]] = &[
+    #[cfg(any(feature = "music", feature = "lastfm", feature = "spotify"))]
+    music::PROVIDERS,
+];
 
 /// The providers that this build has.
 pub fn providers() -> impl Iterator<Item = &'static provider::ProviderSpec> {
     CATEGORIES.iter().copied().flatten().copied()
 }
 
+#[cfg(feature = "dynamic")]
+static ENDPOINTS: &[&[(&str, &[dynamic::OpEntry])]] = &[
+    #[cfg(any(feature = "music", feature = "lastfm", feature = "spotify"))]
+    music::ENDPOINTS,
+];
+
+/// The remote calls of the providers that this build has, with their types erased, by provider.
+#[cfg(feature = "dynamic")]
+pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static [dynamic::OpEntry])> {
+    ENDPOINTS.iter().copied().flatten().copied()
+}
+
 /// Every provider that a build could have.
 #[cfg(feature = "hub")]
-static KNOWN: &[registry::Known] = &[];
+static KNOWN: &[registry::Known] =
+    &[registry::Known::new("lastfm", "music", "lastfm"), registry::Known::new("spotify", "music", "spotify")];
 
 /// The providers that this build has, ready to be opened; the others are known by the feature that is missing.
 #[cfg(feature = "hub")]
 pub fn registry() -> registry::Registry {
     let mut registry = registry::Registry::new();
     registry.know(KNOWN);
+    #[cfg(any(feature = "music", feature = "lastfm", feature = "spotify"))]
+    music::register(&mut registry);
     registry
 }

@@ -34,6 +34,9 @@ pub(crate) struct Facts {
     pub(crate) heavy: bool,
     #[serde(default)]
     pub(crate) caps: Vec<Word>,
+    /// The vendor's own descriptions, as files below the folder of descriptions.
+    #[serde(default)]
+    pub(crate) descriptions: Vec<Word>,
     pub(crate) pagination: Pagination,
     pub(crate) webhook: WebhookScheme,
     pub(crate) api: Option<Api>,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::facts::Provider;
-use super::{Category, Files, blocks, inside};
+use super::{Catalog, Category, Files, blocks, inside};
 use crate::{Outcome, process, workspace};
 
 /// Fills the blocks of one category crate.
@@ -16,6 +16,33 @@ pub(super) fn render(root: &Path, category: &Category, files: &mut Files) -> Out
         fill(root, &tests.join("main.rs"), &test_modules(providers, &tests), files)?;
     }
     Ok(())
+}
+
+/// Fills the blocks of the sandbox: a provider's fake is found by its file.
+pub(super) fn render_fakes(root: &Path, catalog: &Catalog, files: &mut Files) -> Outcome {
+    let folder = root.join("crates/integrations-sandbox");
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let has_fake = |provider: &&Provider| {
+        let source = folder.join("src").join(provider.module());
+        source.with_extension("rs").is_file() || source.join("mod.rs").is_file()
+    };
+    let faked: Vec<&Provider> = catalog.providers().filter(has_fake).collect();
+    let all: Vec<String> = faked.iter().map(|provider| provider.id().to_owned()).collect();
+    let each = faked.iter().map(|provider| format!("{} = []", provider.id())).collect::<Vec<_>>().join("\n");
+    let features = format!("all = {}\n{each}", super::umbrella::array(&all));
+    fill(root, &folder.join("Cargo.toml"), &features, files)?;
+    fill(root, &folder.join("src/lib.rs"), &process::rustfmt(&fakes(&faked))?, files)
+}
+
+fn fakes(faked: &[&Provider]) -> String {
+    let module = |p: &&Provider| format!("#[cfg(feature = \"{}\")]\npub mod {};\n", p.id(), p.module());
+    let row = |p: &&Provider| format!("    #[cfg(feature = \"{}\")]\n    {}::FAKE,\n", p.id(), p.module());
+    let modules: String = faked.iter().map(module).collect();
+    let rows: String = faked.iter().map(row).collect();
+    let (gap, rows) = if faked.is_empty() { ("", rows) } else { ("\n", format!("\n{rows}")) };
+    format!("{modules}{gap}/// The fakes of this build.\npub static FAKES: &[Fake] = &[{rows}];")
 }
 
 fn fill(root: &Path, path: &Path, body: &str, files: &mut Files) -> Outcome {
@@ -42,11 +69,28 @@ fn modules(providers: &[Provider]) -> String {
     let kind = "&[&integrations_core::provider::ProviderSpec]";
     let gap = if modules.is_empty() { "" } else { "\n" };
     let registration = registration(providers);
+    let endpoints = endpoints(providers);
     format!(
         "{modules}{gap}/// The providers of this category that this build has.
 pub static PROVIDERS: {kind} = &[{specs}];
 
+{endpoints}
+
 {registration}"
+    )
+}
+
+/// Every remote call, by provider.
+fn endpoints(providers: &[Provider]) -> String {
+    let row = |p: &Provider| {
+        format!("    #[cfg(feature = \"{0}\")]\n    (\"{0}\", {1}::ops::OPS),\n", p.id(), p.module())
+    };
+    let rows: String = providers.iter().map(row).collect();
+    let rows = if rows.is_empty() { rows } else { format!("\n{rows}") };
+    format!(
+        "/// The remote calls of the providers that this build has, with their types erased, by provider.
+#[cfg(feature = \"dynamic\")]
+pub static ENDPOINTS: &[(&str, &[integrations_core::dynamic::OpEntry])] = &[{rows}];"
     )
 }
 

@@ -97,6 +97,7 @@ fn plan(root: &Path) -> Outcome<Files> {
     for category in &catalog.categories {
         lists::render(root, category, &mut files)?;
     }
+    lists::render_fakes(root, &catalog, &mut files)?;
     umbrella::render(&catalog, &mut files)?;
     docs::render(root, &catalog, &mut files)?;
     Ok(files)

@@ -115,6 +115,7 @@ fn spec_static(provider: &Provider) -> String {
     chain.call("webhook", &[facts.webhook.path()]);
     chain.flag("quota_per_connection", facts.quota_per_connection);
     chain.list("caps", &each(&facts.caps, literal));
+    chain.list("descriptions", &each(&facts.descriptions, literal));
     chain.list("quirks", &each(&facts.quirks, |q| constructor("Quirk", &[&q.id, &q.about, &q.source])));
     chain.list("ops", &each(&facts.ops, op_row));
     chain.call("terms", &[literal(&facts.terms)]);

@@ -143,6 +143,9 @@ fn library(categories: &[&Category]) -> String {
     let known = |provider| lists::known(provider).replacen("integrations_core::", "", 1);
     let providers = categories.iter().flat_map(|category| &category.providers);
     let known = providers.map(known).collect::<Vec<_>>().join(",\n");
+    let erased = categories.iter().filter(|category| category.has_feature("dynamic"));
+    let erased: Vec<String> = erased.map(|c| format!("{}\n{}::ENDPOINTS", condition(c), c.name)).collect();
+    let erased = erased.join(",\n");
     let registers = categories.iter().filter(|category| category.has_feature("hub"));
     let registers: String = registers.map(|category| register(category)).collect();
     format!(
@@ -168,6 +171,15 @@ static CATEGORIES: &[&[&provider::ProviderSpec]] = &[{lists}];
 /// The providers that this build has.
 pub fn providers() -> impl Iterator<Item = &'static provider::ProviderSpec> {{
     CATEGORIES.iter().copied().flatten().copied()
+}}
+
+#[cfg(feature = \"dynamic\")]
+static ENDPOINTS: &[&[(&str, &[dynamic::OpEntry])]] = &[{erased}];
+
+/// The remote calls of the providers that this build has, with their types erased, by provider.
+#[cfg(feature = \"dynamic\")]
+pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static [dynamic::OpEntry])> {{
+    ENDPOINTS.iter().copied().flatten().copied()
 }}
 
 /// Every provider that a build could have.

@@ -48,7 +48,7 @@ fn create(root: &Path, category: &str, id: &str) -> Outcome {
             "there is no category `{category}`: crates/integrations-{category}/src/lib.rs has no block `codegen:begin`"
         ));
     }
-    let names = Names::new(category, id, portable_type(&package)?);
+    let names = Names::new(category, id, portable_type(root, &package, category)?);
     let driver = workspace::read(&package.join(DRIVER))
         .map_err(|e| format!("{e}\n`{DRIVER}` says what a driver of the category `{category}` implements"))?;
     let folder = package.join(names.filled("src/@module@"));
@@ -66,8 +66,10 @@ fn create(root: &Path, category: &str, id: &str) -> Outcome {
 }
 
 /// The type that the category's registration opens: the one that implements `Category`.
-fn portable_type(package: &Path) -> Outcome<String> {
-    for file in workspace::files(&package.join("src"), ".rs")? {
+fn portable_type(root: &Path, package: &Path, category: &str) -> Outcome<String> {
+    let in_core = root.join("crates/integrations-core/src").join(category);
+    let files = [workspace::files(&package.join("src"), ".rs")?, workspace::files(&in_core, ".rs")?].concat();
+    for file in files {
         let code = code_only(&workspace::read(&file)?);
         let found =
             code.split_once("impl Category for ").and_then(|(_, rest)| rest.split_whitespace().next());

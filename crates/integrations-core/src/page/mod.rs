@@ -2,9 +2,11 @@
 //! pages that end, or say why they cannot.
 
 mod cursor;
+mod listing;
 mod stream;
 
 pub use cursor::{Cursor, Scope};
+pub use listing::Listing;
 pub use stream::{Items, Pages, pages};
 
 use crate::error::Result;

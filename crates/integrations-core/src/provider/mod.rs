@@ -366,6 +366,9 @@ pub struct ProviderSpec {
     pub quota_per_connection: bool,
     /// What the provider can do, in the words of its category.
     pub caps: &'static [&'static str],
+    /// The vendor's own descriptions of its API, which requests and answers are checked against: files below the
+    /// folder that the check is given.
+    pub descriptions: &'static [&'static str],
     /// Where it departs from its category's promises.
     pub quirks: &'static [Quirk],
     /// Every remote call.
@@ -395,6 +398,7 @@ impl ProviderSpec {
             webhook: WebhookScheme::None,
             quota_per_connection: false,
             caps: &[],
+            descriptions: &[],
             quirks: &[],
             ops: &[],
             terms: "",
@@ -476,6 +480,13 @@ impl ProviderSpec {
     #[must_use]
     pub const fn caps(mut self, caps: &'static [&'static str]) -> Self {
         self.caps = caps;
+        self
+    }
+
+    /// Sets the vendor's own descriptions.
+    #[must_use]
+    pub const fn descriptions(mut self, files: &'static [&'static str]) -> Self {
+        self.descriptions = files;
         self
     }
 

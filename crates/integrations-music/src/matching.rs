@@ -1,0 +1,1 @@
+//! Finding a track again at another service.

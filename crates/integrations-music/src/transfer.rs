@@ -1,0 +1,1 @@
+//! Moving a playlist from one service to another.

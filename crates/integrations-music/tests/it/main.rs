@@ -1,0 +1,10 @@
+//! Providers against their fakes, and what is built on top of the interface.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+// codegen:begin (written by `cargo xtask codegen`)
+#[cfg(feature = "lastfm")]
+mod lastfm;
+#[cfg(feature = "spotify")]
+mod spotify;
+// codegen:end

@@ -1,0 +1,1 @@
+//! Conformance cases under faults, from seeds.

@@ -1,0 +1,1 @@
+//! Cases that every provider of a category goes through.

@@ -1,0 +1,1 @@
+//! Golden files: what an endpoint sends, and what it makes of the answer.

@@ -1,0 +1,1 @@
+//! What a provider makes of answers that nobody promised.
