@@ -17,6 +17,8 @@ mod error;
 mod idempotency;
 mod op;
 mod random;
+#[cfg(feature = "schema")]
+mod schema;
 mod text_id;
 mod timeline;
 mod trail;

@@ -13,7 +13,11 @@ mod cap;
 mod client;
 mod driver;
 mod id;
+#[cfg(feature = "dynamic")]
+mod operations;
 mod play;
+#[cfg(feature = "schema")]
+mod schema;
 mod types;
 
 pub use cap::MusicCap;
@@ -23,6 +27,8 @@ pub use driver::{
     PlaybackDriver, PlaybackTokenDriver, PlaylistDriver, RecommendationDriver, ScrobbleDriver, TagDriver,
 };
 pub use id::{AlbumId, ArtistId, DeviceId, Isrc, Market, PlaylistId, Snapshot, TrackId};
+#[cfg(feature = "dynamic")]
+pub use operations::OPERATIONS;
 pub use play::{
     Device, Enqueued, IgnoredReason, Play, PlayRequest, PlaybackState, PlaybackToken, Played, RepeatMode,
     Scrobbled,

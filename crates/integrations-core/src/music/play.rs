@@ -12,6 +12,7 @@ use crate::secret::SecretString;
 
 /// A track that was heard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Played {
     /// The track.
@@ -31,6 +32,7 @@ impl Played {
 ///
 /// Services count a track that is longer than 30 seconds and was heard for half its length or four minutes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Play {
     /// The artist's name, not empty.
@@ -96,6 +98,7 @@ open_enum! {
 
 /// What became of one scrobble that the service took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Scrobbled {
@@ -119,6 +122,7 @@ open_enum! {
 
 /// Something that plays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Device {
     /// The service's id; `None` for a device that cannot be chosen.
@@ -142,6 +146,7 @@ impl Device {
 
 /// What is playing where.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PlaybackState {
     /// Whether it plays now.
@@ -160,6 +165,7 @@ pub struct PlaybackState {
 
 /// What is to be played.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PlayRequest {
@@ -178,6 +184,7 @@ pub enum PlayRequest {
 
 /// What comes next.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Enqueued {
     /// What plays now.

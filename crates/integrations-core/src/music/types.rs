@@ -13,6 +13,7 @@ use crate::open_enum;
 
 /// Codes that hold across services.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ExternalIds {
     /// The recording's code.
@@ -25,6 +26,7 @@ pub struct ExternalIds {
 
 /// A picture at an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Image {
     /// Its address; it may expire.
@@ -115,6 +117,7 @@ impl<'de> Deserialize<'de> for ReleaseDate {
 
 /// An artist as named on a track or an album.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ArtistRef {
     /// The service's id, where it has one.
@@ -132,6 +135,7 @@ impl ArtistRef {
 
 /// An album as named on a track.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AlbumRef {
     /// The service's id, where it has one.
@@ -149,6 +153,7 @@ impl AlbumRef {
 
 /// A recording in a service's catalogue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Track {
     /// The service's id.
@@ -222,6 +227,7 @@ open_enum! {
 
 /// An album in a service's catalogue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Album {
     /// The service's id.
@@ -270,6 +276,7 @@ impl Album {
 
 /// An artist in a service's catalogue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Artist {
     /// The service's id.
@@ -312,6 +319,7 @@ impl Artist {
 
 /// A word that listeners or editors gave: genre, mood, era.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Tag {
     /// The word, in lower case as far as the service does so.
@@ -329,6 +337,7 @@ impl Tag {
 
 /// What is told about an artist beyond the catalogue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ArtistInfo {
     /// The artist.
@@ -354,6 +363,7 @@ impl ArtistInfo {
 
 /// Whose playlist it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Owner {
     /// The service's id of the account.
@@ -371,6 +381,7 @@ impl Owner {
 
 /// A playlist, without what is in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Playlist {
     /// The service's id.
@@ -433,6 +444,7 @@ open_enum! {
 
 /// One place in a playlist.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PlaylistEntry {
     /// What stands there.
@@ -457,6 +469,7 @@ impl PlaylistEntry {
 
 /// What a new playlist is like.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct NewPlaylist {
@@ -500,6 +513,7 @@ impl NewPlaylist {
 
 /// What is to be different about a playlist; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 #[allow(clippy::exhaustive_structs, reason = "made by its fields, with `..Default::default()`")]
 pub struct PlaylistEdit {
@@ -522,6 +536,7 @@ pub struct PlaylistEdit {
 /// # Ok::<(), integrations_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Query {
@@ -605,6 +620,7 @@ impl From<String> for Query {
 
 /// What recommendations start from; at least one, and at most five in all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 #[allow(clippy::exhaustive_structs, reason = "made by its fields, with `..Default::default()`")]
 pub struct Seeds {

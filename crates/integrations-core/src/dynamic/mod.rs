@@ -1,5 +1,7 @@
 //! Endpoints chosen at run time: by the command line, by a gateway, by the contract check.
 
+mod portable;
+
 use http::Uri;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,6 +12,12 @@ use crate::error::{Error, Result};
 use crate::op::Op;
 use crate::trail;
 use crate::wire::{WireRequest, WireResponse};
+
+#[cfg(feature = "music")]
+pub(crate) use portable::portable_operations;
+pub use portable::{Failure, Invoked, Outcome, PageOf, PortableOp, outcomes, page};
+#[doc(hidden)]
+pub use portable::{arguments, result};
 
 /// One endpoint with its types erased: arguments and answer are JSON. There is no second set of types; the table
 /// is filled from the [`Endpoint`] types themselves.
