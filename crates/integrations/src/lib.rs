@@ -13,6 +13,8 @@ pub use integrations_core::*;
 
 #[cfg(feature = "http")]
 pub use integrations_http as http;
+#[cfg(feature = "sandbox")]
+pub use integrations_sandbox as sandbox;
 
 #[cfg(any(feature = "music", feature = "lastfm", feature = "spotify"))]
 pub use integrations_music as music;

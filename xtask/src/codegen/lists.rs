@@ -18,17 +18,24 @@ pub(super) fn render(root: &Path, category: &Category, files: &mut Files) -> Out
     Ok(())
 }
 
+const SANDBOX: &str = "crates/integrations-sandbox";
+
+/// The providers that have a fake.
+pub(super) fn faked<'c>(root: &Path, catalog: &'c Catalog) -> Vec<&'c Provider> {
+    let has_fake = |provider: &&Provider| {
+        let source = root.join(SANDBOX).join("src").join(provider.module());
+        source.with_extension("rs").is_file() || source.join("mod.rs").is_file()
+    };
+    catalog.providers().filter(has_fake).collect()
+}
+
 /// Fills the blocks of the sandbox: a provider's fake is found by its file.
 pub(super) fn render_fakes(root: &Path, catalog: &Catalog, files: &mut Files) -> Outcome {
-    let folder = root.join("crates/integrations-sandbox");
+    let folder = root.join(SANDBOX);
     if !folder.is_dir() {
         return Ok(());
     }
-    let has_fake = |provider: &&Provider| {
-        let source = folder.join("src").join(provider.module());
-        source.with_extension("rs").is_file() || source.join("mod.rs").is_file()
-    };
-    let faked: Vec<&Provider> = catalog.providers().filter(has_fake).collect();
+    let faked = faked(root, catalog);
     let all: Vec<String> = faked.iter().map(|provider| provider.id().to_owned()).collect();
     let each = faked.iter().map(|provider| format!("{} = []", provider.id())).collect::<Vec<_>>().join("\n");
     let features = format!("all = {}\n{each}", super::umbrella::array(&all));

@@ -98,7 +98,7 @@ fn plan(root: &Path) -> Outcome<Files> {
         lists::render(root, category, &mut files)?;
     }
     lists::render_fakes(root, &catalog, &mut files)?;
-    umbrella::render(&catalog, &mut files)?;
+    umbrella::render(root, &catalog, &mut files)?;
     docs::render(root, &catalog, &mut files)?;
     Ok(files)
 }

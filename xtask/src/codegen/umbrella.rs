@@ -8,7 +8,7 @@ use crate::{Outcome, process};
 
 /// Features of the umbrella that are neither a category nor a provider.
 pub(super) fn reserved() -> impl Iterator<Item = &'static str> {
-    ["default", "full", "http"].into_iter().chain(FORWARDED.iter().map(|feature| feature.name))
+    ["default", "full", "http", "sandbox"].into_iter().chain(FORWARDED.iter().map(|feature| feature.name))
 }
 
 /// A feature that the umbrella hands on to core, and to the categories that have it.
@@ -22,6 +22,11 @@ struct Forwarded {
 const FORWARDED: &[Forwarded] = &[
     Forwarded { name: "cache", about: "Read cache: answers are kept for as long as they allow.", needs: &[] },
     Forwarded { name: "dynamic", about: "Every operation with its types erased.", needs: &[] },
+    Forwarded {
+        name: "schema",
+        about: "JSON Schema of the portable operations' arguments and results.",
+        needs: &["dynamic"],
+    },
     Forwarded { name: "hub", about: "Registry and hub: many configured instances at run time.", needs: &[] },
     Forwarded {
         name: "config",
@@ -50,22 +55,23 @@ const FORWARDED: &[Forwarded] = &[
 ];
 
 /// Manifest and source of the umbrella crate.
-pub(super) fn render(catalog: &Catalog, files: &mut Files) -> Outcome {
+pub(super) fn render(root: &Path, catalog: &Catalog, files: &mut Files) -> Outcome {
     let categories: Vec<&Category> = catalog.published().filter(|c| !c.providers.is_empty()).collect();
     let folder = Path::new("crates/integrations");
-    files.insert(folder.join("Cargo.toml"), manifest(&categories, &catalog.version));
+    let fakes: Vec<&str> = lists::faked(root, catalog).into_iter().map(Provider::id).collect();
+    files.insert(folder.join("Cargo.toml"), manifest(&categories, &catalog.version, &fakes));
     files.insert(folder.join("src/lib.rs"), process::rustfmt(&library(&categories))?);
     Ok(())
 }
 
-fn manifest(categories: &[&Category], version: &str) -> String {
+fn manifest(categories: &[&Category], version: &str, fakes: &[&str]) -> String {
     let names: Vec<String> = categories.iter().map(|category| category.name.clone()).collect();
     let http = std::iter::once("dep:integrations-http".to_owned()).chain(handed_on("http", categories));
     let http: Vec<String> = http.collect();
     let forwarded: String = FORWARDED.iter().map(|feature| forwarded_feature(feature, categories)).collect();
     let documented: Vec<String> =
         std::iter::once("full").chain(FORWARDED.iter().map(|f| f.name)).map(str::to_owned).collect();
-    let features: String = categories.iter().map(|category| category_features(category)).collect();
+    let features: String = categories.iter().map(|category| category_features(category, fakes)).collect();
     let dependencies: String = categories.iter().map(|category| dependency(category, version)).collect();
     format!(
         "# {GENERATED}
@@ -88,12 +94,15 @@ features = {}
 default = [\"http\"]
 # The transport over reqwest.
 http = {}
+# Fake vendors, for tests and for work without an account: of the providers that are switched on.
+sandbox = [\"dep:integrations-sandbox\"]
 {forwarded}# Every category with its light providers.
 full = {}
 {features}
 [dependencies]
 integrations-core.workspace = true
 integrations-http = {{ workspace = true, optional = true }}
+integrations-sandbox = {{ workspace = true, optional = true }}
 {dependencies}
 [lints]
 workspace = true
@@ -117,13 +126,15 @@ fn handed_on<'a>(name: &'a str, categories: &'a [&Category]) -> impl Iterator<It
     categories.iter().filter(move |c| c.has_feature(name)).map(move |c| format!("{}?/{name}", c.package()))
 }
 
-fn category_features(category: &Category) -> String {
+fn category_features(category: &Category, fakes: &[&str]) -> String {
     let package = category.package();
     let light = category.providers.iter().filter(|provider| !provider.facts.heavy).map(|p| p.id().to_owned());
     let all: Vec<String> = std::iter::once(format!("dep:{package}")).chain(light).collect();
     let row = |provider: &Provider| {
         let id = provider.id();
-        format!("{id} = {}\n", array(&[format!("dep:{package}"), format!("{package}/{id}")]))
+        let client = [format!("dep:{package}"), format!("{package}/{id}")].into_iter();
+        let fake = fakes.contains(&id).then(|| format!("integrations-sandbox?/{id}"));
+        format!("{id} = {}\n", array(&client.chain(fake).collect::<Vec<_>>()))
     };
     let rows: String = category.providers.iter().map(row).collect();
     format!("\n{} = {}\n{rows}", category.name, array(&all))
@@ -164,6 +175,8 @@ pub use integrations_core::*;
 
 #[cfg(feature = \"http\")]
 pub use integrations_http as http;
+#[cfg(feature = \"sandbox\")]
+pub use integrations_sandbox as sandbox;
 
 {modules}
 static CATEGORIES: &[&[&provider::ProviderSpec]] = &[{lists}];

@@ -6,7 +6,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bodies;
+mod keys;
 mod logs;
 mod pages;
+mod success;
 mod tokens;
+mod values;
 mod waits;
