@@ -41,20 +41,36 @@ fn matrix(categories: &[&Category]) -> String {
     text + &tables.join("\n")
 }
 
+/// A row for each capability: a category has many more of them than it has providers.
 fn matrix_of(category: &Category) -> String {
-    let caps: BTreeSet<&str> = category.providers.iter().flat_map(|p| words(&p.facts.caps)).collect();
-    let mut table = Table::new(
-        &[&["provider", "status", "auth"][..], &caps.iter().copied().collect::<Vec<_>>()].concat(),
-    );
-    for provider in &category.providers {
-        let facts = &provider.facts;
-        let own: BTreeSet<&str> = words(&facts.caps).collect();
-        let link = format!("[{}]({}.md)", facts.name.as_ref(), provider.id());
-        let marks = caps.iter().map(|cap| if own.contains(cap) { "yes" } else { "–" }.to_owned());
-        let fixed = [link, facts.status.text().to_owned(), facts.auth.kind.as_ref().text().to_owned()];
-        table.row(fixed.into_iter().chain(marks));
+    let providers = &category.providers;
+    let links = providers.iter().map(|p| format!("[{}]({}.md)", p.facts.name.as_ref(), p.id()));
+    let columns: Vec<String> = std::iter::once(String::new()).chain(links).collect();
+    let mut table = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut row = |name: &str, cell: &dyn Fn(&Facts) -> &str| {
+        let cells = providers.iter().map(|provider| cell(&provider.facts).to_owned());
+        table.row(std::iter::once(name.to_owned()).chain(cells));
+    };
+    row("status", &|facts| facts.status.text());
+    row("auth", &|facts| facts.auth.kind.as_ref().text());
+    for cap in caps_in_order(providers) {
+        let has = |facts: &Facts| words(&facts.caps).any(|own| own == cap);
+        row(&format!("`{cap}`"), &|facts| if has(facts) { "yes" } else { "–" });
     }
     format!("## {}\n\n{}", category.name, table.text)
+}
+
+/// As the providers list them, so that what belongs together stands together.
+fn caps_in_order(providers: &[Provider]) -> Vec<&str> {
+    let mut ordered: Vec<&str> = Vec::new();
+    let mut lists: Vec<Vec<&str>> = providers.iter().map(|p| words(&p.facts.caps).collect()).collect();
+    lists.sort_by_key(|list| std::cmp::Reverse(list.len()));
+    for cap in lists.into_iter().flatten() {
+        if !ordered.contains(&cap) {
+            ordered.push(cap);
+        }
+    }
+    ordered
 }
 
 fn sunsets(providers: &[&Provider]) -> String {
@@ -290,8 +306,10 @@ mod tests {
     #[test]
     fn the_matrix_shows_what_is_absent_too() {
         let text = &plan(fixture().root()).unwrap()[Path::new("docs/src/providers/matrix.md")];
-        assert!(text.contains("| provider | status | auth | read | share | write |"), "{text}");
-        assert!(text.contains("| [Notes](notes.md) | full | bearer | yes | – | yes |"), "{text}");
+        assert!(text.contains("|  | [Drafts](drafts.md) | [Notes](notes.md) |"), "{text}");
+        for row in ["| auth | bearer | bearer |", "| `read` | yes | yes |", "| `share` | yes | – |"] {
+            assert!(text.contains(row), "{row}\n{text}");
+        }
     }
 
     #[test]
