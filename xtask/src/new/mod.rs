@@ -15,12 +15,23 @@ const FILES: &[(&str, &str)] = &[
     ("src/@module@/account.rs", include_str!("account.rs.txt")),
     ("src/@module@/error.rs", include_str!("error.rs.txt")),
     ("src/@module@/docs.md", include_str!("docs.md.txt")),
+];
+
+/// The tests below the crate, for a category that has none of its own.
+const TESTS: &[(&str, &str)] = &[
     ("tests/it/@module@/mod.rs", include_str!("tests.rs.txt")),
     ("tests/it/@module@/golden/me.json", "{ \"id\": \"1\", \"name\": \"Ada\" }\n"),
 ];
 
 /// The template of `driver.rs` below the crate: only the category knows what its drivers implement.
 const DRIVER: &str = "skeleton/driver.rs.txt";
+
+/// What a category has that is judged in the sandbox: its templates below the crate, and where they go from the root.
+const JUDGED: &[(&str, &str)] = &[
+    ("skeleton/fake.rs.txt", "crates/integrations-sandbox/src/@module@.rs"),
+    ("skeleton/tests.rs.txt", "crates/integrations-@category@/tests/it/@module@/mod.rs"),
+    ("skeleton/golden.json.txt", "crates/integrations-@category@/tests/it/@module@/golden/get_me.json"),
+];
 
 pub(crate) fn run(arguments: &[String]) -> Outcome {
     let [category, id] = arguments else {
@@ -56,11 +67,17 @@ fn create(root: &Path, category: &str, id: &str) -> Outcome {
         return Err(format!("{} exists already", folder.display()));
     }
     for (path, template) in FILES.iter().copied().chain([("src/@module@/driver.rs", driver.as_str())]) {
-        let path = names.filled(path);
-        let text = names.filled(template);
-        let path = package.join(path);
-        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
-        write(&path, &if is_rust { process::rustfmt(&text)? } else { text })?;
+        write(&package.join(names.filled(path)), &names.filled(template))?;
+    }
+    if package.join(JUDGED[0].0).is_file() {
+        for (template, path) in JUDGED {
+            let template = workspace::read(&package.join(template))?;
+            write(&root.join(names.filled(path)), &names.filled(&template))?;
+        }
+    } else {
+        for (path, template) in TESTS {
+            write(&package.join(names.filled(path)), &names.filled(template))?;
+        }
     }
     codegen::generate(root)
 }
@@ -81,6 +98,8 @@ fn portable_type(root: &Path, package: &Path, category: &str) -> Outcome<String>
 }
 
 fn write(path: &Path, text: &str) -> Outcome {
+    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+    let text = if is_rust { process::rustfmt(text)? } else { text.to_owned() };
     let failed = |e| format!("{}: cannot be written: {e}", path.display());
     fs::create_dir_all(path.parent().unwrap_or(path)).map_err(failed)?;
     fs::write(path, text).map_err(failed)?;
