@@ -9,6 +9,8 @@
 //! - What a vendor takes from new applications is a capability that an instance lacks, never a call that fails.
 //! - A match is never silently the first hit: it has a score and a reason, or there is none.
 
+#[cfg(all(doctest, feature = "spotify", feature = "lastfm", feature = "dynamic", feature = "hub"))]
+mod book;
 pub mod matching;
 pub mod playlist_file;
 pub mod sync;
