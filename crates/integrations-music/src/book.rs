@@ -11,4 +11,6 @@ macro_rules! pages {
 
 pages! {
     music = "docs/src/guides/music.md",
+    playlists = "docs/src/guides/playlists.md",
+    sandbox = "docs/src/guides/sandbox.md",
 }
