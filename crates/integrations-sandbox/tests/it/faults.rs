@@ -41,7 +41,7 @@ async fn a_read_survives_what_passes() {
         (Fault::RateLimited(SECOND, DelayForm::HttpDate), 2, 2 * SECOND),
         (Fault::RateLimited(SECOND, DelayForm::Missing), 2, 2 * SECOND),
         (Fault::Broken { status: 500, acted: true }, 2, SECOND),
-        (Fault::Broken { status: 503, acted: false }, 2, SECOND),
+        (Fault::Broken { status: 503, acted: false }, 2, 2 * SECOND),
         (Fault::ProxyPage, 2, SECOND),
         (Fault::FailedWithSuccess, 2, SECOND),
         (Fault::Rotated, 2, SECOND),
@@ -94,6 +94,8 @@ async fn what_is_sent_at_most_once_is_done_at_most_once() {
         (Fault::QuotaExhausted, Some((ErrorKind::QuotaExhausted, Rejected, 1)), 0),
         (Fault::Broken { status: 504, acted: true }, Some((ErrorKind::Unavailable, Unknown, 1)), 1),
         (Fault::Broken { status: 504, acted: false }, Some((ErrorKind::Unavailable, Unknown, 1)), 0),
+        // The vendor says when to come back, so it has not acted whatever the plan says.
+        (Fault::Broken { status: 503, acted: true }, Some((ErrorKind::Unavailable, Rejected, 1)), 0),
         (Fault::ProxyPage, Some((ErrorKind::Unavailable, Unknown, 1)), 0),
         (Fault::Truncated, Some((ErrorKind::Decode, Applied, 1)), 1),
         (Fault::WrongShape, Some((ErrorKind::Decode, Applied, 1)), 1),

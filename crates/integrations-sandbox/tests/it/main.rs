@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{StatusCode, Uri};
 use integrations_core::pipeline::{Policy, Scope, Stages};
 use integrations_core::{
@@ -69,6 +69,10 @@ impl Vendor for Shelf {
             Trouble::RateLimited(_) => (429, "slow_down"),
             Trouble::QuotaExhausted => (403, "quota"),
             Trouble::Unauthorized => (401, "token"),
+            Trouble::Broken(503) => {
+                let answer = Answer::json(503, &json!({ "error": "broken" }));
+                return Some(answer.header(RETRY_AFTER, "1"));
+            }
             Trouble::Broken(status) => (status, "broken"),
             Trouble::FailedWithSuccess => (200, "busy"),
             _ => return None,
