@@ -62,7 +62,9 @@ impl Plan {
         Self { script: faults.into_iter().collect(), ..Self::default() }
     }
 
-    /// Requests go wrong by chance, from a seed: the same requests in the same order meet the same faults.
+    /// Requests go wrong by chance, from a seed: the same requests in the same order and at the same times meet the same
+    /// faults. The pauses of a client between attempts are random too; who wants a call's whole story again gives them
+    /// a seed as well (`fastrand::seed`, on the thread that makes the calls).
     pub fn seeded(seed: u64, severity: Severity) -> Self {
         let random = fastrand::Rng::with_seed(seed);
         let chance = Chance { random, severity, streak: None, disturbed: None, limited: None };
