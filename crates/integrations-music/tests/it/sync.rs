@@ -461,28 +461,28 @@ async fn model(seed: u64, lacking: &[&'static str], most: usize) {
 
 #[tokio::test]
 async fn random_edits_and_faults_converge() {
-    for seed in 0..150 {
+    for seed in 0..seeds(40) {
         model(seed, &[], 3).await;
     }
 }
 
 #[tokio::test]
 async fn random_edits_and_faults_converge_without_versions() {
-    for seed in 0..80 {
+    for seed in 0..seeds(25) {
         model(seed, &["playlist_snapshot"], 3).await;
     }
 }
 
 #[tokio::test]
 async fn random_edits_and_faults_converge_with_replace_alone() {
-    for seed in 0..80 {
+    for seed in 0..seeds(25) {
         model(seed, &["playlist_insert", "playlist_remove", "playlist_reorder"], 4).await;
     }
 }
 
 #[tokio::test]
 async fn random_edits_and_faults_converge_with_moves_by_hand() {
-    for seed in 0..80 {
+    for seed in 0..seeds(25) {
         model(seed, &["playlist_reorder", "playlist_replace"], 4).await;
     }
 }
@@ -514,4 +514,7 @@ proptest! {
         }
         prop_assert_eq!(list, target);
     }
+}
+fn seeds(n: u64) -> u64 {
+    std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(n)
 }
