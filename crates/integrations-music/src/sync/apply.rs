@@ -8,7 +8,7 @@ use integrations_core::{Effect, Error, ErrorKind, Result};
 use super::Sync;
 use super::base::{Pair, Place, Side, SyncBase, VERSION};
 use super::edit::Edit;
-use super::plan::{Planned, Seen, SidePlan, SyncPlan, read, version};
+use super::plan::{Planned, Seen, SyncPlan, read, version};
 
 /// What a round did.
 #[derive(Debug)]
@@ -61,8 +61,7 @@ impl Sync {
             let mut pair = planned.pair.clone();
             for side in Side::BOTH {
                 let at = side as usize;
-                pair.half_mut(side).place =
-                    self.placed(planned, plan.side(side), side, &written[at], seen[at].as_ref());
+                pair.half_mut(side).place = self.placed(planned, side, &written[at], seen[at].as_ref());
             }
             pair
         };
@@ -75,14 +74,7 @@ impl Sync {
         }
     }
 
-    fn placed(
-        &self,
-        planned: &Planned,
-        was: &SidePlan,
-        side: Side,
-        written: &Written,
-        seen: Option<&Seen>,
-    ) -> Place {
+    fn placed(&self, planned: &Planned, side: Side, written: &Written, seen: Option<&Seen>) -> Place {
         let half = planned.pair.half(side);
         let Some(id) = &half.id else { return Place::Absent };
         let is_seen = seen.is_some_and(|seen| seen.has(Some(id)));

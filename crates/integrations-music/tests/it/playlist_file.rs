@@ -94,7 +94,9 @@ fn m3u_keeps_artists_title_album_seconds_and_codes() {
     for text in [text.clone(), text.replace('\n', "\r\n"), format!("\u{feff}{text}")] {
         let back = read(&text, Format::M3u8).unwrap();
         let mut wanted = file.wanted();
-        wanted.iter_mut().for_each(|wanted| wanted.explicit = None);
+        for wanted in &mut wanted {
+            wanted.explicit = None;
+        }
         assert_eq!((back.wanted(), back.name.as_str()), (wanted, "Ümläut & <Söns>"));
         assert_eq!(back.entries[0].url, file.entries[0].url);
     }

@@ -155,7 +155,7 @@ impl Shelf {
     pub(crate) fn ids(&self, list: &PlaylistId) -> Vec<String> {
         let state = self.state();
         let list = state.lists.iter().find(|each| each.playlist.id == *list).unwrap();
-        list.entries.iter().map(|entry| name(entry)).collect()
+        list.entries.iter().map(name).collect()
     }
 
     /// Somebody else changes a playlist, visible at once.
