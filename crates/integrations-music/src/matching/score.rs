@@ -31,6 +31,9 @@ const OTHER_NUMBER: f32 = 0.6;
 /// The most that a title without artists can tell.
 const WITHOUT_ARTISTS: f32 = 0.75;
 
+/// How many artists are compared; comparing costs the product of both numbers.
+const MOST_ARTISTS: usize = 32;
+
 /// Longer names are compared by their beginning; comparing costs the product of both lengths.
 const LONGEST: usize = 256;
 
@@ -218,7 +221,7 @@ fn alike(a: &str, b: &str) -> f32 {
 fn people(wanted: &Wanted, title: &Title) -> Vec<String> {
     let named = wanted.artists.iter().map(|name| fold(name)).filter(|name| !name.is_empty());
     let mut people: Vec<String> = Vec::new();
-    for name in named.chain(title.featured.iter().cloned()) {
+    for name in named.chain(title.featured.iter().cloned()).take(MOST_ARTISTS) {
         if !people.contains(&name) {
             people.push(name);
         }

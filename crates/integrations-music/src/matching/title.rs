@@ -107,6 +107,9 @@ const NOISE: &[&str] = &[
     "recording",
 ];
 
+/// Titles are read up to here; what is longer is no title.
+const LONGEST: usize = 512;
+
 /// Words that begin the names of those who take part.
 const FEATURING: &[&str] = &["feat", "ft", "featuring"];
 
@@ -134,6 +137,7 @@ impl Title {
     /// assert!(title.versions.contains(&Version::Live));
     /// ```
     pub fn of(text: &str) -> Self {
+        let text = text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end]);
         let mut title = Self::default();
         let mut rest = title.without_brackets(text);
         while let Some((before, after)) = split_suffix(&rest) {

@@ -12,8 +12,9 @@ pub(super) fn write(file: &PlaylistFile) -> String {
     }
     for entry in &file.entries {
         let wanted = &entry.wanted;
-        let seconds =
-            wanted.duration_ms.map_or("-1".to_owned(), |duration| ((duration + 500) / 1000).to_string());
+        let seconds = wanted.duration_ms.map_or("-1".to_owned(), |duration| {
+            (duration / 1000 + u64::from(duration % 1000 >= 500)).to_string()
+        });
         text += &format!("#EXTINF:{seconds},{}\n", on_a_line(&wanted.line()));
         if !wanted.artists.is_empty() {
             text += &format!("#EXTART:{}\n", on_a_line(&join(&wanted.artists)));

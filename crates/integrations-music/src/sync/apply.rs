@@ -28,7 +28,7 @@ struct Written {
     sent: HashSet<TrackId>,
     /// The version that the last write was made for, and the tracks that it puts in.
     last: (Option<Snapshot>, HashSet<TrackId>),
-    /// Whether tracks that were there before may be missing now.
+    /// Whether tracks that were there before were taken out in between, and may be missing now.
     has_holes: bool,
 }
 
@@ -82,7 +82,9 @@ impl Sync {
         let has_version = seen.is_some_and(|seen| seen.snapshot.is_some() && seen.snapshot == written.last.0);
         let may_come = written.sent.contains(id) && !(has_version && written.last.1.contains(id));
         match (planned.stays, planned.on(side), half.place) {
-            (true, true, _) if !is_seen && written.has_holes => Place::Owed { waits: 0 },
+            (true, true, _) if !is_seen && written.has_holes => {
+                Place::Owed { waits: if written.failure.is_some() { 0 } else { self.patience } }
+            }
             (true, true, _) => Place::Here,
             (true, false, _) if is_seen => Place::Here,
             (true, false, Place::Owed { waits: waits @ 1.. }) => Place::Owed { waits: waits - 1 },
@@ -132,11 +134,7 @@ fn is_gone(pair: &Pair) -> bool {
 
 async fn write(music: &Music, plan: &SyncPlan, side: Side) -> Written {
     let mut written = Written::default();
-    if let Err(error) = edit_all(music, plan, side, &mut written).await {
-        written.failure = Some(error);
-    } else {
-        written.has_holes = false;
-    }
+    written.failure = edit_all(music, plan, side, &mut written).await.err();
     written
 }
 

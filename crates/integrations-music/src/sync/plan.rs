@@ -12,7 +12,7 @@ use super::edit::{Edit, edits};
 use super::merge::{change, order, stays};
 use super::{Change, Sync, TOO_MANY_REMOVALS};
 use crate::matching::{Found, Title, Wanted};
-use crate::transfer::all;
+use crate::transfer::{all, is_of_one_entry};
 
 /// What a side shows.
 pub(super) struct Seen {
@@ -270,15 +270,18 @@ impl Sync {
     ) -> Result<()> {
         let mut pair = Pair::new(Wanted::from(track));
         pair.half_mut(side).id = Some(track.id.clone());
-        let (partner, why) = match self.matcher.find(other, &pair.identity).await? {
-            Found::Match { best, candidates } => {
-                (Some(self.present(best.track.id, &candidates, &seen[side.other() as usize])), "")
+        let (partner, why) = match self.matcher.find(other, &pair.identity).await {
+            Ok(Found::Match { best, candidates }) => {
+                let there = &seen[side.other() as usize];
+                (Some(self.present(best.track.id, &candidates, there)), String::new())
             }
-            Found::Ambiguous { .. } => (None, "several recordings fit"),
-            Found::NoMatch { .. } => (None, "not found"),
+            Ok(Found::Ambiguous { .. }) => (None, "several recordings fit".to_owned()),
+            Ok(Found::NoMatch { .. }) => (None, "not found".to_owned()),
+            Err(error) if is_of_one_entry(&error) => (None, format!("{}: {}", error.kind(), error.message())),
+            Err(error) => return Err(error),
         };
         let Some(partner) = partner else {
-            pair.unmatched = Some(why.to_owned());
+            pair.unmatched = Some(why);
             pairs.push(pair);
             return Ok(());
         };

@@ -153,7 +153,8 @@ fn outcome(found: Result<Found>) -> Result<Outcome> {
     }
 }
 
-fn is_of_one_entry(error: &Error) -> bool {
+/// Whether an error is about one recording, and says nothing about the next.
+pub(crate) fn is_of_one_entry(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::InvalidRequest | ErrorKind::NotFound | ErrorKind::Declined | ErrorKind::Decode

@@ -1,7 +1,7 @@
 //! Playlists as files: there and back, files of other programs, and files that are wrong.
 
 use integrations_core::ErrorKind;
-use integrations_music::matching::Wanted;
+use integrations_music::matching::{Wanted, score};
 use integrations_music::playlist_file::{FileEntry, Format, PlaylistFile};
 use integrations_music::{AlbumRef, ArtistRef, EntryKind, Playlist, PlaylistEntry, Track};
 use proptest::prelude::*;
@@ -177,6 +177,9 @@ fn what_is_wrong_with_a_file_has_a_line() {
 fn a_huge_line_is_read() {
     let title = "x".repeat(5_000_000);
     assert_eq!(read(&format!("title\n{title}\n"), Format::Csv).unwrap().wanted()[0].title.len(), title.len());
+    let hostile = Wanted::new(" - live".repeat(500_000)).artist("a".repeat(1_000_000)).duration_ms(u64::MAX);
+    assert!(score(&hostile, &hostile).score > 0.99);
+    assert!(PlaylistFile::new("", [hostile]).write(Format::M3u8).is_ok());
     assert!(PlaylistFile::read(&vec![b'x'; 65 * 1024 * 1024], Format::Csv).is_err());
 }
 

@@ -60,6 +60,7 @@ struct State {
     faults: Vec<(&'static str, u32, Fault)>,
     chaos: Option<(fastrand::Rng, f64)>,
     broken: Vec<&'static str>,
+    poison: Option<&'static str>,
     lag: u32,
     most: usize,
     page: usize,
@@ -89,6 +90,7 @@ impl Shelf {
             faults: Vec::new(),
             chaos: None,
             broken: Vec::new(),
+            poison: None,
             lag: 0,
             most: 100,
             page: 3,
@@ -125,6 +127,11 @@ impl Shelf {
         if is_broken {
             state.broken.push(op);
         }
+    }
+
+    /// A search for this word is answered by what nobody can read.
+    pub(crate) fn poison(&self, word: &'static str) {
+        self.state().poison = Some(word);
     }
 
     /// Writes go wrong at random.
@@ -314,6 +321,9 @@ impl MusicDriver for Shelf {
             .flatten()
             .flat_map(|text| text.to_lowercase().split_whitespace().map(str::to_owned).collect::<Vec<_>>())
             .collect();
+        if state.poison.is_some_and(|poison| words.iter().any(|word| word == poison)) {
+            return Err(Error::new(ErrorKind::Decode, Effect::Rejected, "the answer makes no sense"));
+        }
         let hits: Vec<Track> = state
             .tracks
             .iter()

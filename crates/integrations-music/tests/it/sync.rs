@@ -191,6 +191,23 @@ async fn what_the_other_side_does_not_have_is_kept_and_asked_for_once() {
 }
 
 #[tokio::test]
+async fn what_fails_for_one_track_stops_no_other() {
+    let mut two = Two::alike("ab").await;
+    two.right.poison("ccccc");
+    two.set(Side::Left, "acbd");
+    let plan = two.round().await;
+    assert_eq!(two.letters(Side::Right), "abd");
+    assert!(
+        plan.to_string().ends_with("left only: Band cccc - ccccc (decode: the answer makes no sense)"),
+        "{plan}"
+    );
+    // A failure of all is no answer about any.
+    two.right.broken("search", true);
+    two.set(Side::Left, "acbde");
+    assert_eq!(two.plan().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
 async fn an_emptied_side_needs_consent() {
     for letters in ["", "ab"] {
         let mut two = Two::alike("abcdef").await;

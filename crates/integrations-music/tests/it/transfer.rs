@@ -277,3 +277,18 @@ async fn a_plan_of_another_version_or_service_is_refused() {
     plan.version = 1;
     assert_eq!(Transfer::new().step(&to, &mut plan).await.unwrap(), Step::Looked);
 }
+
+#[tokio::test]
+async fn what_fails_for_one_entry_stops_no_other_and_may_be_tried_again() {
+    let (left, right, list) = shelves(3, 2);
+    right.poison("believe");
+    let (to, mut plan) = planned(&left, &right, &list, new()).await;
+    let counts = plan.report().counts;
+    assert_eq!((counts.matched, counts.failed), (2, 1));
+    assert!(plan.report().to_string().contains("A - Believe: decode: the answer makes no sense"));
+    right.poison("nothing");
+    Transfer::new().decide_again(&to, &mut plan).await.unwrap();
+    Transfer::new().write(&to, &mut plan).await.unwrap();
+    assert_eq!(right.ids(&"list-1".into()), names("r", &[0, 1, 2]));
+    assert!(Transfer::new().decide_again(&to, &mut plan).await.is_err());
+}
