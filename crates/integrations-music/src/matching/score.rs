@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Wanted;
 use super::fold::fold;
-use super::title::{Title, names};
+use super::title::{Title, names, short};
 
 /// Title, artists, duration, album: what each part counts. An artist's name is nearly as telling as a title, because a
 /// title alone is shared by covers; the album says little, because a recording is on several.
@@ -219,7 +219,7 @@ fn alike(a: &str, b: &str) -> f32 {
 
 /// Everybody who is named on a recording, folded.
 fn people(wanted: &Wanted, title: &Title) -> Vec<String> {
-    let named = wanted.artists.iter().map(|name| fold(name)).filter(|name| !name.is_empty());
+    let named = wanted.artists.iter().map(|name| fold(short(name))).filter(|name| !name.is_empty());
     let mut people: Vec<String> = Vec::new();
     for name in named.chain(title.featured.iter().cloned()).take(MOST_ARTISTS) {
         if !people.contains(&name) {

@@ -107,7 +107,7 @@ const NOISE: &[&str] = &[
     "recording",
 ];
 
-/// Titles are read up to here; what is longer is no title.
+/// Titles and names are read up to here; what is longer is neither.
 const LONGEST: usize = 512;
 
 /// Words that begin the names of those who take part.
@@ -137,7 +137,7 @@ impl Title {
     /// assert!(title.versions.contains(&Version::Live));
     /// ```
     pub fn of(text: &str) -> Self {
-        let text = text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end]);
+        let text = short(text);
         let mut title = Self::default();
         let mut rest = title.without_brackets(text);
         while let Some((before, after)) = split_suffix(&rest) {
@@ -247,6 +247,11 @@ fn is_year(word: &str) -> bool {
     word.len() == 4
         && (word.starts_with("19") || word.starts_with("20"))
         && word.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The beginning of a text that may come from anybody.
+pub(super) fn short(text: &str) -> &str {
+    text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end])
 }
 
 /// The names in `A, B & C`, folded.

@@ -86,10 +86,12 @@ async fn namesakes(to: &Music, new: &NewPlaylist) -> Result<Vec<Playlist>> {
     Ok(lists.into_iter().filter(|list| list.name == new.name).collect())
 }
 
-/// Creating twice makes two playlists: one of the name that was not there before is the one that an earlier try made.
+/// Creating twice makes two playlists: an empty one of the name that was not there before is the one that an earlier try
+/// made.
 async fn open_new(to: &Music, plan: &mut TransferPlan, new: &NewPlaylist) -> Result<Step> {
     let known = plan.progress.namesakes.clone().unwrap_or_default();
-    let fresh = namesakes(to, new).await?.into_iter().find(|list| !known.contains(&list.id));
+    let is_ours = |list: &Playlist| !known.contains(&list.id) && list.total.is_none_or(|total| total == 0);
+    let fresh = namesakes(to, new).await?.into_iter().find(is_ours);
     let made = match fresh {
         Some(list) => Ok(list),
         None => to.playlists()?.create(new).await,
