@@ -395,17 +395,24 @@ async fn a_plan_can_be_read_by_people() {
 }
 
 #[tokio::test]
-async fn a_failed_reading_after_the_writing_loses_nothing() {
-    let mut two = Two::alike("abcd").await;
-    two.set(Side::Left, "acde");
-    let plan = two.plan().await.unwrap();
-    two.right.broken("entries", true);
-    let applied = two.sync.apply(&two.left.music(), &two.right.music(), &plan).await;
-    assert_eq!(applied.failures.len(), 1);
-    two.base = applied.base;
-    two.right.broken("entries", false);
-    two.round().await;
-    assert_eq!(two.both(), same("acde"));
+async fn a_failed_reading_after_the_writing_loses_and_revives_nothing() {
+    for lost in [false, true] {
+        let mut two = Two::alike("abcd").await;
+        two.set(Side::Left, "acde");
+        let plan = two.plan().await.unwrap();
+        two.right.broken("entries", true);
+        if lost {
+            two.right.fault("remove", 1, Fault::Lost);
+        }
+        let applied = two.sync.apply(&two.left.music(), &two.right.music(), &plan).await;
+        assert_eq!(applied.failures.len(), 1 + usize::from(lost));
+        two.base = applied.base;
+        two.right.broken("entries", false);
+        for _ in 0..3 {
+            two.round().await;
+        }
+        assert_eq!(two.both(), same("acde"), "{lost}");
+    }
 }
 
 /// What users did in a model run.
