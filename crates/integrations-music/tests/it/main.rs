@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod matching;
+mod playlist_file;
+mod shelf;
+mod sync;
+mod transfer;
+
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "lastfm")]
 mod lastfm;

@@ -1,1 +1,0 @@
-//! Finding a track again at another service.

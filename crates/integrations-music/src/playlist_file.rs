@@ -1,1 +1,0 @@
-//! Playlists as files.

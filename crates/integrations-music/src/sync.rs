@@ -1,1 +1,0 @@
-//! Keeping two playlists alike.

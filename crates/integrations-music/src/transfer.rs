@@ -1,1 +1,0 @@
-//! Moving a playlist from one service to another.
