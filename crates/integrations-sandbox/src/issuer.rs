@@ -213,7 +213,8 @@ impl Issuer {
             Ok(code) => ("code", code.as_str()),
             Err(error) => ("error", *error),
         };
-        let mut address = format!("{redirect}{}{name}={value}", if redirect.contains('?') { '&' } else { '?' });
+        let mut address =
+            format!("{redirect}{}{name}={value}", if redirect.contains('?') { '&' } else { '?' });
         if let Some(state) = call.query("state") {
             address += &format!("&state={}", utf8_percent_encode(state, NON_ALPHANUMERIC));
         }
@@ -303,8 +304,8 @@ impl Issuer {
     }
 
     fn by_refresh(&mut self, caller: &Caller, form: &Form, now: Timestamp) -> Result<Answer, Refusal> {
-        let name =
-            field(form, "refresh_token").ok_or(refusal("invalid_request", "refresh_token must be supplied"))?;
+        let name = field(form, "refresh_token")
+            .ok_or(refusal("invalid_request", "refresh_token must be supplied"))?;
         let token = match standing(&self.refresh, name, now) {
             Standing::Good(grant) if grant.client == caller.client.id => self.refresh.get(name).cloned(),
             Standing::Dead => return Err(refusal("invalid_grant", "Refresh token revoked")),

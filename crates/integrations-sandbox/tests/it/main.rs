@@ -1,0 +1,4 @@
+//! The fakes, from outside.
+
+#[cfg(feature = "spotify")]
+mod spotify;
