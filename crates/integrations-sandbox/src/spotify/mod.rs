@@ -11,6 +11,8 @@ mod library;
 mod player;
 mod playlists;
 mod search;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -1,12 +1,9 @@
 //! The fake of Spotify.
 
-use std::path::Path;
-
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Uri};
 use integrations_sandbox::{Answer, Call, Known, Sandbox, spotify};
-use integrations_testkit::contract::{Description, Operation, Request};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 mod api;
 mod contract;
