@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Service;
 use super::ask::{Ask, Refusal, Reply, View, base62, linked, named, ok, with};
-use crate::issuer::{BASE62, HEX, invented};
+use super::{HEX, Service};
+use crate::issuer::{BASE62, invented};
 use crate::{SONGS, Song, World};
 
 /// Where this vendor sells.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::ask::{API, Ask, Refusal, Reply, base62, ok, uri_parts};
 use super::catalogue::{Catalogue, Track};
 use super::playlists::shown_item;
-use super::{BEGINNING, Service};
-use crate::issuer::{HEX, invented};
+use super::{BEGINNING, HEX, Service};
+use crate::issuer::invented;
 use crate::{Answer, World};
 
 /// A song counts as played after this long.

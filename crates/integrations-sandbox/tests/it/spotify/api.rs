@@ -127,6 +127,12 @@ fn private_playlists_need_their_own_scope() {
     assert_eq!(owner, fake.get("/me")["id"].as_str().unwrap());
     let (status, made) = fake.ask("POST", "/me/playlists", &json!({"name": "Mine", "public": false}));
     assert_eq!((status, &made["public"]), (201, &json!(false)));
+    let path = format!("/playlists/{}", made["id"].as_str().unwrap());
+    fake.get(&path);
+    let narrow = fake.with_token("narrow_token");
+    assert_eq!(narrow.status("GET", &path, &NOTHING), 403);
+    assert_eq!(narrow.status("GET", &format!("{path}/items"), &NOTHING), 403);
+    narrow.get(&format!("/playlists/{}", fake.id("playlist")));
     let body = json!({"name": "Both", "collaborative": true});
     assert_eq!(fake.status("POST", "/me/playlists", &body), 400, "collaborative ones are not public");
     assert_eq!(fake.status("POST", "/me/playlists", &json!({})), 400);
