@@ -166,6 +166,11 @@ fn search_takes_words_and_filters() {
     assert_eq!(names(&format!("upc%3A{}", fake.id("album_upc")), "album"), [fake.id("album_title")]);
     assert_eq!(names("genre%3Akrautrock", "artist"), ["Maschinenhaus"]);
     assert_eq!(names("evening", "playlist"), ["Evening walk"]);
+    assert_eq!(names("rooms", "track"), ["Rooms", "Nocturne for Two Doors"]);
+    assert_eq!(names("crate%2002", "playlist"), ["Crate 02"]);
+    assert!(names("crate%2003", "playlist").is_empty(), "it is private");
+    assert_eq!(fake.status("POST", "/me/playlists", &json!({"name": "Morning"})), 201);
+    assert_eq!(names("morning", "playlist"), ["Morning", "Indie Morning"]);
     assert!(names("nothing%20like%20this", "track").is_empty());
     assert!(names("isrc%3AQZAAA1400001", "album").is_empty(), "albums have no such code");
 }
