@@ -258,21 +258,11 @@ fn wanted_uris(service: &Service, ask: &Ask<'_>, body: &Value) -> Result<Option<
         return Err(Refusal::bad("You can add a maximum of 100 tracks per request."));
     }
     for uri in &uris {
-        is_playable(&service.catalogue, uri)?;
+        if !service.catalogue.plays(uri)? {
+            return Err(Refusal::bad("Payload contains a non-existing ID"));
+        }
     }
     Ok(Some(uris))
-}
-
-fn is_playable(catalogue: &Catalogue, uri: &str) -> Result<(), Refusal> {
-    let invalid = || Refusal::bad(format!("Invalid track uri: {uri}"));
-    let (kind, id) = uri_parts(uri).ok_or_else(invalid)?;
-    base62(id).map_err(|_| invalid())?;
-    let is_there = match kind {
-        "track" => catalogue.track_of(id).is_some(),
-        "episode" => catalogue.episode_of(id).is_some(),
-        _ => return Err(invalid()),
-    };
-    if is_there { Ok(()) } else { Err(Refusal::bad("Payload contains a non-existing ID")) }
 }
 
 fn reorder_or_replace(service: &mut Service, ask: &Ask<'_>, world: &mut World<'_>, id: &str) -> Reply {
