@@ -50,6 +50,7 @@
 
 mod catalogue;
 mod fault;
+pub mod issuer;
 mod known;
 mod ledger;
 mod plan;

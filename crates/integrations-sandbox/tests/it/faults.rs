@@ -13,7 +13,7 @@ use integrations_core::{
 use integrations_sandbox::{Call, DelayForm, Fault, Plan, Sandbox, Severity};
 use tokio::time::Instant;
 
-use crate::{Add, AddOnce, List, SHELF, Set, client};
+use crate::shelf::{Add, AddOnce, List, SHELF, Set, client};
 
 fn sandbox(faults: impl IntoIterator<Item = Fault>) -> Sandbox {
     let sandbox = Sandbox::new(&SHELF, 0);

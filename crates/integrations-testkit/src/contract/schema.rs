@@ -149,7 +149,9 @@ impl<'d> Checker<'d> {
             } else {
                 None
             };
-            let branch = kind.and_then(|(_, kind)| discriminated(words, branches, kind));
+            let branch = kind.and_then(|(name, kind)| {
+                discriminated(words, branches, kind).or_else(|| self.called(branches, name, kind))
+            });
             match (branch, kind) {
                 (Some(branch), _) => outcome.take(self.apply(branch, value, at)),
                 // A service adds kinds.
@@ -171,6 +173,17 @@ impl<'d> Checker<'d> {
         {
             outcome.found.push(Violation::new(at, Rule::Alternatives, "excluded by the description"));
         }
+    }
+
+    /// The one branch that lists this value for the field itself, as Spotify's do without a mapping.
+    fn called(&self, branches: &'d [Value], name: &str, kind: &str) -> Option<&'d Value> {
+        let lists = |branch: &&'d Value| {
+            let listed =
+                |schema: &&Value| schema["enum"].as_array().is_some_and(|all| all.contains(&kind.into()));
+            self.property(branch, name).iter().any(listed)
+        };
+        let mut found = branches.iter().filter(lists);
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// At least one branch must fit. That exactly one does is not asked: where branches overlap, that is no fault of
