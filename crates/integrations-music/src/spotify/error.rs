@@ -18,7 +18,7 @@ impl Classify for Errors {
             return None;
         }
         let problem = response.json::<wire::Envelope>().ok()?.error;
-        let code = problem.code?;
+        let code = problem.reason?;
         let by_status = status_error(response.status);
         let (kind, effect) = CODES
             .iter()

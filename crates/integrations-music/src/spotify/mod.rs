@@ -1,11 +1,10 @@
 #![doc = include_str!("docs.md")]
 
-mod account;
 mod driver;
 mod error;
 pub mod ops;
 pub mod spec;
-mod wire;
+pub mod wire;
 
 use std::sync::Arc;
 
@@ -14,7 +13,6 @@ use integrations_core::registry::Registry;
 use integrations_core::setup::Setup;
 use integrations_core::{Bearer, Caller, Result, SecretString};
 
-pub use account::Account;
 pub use error::Errors;
 
 use crate::transport::default_transport;
@@ -32,7 +30,7 @@ impl Spotify {
         let caller = setup.caller(default_transport)?.classify(Arc::new(Errors));
         let caller = match setup.authorizer() {
             Some(_) => caller,
-            None => caller.authorize(Arc::new(Bearer::new(setup.live("token")?))),
+            None => caller.authorize(Arc::new(Bearer::new(setup.live("access_token")?))),
         };
         Ok(Self { caller: caller.build() })
     }
@@ -51,7 +49,7 @@ integrations_core::client_builder! {
 impl SpotifyBuilder {
     /// The token.
     pub fn token(self, token: impl Into<SecretString>) -> Self {
-        self.set("token", token.into())
+        self.set("access_token", token.into())
     }
 }
 

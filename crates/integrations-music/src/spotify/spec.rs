@@ -2,23 +2,619 @@
 //! The facts and operations of Spotify.
 
 use integrations_core::provider::{
-    ApiVersion, AuthKind, Bucket, Host, OpRow, Pagination, ProviderSpec, Setting, Status, WebhookScheme,
+    ApiVersion, AuthKind, Bucket, Host, OAuth, OpRow, Pagination, ProviderSpec, Quirk, Refresh, Setting,
+    Status, WebhookScheme,
 };
 use integrations_core::{Op, Safety};
 
-/// `GET /me`: vendor page [Who am I](https://spotify.example/docs/me).
-pub static GET_ME: Op = Op::new("spotify", "get_me", Safety::Read).http("GET", "/me").bucket("api");
+/// `GET /tracks/{id}`: vendor page [Get Track](https://developer.spotify.com/documentation/web-api/reference/get-track).
+pub static GET_TRACK: Op =
+    Op::new("spotify", "get_track", Safety::Read).http("GET", "/tracks/{id}").bucket("web");
+
+/// `GET /tracks`: vendor page [Get Several Tracks](https://developer.spotify.com/documentation/web-api/reference/get-several-tracks).
+pub static GET_TRACKS: Op =
+    Op::new("spotify", "get_tracks", Safety::Read).http("GET", "/tracks").bucket("web");
+
+/// `GET /albums/{id}`: vendor page [Get Album](https://developer.spotify.com/documentation/web-api/reference/get-an-album).
+pub static GET_ALBUM: Op =
+    Op::new("spotify", "get_album", Safety::Read).http("GET", "/albums/{id}").bucket("web");
+
+/// `GET /albums`: vendor page [Get Several Albums](https://developer.spotify.com/documentation/web-api/reference/get-multiple-albums).
+pub static GET_ALBUMS: Op =
+    Op::new("spotify", "get_albums", Safety::Read).http("GET", "/albums").bucket("web");
+
+/// `GET /albums/{id}/tracks`: vendor page [Get Album Tracks](https://developer.spotify.com/documentation/web-api/reference/get-an-albums-tracks).
+pub static GET_ALBUM_TRACKS: Op =
+    Op::new("spotify", "get_album_tracks", Safety::Read).http("GET", "/albums/{id}/tracks").bucket("web");
+
+/// `GET /artists/{id}`: vendor page [Get Artist](https://developer.spotify.com/documentation/web-api/reference/get-an-artist).
+pub static GET_ARTIST: Op =
+    Op::new("spotify", "get_artist", Safety::Read).http("GET", "/artists/{id}").bucket("web");
+
+/// `GET /artists`: vendor page [Get Several Artists](https://developer.spotify.com/documentation/web-api/reference/get-multiple-artists).
+pub static GET_ARTISTS: Op =
+    Op::new("spotify", "get_artists", Safety::Read).http("GET", "/artists").bucket("web");
+
+/// `GET /artists/{id}/albums`: vendor page [Get Artist's Albums](https://developer.spotify.com/documentation/web-api/reference/get-an-artists-albums).
+pub static GET_ARTIST_ALBUMS: Op =
+    Op::new("spotify", "get_artist_albums", Safety::Read).http("GET", "/artists/{id}/albums").bucket("web");
+
+/// `GET /artists/{id}/top-tracks`: vendor page [Get Artist's Top Tracks](https://developer.spotify.com/documentation/web-api/reference/get-an-artists-top-tracks).
+pub static GET_ARTIST_TOP_TRACKS: Op = Op::new("spotify", "get_artist_top_tracks", Safety::Read)
+    .http("GET", "/artists/{id}/top-tracks")
+    .bucket("web");
+
+/// `GET /artists/{id}/related-artists`: vendor page [Get Artist's Related Artists](https://developer.spotify.com/documentation/web-api/reference/get-an-artists-related-artists).
+pub static GET_RELATED_ARTISTS: Op = Op::new("spotify", "get_related_artists", Safety::Read)
+    .http("GET", "/artists/{id}/related-artists")
+    .bucket("web");
+
+/// `GET /shows/{id}`: vendor page [Get Show](https://developer.spotify.com/documentation/web-api/reference/get-a-show).
+pub static GET_SHOW: Op =
+    Op::new("spotify", "get_show", Safety::Read).http("GET", "/shows/{id}").bucket("web");
+
+/// `GET /shows`: vendor page [Get Several Shows](https://developer.spotify.com/documentation/web-api/reference/get-multiple-shows).
+pub static GET_SHOWS: Op = Op::new("spotify", "get_shows", Safety::Read).http("GET", "/shows").bucket("web");
+
+/// `GET /shows/{id}/episodes`: vendor page [Get Show Episodes](https://developer.spotify.com/documentation/web-api/reference/get-a-shows-episodes).
+pub static GET_SHOW_EPISODES: Op =
+    Op::new("spotify", "get_show_episodes", Safety::Read).http("GET", "/shows/{id}/episodes").bucket("web");
+
+/// `GET /episodes/{id}`: vendor page [Get Episode](https://developer.spotify.com/documentation/web-api/reference/get-an-episode).
+pub static GET_EPISODE: Op =
+    Op::new("spotify", "get_episode", Safety::Read).http("GET", "/episodes/{id}").bucket("web");
+
+/// `GET /episodes`: vendor page [Get Several Episodes](https://developer.spotify.com/documentation/web-api/reference/get-multiple-episodes).
+pub static GET_EPISODES: Op =
+    Op::new("spotify", "get_episodes", Safety::Read).http("GET", "/episodes").bucket("web");
+
+/// `GET /audiobooks/{id}`: vendor page [Get an Audiobook](https://developer.spotify.com/documentation/web-api/reference/get-an-audiobook).
+pub static GET_AUDIOBOOK: Op =
+    Op::new("spotify", "get_audiobook", Safety::Read).http("GET", "/audiobooks/{id}").bucket("web");
+
+/// `GET /audiobooks`: vendor page [Get Several Audiobooks](https://developer.spotify.com/documentation/web-api/reference/get-multiple-audiobooks).
+pub static GET_AUDIOBOOKS: Op =
+    Op::new("spotify", "get_audiobooks", Safety::Read).http("GET", "/audiobooks").bucket("web");
+
+/// `GET /audiobooks/{id}/chapters`: vendor page [Get Audiobook Chapters](https://developer.spotify.com/documentation/web-api/reference/get-audiobook-chapters).
+pub static GET_AUDIOBOOK_CHAPTERS: Op = Op::new("spotify", "get_audiobook_chapters", Safety::Read)
+    .http("GET", "/audiobooks/{id}/chapters")
+    .bucket("web");
+
+/// `GET /chapters/{id}`: vendor page [Get a Chapter](https://developer.spotify.com/documentation/web-api/reference/get-a-chapter).
+pub static GET_CHAPTER: Op =
+    Op::new("spotify", "get_chapter", Safety::Read).http("GET", "/chapters/{id}").bucket("web");
+
+/// `GET /chapters`: vendor page [Get Several Chapters](https://developer.spotify.com/documentation/web-api/reference/get-several-chapters).
+pub static GET_CHAPTERS: Op =
+    Op::new("spotify", "get_chapters", Safety::Read).http("GET", "/chapters").bucket("web");
+
+/// `GET /audio-features/{id}`: vendor page [Get Track's Audio Features](https://developer.spotify.com/documentation/web-api/reference/get-audio-features).
+pub static GET_AUDIO_FEATURES: Op =
+    Op::new("spotify", "get_audio_features", Safety::Read).http("GET", "/audio-features/{id}").bucket("web");
+
+/// `GET /audio-features`: vendor page [Get Several Tracks' Audio Features](https://developer.spotify.com/documentation/web-api/reference/get-several-audio-features).
+pub static GET_SEVERAL_AUDIO_FEATURES: Op = Op::new("spotify", "get_several_audio_features", Safety::Read)
+    .http("GET", "/audio-features")
+    .bucket("web");
+
+/// `GET /audio-analysis/{id}`: vendor page [Get Track's Audio Analysis](https://developer.spotify.com/documentation/web-api/reference/get-audio-analysis).
+pub static GET_AUDIO_ANALYSIS: Op =
+    Op::new("spotify", "get_audio_analysis", Safety::Read).http("GET", "/audio-analysis/{id}").bucket("web");
+
+/// `GET /users/{id}`: vendor page [Get User's Profile](https://developer.spotify.com/documentation/web-api/reference/get-users-profile).
+pub static GET_USER: Op =
+    Op::new("spotify", "get_user", Safety::Read).http("GET", "/users/{id}").bucket("web");
+
+/// `GET /search`: vendor page [Search for Item](https://developer.spotify.com/documentation/web-api/reference/search).
+pub static SEARCH: Op = Op::new("spotify", "search", Safety::Read).http("GET", "/search").bucket("web");
+
+/// `GET /recommendations`: vendor page [Get Recommendations](https://developer.spotify.com/documentation/web-api/reference/get-recommendations).
+pub static GET_RECOMMENDATIONS: Op =
+    Op::new("spotify", "get_recommendations", Safety::Read).http("GET", "/recommendations").bucket("web");
+
+/// `GET /recommendations/available-genre-seeds`: vendor page [Get Available Genre Seeds](https://developer.spotify.com/documentation/web-api/reference/get-recommendation-genres).
+pub static GET_GENRES: Op = Op::new("spotify", "get_genres", Safety::Read)
+    .http("GET", "/recommendations/available-genre-seeds")
+    .bucket("web");
+
+/// `GET /markets`: vendor page [Get Available Markets](https://developer.spotify.com/documentation/web-api/reference/get-available-markets).
+pub static GET_MARKETS: Op =
+    Op::new("spotify", "get_markets", Safety::Read).http("GET", "/markets").bucket("web");
+
+/// `GET /browse/new-releases`: vendor page [Get New Releases](https://developer.spotify.com/documentation/web-api/reference/get-new-releases).
+pub static GET_NEW_RELEASES: Op =
+    Op::new("spotify", "get_new_releases", Safety::Read).http("GET", "/browse/new-releases").bucket("web");
+
+/// `GET /browse/featured-playlists`: vendor page [Get Featured Playlists](https://developer.spotify.com/documentation/web-api/reference/get-featured-playlists).
+pub static GET_FEATURED_PLAYLISTS: Op = Op::new("spotify", "get_featured_playlists", Safety::Read)
+    .http("GET", "/browse/featured-playlists")
+    .bucket("web");
+
+/// `GET /browse/categories`: vendor page [Get Several Browse Categories](https://developer.spotify.com/documentation/web-api/reference/get-categories).
+pub static GET_CATEGORIES: Op =
+    Op::new("spotify", "get_categories", Safety::Read).http("GET", "/browse/categories").bucket("web");
+
+/// `GET /browse/categories/{id}`: vendor page [Get Single Browse Category](https://developer.spotify.com/documentation/web-api/reference/get-a-category).
+pub static GET_CATEGORY: Op =
+    Op::new("spotify", "get_category", Safety::Read).http("GET", "/browse/categories/{id}").bucket("web");
+
+/// `GET /browse/categories/{id}/playlists`: vendor page [Get Category's Playlists](https://developer.spotify.com/documentation/web-api/reference/get-a-categories-playlists).
+pub static GET_CATEGORY_PLAYLISTS: Op = Op::new("spotify", "get_category_playlists", Safety::Read)
+    .http("GET", "/browse/categories/{id}/playlists")
+    .bucket("web");
+
+/// `GET /playlists/{id}`: vendor page [Get Playlist](https://developer.spotify.com/documentation/web-api/reference/get-playlist).
+pub static GET_PLAYLIST: Op =
+    Op::new("spotify", "get_playlist", Safety::Read).http("GET", "/playlists/{id}").bucket("web");
+
+/// `PUT /playlists/{id}`: vendor page [Change Playlist Details](https://developer.spotify.com/documentation/web-api/reference/change-playlist-details).
+pub static CHANGE_PLAYLIST: Op =
+    Op::new("spotify", "change_playlist", Safety::Idempotent).http("PUT", "/playlists/{id}").bucket("web");
+
+/// `GET /playlists/{id}/items`: vendor page [Get Playlist Items](https://developer.spotify.com/documentation/web-api/reference/get-playlists-items).
+pub static GET_PLAYLIST_ITEMS: Op =
+    Op::new("spotify", "get_playlist_items", Safety::Read).http("GET", "/playlists/{id}/items").bucket("web");
+
+/// `POST /playlists/{id}/items`: vendor page [Add Items to Playlist](https://developer.spotify.com/documentation/web-api/reference/add-items-to-playlist).
+pub static ADD_PLAYLIST_ITEMS: Op = Op::new("spotify", "add_playlist_items", Safety::Once)
+    .http("POST", "/playlists/{id}/items")
+    .bucket("web")
+    .not_executed(&[429]);
+
+/// `PUT /playlists/{id}/items`: vendor page [Update Playlist Items](https://developer.spotify.com/documentation/web-api/reference/reorder-or-replace-playlists-items).
+pub static REPLACE_PLAYLIST_ITEMS: Op = Op::new("spotify", "replace_playlist_items", Safety::Idempotent)
+    .http("PUT", "/playlists/{id}/items")
+    .bucket("web");
+
+/// `PUT /playlists/{id}/items`: vendor page [Update Playlist Items](https://developer.spotify.com/documentation/web-api/reference/reorder-or-replace-playlists-items).
+pub static REORDER_PLAYLIST_ITEMS: Op = Op::new("spotify", "reorder_playlist_items", Safety::Once)
+    .http("PUT", "/playlists/{id}/items")
+    .bucket("web")
+    .not_executed(&[429]);
+
+/// `DELETE /playlists/{id}/items`: vendor page [Remove Playlist Items](https://developer.spotify.com/documentation/web-api/reference/remove-items-playlist).
+pub static REMOVE_PLAYLIST_ITEMS: Op = Op::new("spotify", "remove_playlist_items", Safety::Idempotent)
+    .http("DELETE", "/playlists/{id}/items")
+    .bucket("web");
+
+/// `GET /playlists/{id}/tracks`: vendor page [Get Playlist Items](https://developer.spotify.com/documentation/web-api/reference/get-playlists-tracks).
+pub static GET_PLAYLIST_TRACKS: Op = Op::new("spotify", "get_playlist_tracks", Safety::Read)
+    .http("GET", "/playlists/{id}/tracks")
+    .bucket("web");
+
+/// `POST /playlists/{id}/tracks`: vendor page [Add Items to Playlist](https://developer.spotify.com/documentation/web-api/reference/add-tracks-to-playlist).
+pub static ADD_PLAYLIST_TRACKS: Op = Op::new("spotify", "add_playlist_tracks", Safety::Once)
+    .http("POST", "/playlists/{id}/tracks")
+    .bucket("web")
+    .not_executed(&[429]);
+
+/// `PUT /playlists/{id}/tracks`: vendor page [Update Playlist Items](https://developer.spotify.com/documentation/web-api/reference/reorder-or-replace-playlists-tracks).
+pub static REPLACE_PLAYLIST_TRACKS: Op = Op::new("spotify", "replace_playlist_tracks", Safety::Idempotent)
+    .http("PUT", "/playlists/{id}/tracks")
+    .bucket("web");
+
+/// `PUT /playlists/{id}/tracks`: vendor page [Update Playlist Items](https://developer.spotify.com/documentation/web-api/reference/reorder-or-replace-playlists-tracks).
+pub static REORDER_PLAYLIST_TRACKS: Op = Op::new("spotify", "reorder_playlist_tracks", Safety::Once)
+    .http("PUT", "/playlists/{id}/tracks")
+    .bucket("web")
+    .not_executed(&[429]);
+
+/// `DELETE /playlists/{id}/tracks`: vendor page [Remove Playlist Items](https://developer.spotify.com/documentation/web-api/reference/remove-tracks-playlist).
+pub static REMOVE_PLAYLIST_TRACKS: Op = Op::new("spotify", "remove_playlist_tracks", Safety::Idempotent)
+    .http("DELETE", "/playlists/{id}/tracks")
+    .bucket("web");
+
+/// `GET /me/playlists`: vendor page [Get Current User's Playlists](https://developer.spotify.com/documentation/web-api/reference/get-a-list-of-current-users-playlists).
+pub static GET_MY_PLAYLISTS: Op =
+    Op::new("spotify", "get_my_playlists", Safety::Read).http("GET", "/me/playlists").bucket("web");
+
+/// `POST /me/playlists`: vendor page [Create Playlist](https://developer.spotify.com/documentation/web-api/reference/create-playlist).
+pub static CREATE_PLAYLIST: Op = Op::new("spotify", "create_playlist", Safety::Once)
+    .http("POST", "/me/playlists")
+    .bucket("web")
+    .not_executed(&[429]);
+
+/// `GET /users/{id}/playlists`: vendor page [Get User's Playlists](https://developer.spotify.com/documentation/web-api/reference/get-list-users-playlists).
+pub static GET_USER_PLAYLISTS: Op =
+    Op::new("spotify", "get_user_playlists", Safety::Read).http("GET", "/users/{id}/playlists").bucket("web");
+
+/// `POST /users/{id}/playlists`: vendor page [Create Playlist for user](https://developer.spotify.com/documentation/web-api/reference/create-playlist-for-user).
+pub static CREATE_USER_PLAYLIST: Op = Op::new("spotify", "create_user_playlist", Safety::Once)
+    .http("POST", "/users/{id}/playlists")
+    .bucket("web")
+    .not_executed(&[429]);
+
+/// `GET /playlists/{id}/images`: vendor page [Get Playlist Cover Image](https://developer.spotify.com/documentation/web-api/reference/get-playlist-cover).
+pub static GET_PLAYLIST_COVER: Op = Op::new("spotify", "get_playlist_cover", Safety::Read)
+    .http("GET", "/playlists/{id}/images")
+    .bucket("web");
+
+/// `PUT /playlists/{id}/images`: vendor page [Add Custom Playlist Cover Image](https://developer.spotify.com/documentation/web-api/reference/upload-custom-playlist-cover).
+pub static SET_PLAYLIST_COVER: Op = Op::new("spotify", "set_playlist_cover", Safety::Idempotent)
+    .http("PUT", "/playlists/{id}/images")
+    .bucket("web");
+
+/// `PUT /playlists/{id}/followers`: vendor page [Follow Playlist](https://developer.spotify.com/documentation/web-api/reference/follow-playlist).
+pub static FOLLOW_PLAYLIST: Op = Op::new("spotify", "follow_playlist", Safety::Idempotent)
+    .http("PUT", "/playlists/{id}/followers")
+    .bucket("web");
+
+/// `DELETE /playlists/{id}/followers`: vendor page [Unfollow Playlist](https://developer.spotify.com/documentation/web-api/reference/unfollow-playlist).
+pub static UNFOLLOW_PLAYLIST: Op = Op::new("spotify", "unfollow_playlist", Safety::Idempotent)
+    .http("DELETE", "/playlists/{id}/followers")
+    .bucket("web");
+
+/// `GET /playlists/{id}/followers/contains`: vendor page [Check if Current User Follows Playlist](https://developer.spotify.com/documentation/web-api/reference/check-if-user-follows-playlist).
+pub static CHECK_FOLLOWS_PLAYLIST: Op = Op::new("spotify", "check_follows_playlist", Safety::Read)
+    .http("GET", "/playlists/{id}/followers/contains")
+    .bucket("web");
+
+/// `GET /me/tracks`: vendor page [Get User's Saved Tracks](https://developer.spotify.com/documentation/web-api/reference/get-users-saved-tracks).
+pub static GET_SAVED_TRACKS: Op =
+    Op::new("spotify", "get_saved_tracks", Safety::Read).http("GET", "/me/tracks").bucket("web");
+
+/// `PUT /me/tracks`: vendor page [Save Tracks for Current User](https://developer.spotify.com/documentation/web-api/reference/save-tracks-user).
+pub static SAVE_TRACKS: Op =
+    Op::new("spotify", "save_tracks", Safety::Idempotent).http("PUT", "/me/tracks").bucket("web");
+
+/// `DELETE /me/tracks`: vendor page [Remove User's Saved Tracks](https://developer.spotify.com/documentation/web-api/reference/remove-tracks-user).
+pub static REMOVE_TRACKS: Op =
+    Op::new("spotify", "remove_tracks", Safety::Idempotent).http("DELETE", "/me/tracks").bucket("web");
+
+/// `GET /me/tracks/contains`: vendor page [Check User's Saved Tracks](https://developer.spotify.com/documentation/web-api/reference/check-users-saved-tracks).
+pub static CHECK_TRACKS: Op =
+    Op::new("spotify", "check_tracks", Safety::Read).http("GET", "/me/tracks/contains").bucket("web");
+
+/// `GET /me/albums`: vendor page [Get User's Saved Albums](https://developer.spotify.com/documentation/web-api/reference/get-users-saved-albums).
+pub static GET_SAVED_ALBUMS: Op =
+    Op::new("spotify", "get_saved_albums", Safety::Read).http("GET", "/me/albums").bucket("web");
+
+/// `PUT /me/albums`: vendor page [Save Albums for Current User](https://developer.spotify.com/documentation/web-api/reference/save-albums-user).
+pub static SAVE_ALBUMS: Op =
+    Op::new("spotify", "save_albums", Safety::Idempotent).http("PUT", "/me/albums").bucket("web");
+
+/// `DELETE /me/albums`: vendor page [Remove Users' Saved Albums](https://developer.spotify.com/documentation/web-api/reference/remove-albums-user).
+pub static REMOVE_ALBUMS: Op =
+    Op::new("spotify", "remove_albums", Safety::Idempotent).http("DELETE", "/me/albums").bucket("web");
+
+/// `GET /me/albums/contains`: vendor page [Check User's Saved Albums](https://developer.spotify.com/documentation/web-api/reference/check-users-saved-albums).
+pub static CHECK_ALBUMS: Op =
+    Op::new("spotify", "check_albums", Safety::Read).http("GET", "/me/albums/contains").bucket("web");
+
+/// `GET /me/shows`: vendor page [Get User's Saved Shows](https://developer.spotify.com/documentation/web-api/reference/get-users-saved-shows).
+pub static GET_SAVED_SHOWS: Op =
+    Op::new("spotify", "get_saved_shows", Safety::Read).http("GET", "/me/shows").bucket("web");
+
+/// `PUT /me/shows`: vendor page [Save Shows for Current User](https://developer.spotify.com/documentation/web-api/reference/save-shows-user).
+pub static SAVE_SHOWS: Op =
+    Op::new("spotify", "save_shows", Safety::Idempotent).http("PUT", "/me/shows").bucket("web");
+
+/// `DELETE /me/shows`: vendor page [Remove User's Saved Shows](https://developer.spotify.com/documentation/web-api/reference/remove-shows-user).
+pub static REMOVE_SHOWS: Op =
+    Op::new("spotify", "remove_shows", Safety::Idempotent).http("DELETE", "/me/shows").bucket("web");
+
+/// `GET /me/shows/contains`: vendor page [Check User's Saved Shows](https://developer.spotify.com/documentation/web-api/reference/check-users-saved-shows).
+pub static CHECK_SHOWS: Op =
+    Op::new("spotify", "check_shows", Safety::Read).http("GET", "/me/shows/contains").bucket("web");
+
+/// `GET /me/episodes`: vendor page [Get User's Saved Episodes](https://developer.spotify.com/documentation/web-api/reference/get-users-saved-episodes).
+pub static GET_SAVED_EPISODES: Op =
+    Op::new("spotify", "get_saved_episodes", Safety::Read).http("GET", "/me/episodes").bucket("web");
+
+/// `PUT /me/episodes`: vendor page [Save Episodes for Current User](https://developer.spotify.com/documentation/web-api/reference/save-episodes-user).
+pub static SAVE_EPISODES: Op =
+    Op::new("spotify", "save_episodes", Safety::Idempotent).http("PUT", "/me/episodes").bucket("web");
+
+/// `DELETE /me/episodes`: vendor page [Remove User's Saved Episodes](https://developer.spotify.com/documentation/web-api/reference/remove-episodes-user).
+pub static REMOVE_EPISODES: Op =
+    Op::new("spotify", "remove_episodes", Safety::Idempotent).http("DELETE", "/me/episodes").bucket("web");
+
+/// `GET /me/episodes/contains`: vendor page [Check User's Saved Episodes](https://developer.spotify.com/documentation/web-api/reference/check-users-saved-episodes).
+pub static CHECK_EPISODES: Op =
+    Op::new("spotify", "check_episodes", Safety::Read).http("GET", "/me/episodes/contains").bucket("web");
+
+/// `GET /me/audiobooks`: vendor page [Get User's Saved Audiobooks](https://developer.spotify.com/documentation/web-api/reference/get-users-saved-audiobooks).
+pub static GET_SAVED_AUDIOBOOKS: Op =
+    Op::new("spotify", "get_saved_audiobooks", Safety::Read).http("GET", "/me/audiobooks").bucket("web");
+
+/// `PUT /me/audiobooks`: vendor page [Save Audiobooks for Current User](https://developer.spotify.com/documentation/web-api/reference/save-audiobooks-user).
+pub static SAVE_AUDIOBOOKS: Op =
+    Op::new("spotify", "save_audiobooks", Safety::Idempotent).http("PUT", "/me/audiobooks").bucket("web");
+
+/// `DELETE /me/audiobooks`: vendor page [Remove User's Saved Audiobooks](https://developer.spotify.com/documentation/web-api/reference/remove-audiobooks-user).
+pub static REMOVE_AUDIOBOOKS: Op = Op::new("spotify", "remove_audiobooks", Safety::Idempotent)
+    .http("DELETE", "/me/audiobooks")
+    .bucket("web");
+
+/// `GET /me/audiobooks/contains`: vendor page [Check User's Saved Audiobooks](https://developer.spotify.com/documentation/web-api/reference/check-users-saved-audiobooks).
+pub static CHECK_AUDIOBOOKS: Op =
+    Op::new("spotify", "check_audiobooks", Safety::Read).http("GET", "/me/audiobooks/contains").bucket("web");
+
+/// `PUT /me/library`: vendor page [Save Items to Library](https://developer.spotify.com/documentation/web-api/reference/save-library-items).
+pub static SAVE_ITEMS: Op =
+    Op::new("spotify", "save_items", Safety::Idempotent).http("PUT", "/me/library").bucket("web");
+
+/// `DELETE /me/library`: vendor page [Remove Items from Library](https://developer.spotify.com/documentation/web-api/reference/remove-library-items).
+pub static REMOVE_ITEMS: Op =
+    Op::new("spotify", "remove_items", Safety::Idempotent).http("DELETE", "/me/library").bucket("web");
+
+/// `GET /me/library/contains`: vendor page [Check User's Saved Items](https://developer.spotify.com/documentation/web-api/reference/check-library-contains).
+pub static CHECK_ITEMS: Op =
+    Op::new("spotify", "check_items", Safety::Read).http("GET", "/me/library/contains").bucket("web");
+
+/// `GET /me/following`: vendor page [Get Followed Artists](https://developer.spotify.com/documentation/web-api/reference/get-followed).
+pub static GET_FOLLOWED: Op =
+    Op::new("spotify", "get_followed", Safety::Read).http("GET", "/me/following").bucket("web");
+
+/// `PUT /me/following`: vendor page [Follow Artists or Users](https://developer.spotify.com/documentation/web-api/reference/follow-artists-users).
+pub static FOLLOW: Op =
+    Op::new("spotify", "follow", Safety::Idempotent).http("PUT", "/me/following").bucket("web");
+
+/// `DELETE /me/following`: vendor page [Unfollow Artists or Users](https://developer.spotify.com/documentation/web-api/reference/unfollow-artists-users).
+pub static UNFOLLOW: Op =
+    Op::new("spotify", "unfollow", Safety::Idempotent).http("DELETE", "/me/following").bucket("web");
+
+/// `GET /me/following/contains`: vendor page [Check If User Follows Artists or Users](https://developer.spotify.com/documentation/web-api/reference/check-current-user-follows).
+pub static CHECK_FOLLOWS: Op =
+    Op::new("spotify", "check_follows", Safety::Read).http("GET", "/me/following/contains").bucket("web");
+
+/// `GET /me`: vendor page [Get Current User's Profile](https://developer.spotify.com/documentation/web-api/reference/get-current-users-profile).
+pub static GET_ME: Op = Op::new("spotify", "get_me", Safety::Read).http("GET", "/me").bucket("web");
+
+/// `GET /me/top/tracks`: vendor page [Get User's Top Tracks](https://developer.spotify.com/documentation/web-api/reference/get-users-top-tracks).
+pub static GET_TOP_TRACKS: Op =
+    Op::new("spotify", "get_top_tracks", Safety::Read).http("GET", "/me/top/tracks").bucket("web");
+
+/// `GET /me/top/artists`: vendor page [Get User's Top Artists](https://developer.spotify.com/documentation/web-api/reference/get-users-top-artists).
+pub static GET_TOP_ARTISTS: Op =
+    Op::new("spotify", "get_top_artists", Safety::Read).http("GET", "/me/top/artists").bucket("web");
+
+/// `GET /me/player/recently-played`: vendor page [Get Recently Played Tracks](https://developer.spotify.com/documentation/web-api/reference/get-recently-played).
+pub static GET_RECENTLY_PLAYED: Op = Op::new("spotify", "get_recently_played", Safety::Read)
+    .http("GET", "/me/player/recently-played")
+    .bucket("web");
+
+/// `GET /me/player`: vendor page [Get Playback State](https://developer.spotify.com/documentation/web-api/reference/get-information-about-the-users-current-playback).
+pub static GET_PLAYBACK: Op =
+    Op::new("spotify", "get_playback", Safety::Read).http("GET", "/me/player").bucket("web");
+
+/// `GET /me/player/currently-playing`: vendor page [Get Currently Playing Track](https://developer.spotify.com/documentation/web-api/reference/get-the-users-currently-playing-track).
+pub static GET_CURRENTLY_PLAYING: Op = Op::new("spotify", "get_currently_playing", Safety::Read)
+    .http("GET", "/me/player/currently-playing")
+    .bucket("web");
+
+/// `GET /me/player/devices`: vendor page [Get Available Devices](https://developer.spotify.com/documentation/web-api/reference/get-a-users-available-devices).
+pub static GET_DEVICES: Op =
+    Op::new("spotify", "get_devices", Safety::Read).http("GET", "/me/player/devices").bucket("web");
+
+/// `GET /me/player/queue`: vendor page [Get the User's Queue](https://developer.spotify.com/documentation/web-api/reference/get-queue).
+pub static GET_QUEUE: Op =
+    Op::new("spotify", "get_queue", Safety::Read).http("GET", "/me/player/queue").bucket("web");
+
+/// `PUT /me/player`: vendor page [Transfer Playback](https://developer.spotify.com/documentation/web-api/reference/transfer-a-users-playback).
+pub static TRANSFER_PLAYBACK: Op =
+    Op::new("spotify", "transfer_playback", Safety::Idempotent).http("PUT", "/me/player").bucket("web");
+
+/// `PUT /me/player/play`: vendor page [Start/Resume Playback](https://developer.spotify.com/documentation/web-api/reference/start-a-users-playback).
+pub static PLAY: Op =
+    Op::new("spotify", "play", Safety::Idempotent).http("PUT", "/me/player/play").bucket("web");
+
+/// `PUT /me/player/pause`: vendor page [Pause Playback](https://developer.spotify.com/documentation/web-api/reference/pause-a-users-playback).
+pub static PAUSE: Op =
+    Op::new("spotify", "pause", Safety::Idempotent).http("PUT", "/me/player/pause").bucket("web");
+
+/// `POST /me/player/next`: vendor page [Skip To Next](https://developer.spotify.com/documentation/web-api/reference/skip-users-playback-to-next-track).
+pub static SKIP_TO_NEXT: Op = Op::new("spotify", "skip_to_next", Safety::Once)
+    .http("POST", "/me/player/next")
+    .bucket("web")
+    .not_executed(&[429]);
+
+/// `POST /me/player/previous`: vendor page [Skip To Previous](https://developer.spotify.com/documentation/web-api/reference/skip-users-playback-to-previous-track).
+pub static SKIP_TO_PREVIOUS: Op = Op::new("spotify", "skip_to_previous", Safety::Once)
+    .http("POST", "/me/player/previous")
+    .bucket("web")
+    .not_executed(&[429]);
+
+/// `PUT /me/player/seek`: vendor page [Seek To Position](https://developer.spotify.com/documentation/web-api/reference/seek-to-position-in-currently-playing-track).
+pub static SEEK: Op =
+    Op::new("spotify", "seek", Safety::Idempotent).http("PUT", "/me/player/seek").bucket("web");
+
+/// `PUT /me/player/repeat`: vendor page [Set Repeat Mode](https://developer.spotify.com/documentation/web-api/reference/set-repeat-mode-on-users-playback).
+pub static SET_REPEAT: Op =
+    Op::new("spotify", "set_repeat", Safety::Idempotent).http("PUT", "/me/player/repeat").bucket("web");
+
+/// `PUT /me/player/volume`: vendor page [Set Playback Volume](https://developer.spotify.com/documentation/web-api/reference/set-volume-for-users-playback).
+pub static SET_VOLUME: Op =
+    Op::new("spotify", "set_volume", Safety::Idempotent).http("PUT", "/me/player/volume").bucket("web");
+
+/// `PUT /me/player/shuffle`: vendor page [Toggle Playback Shuffle](https://developer.spotify.com/documentation/web-api/reference/toggle-shuffle-for-users-playback).
+pub static SET_SHUFFLE: Op =
+    Op::new("spotify", "set_shuffle", Safety::Idempotent).http("PUT", "/me/player/shuffle").bucket("web");
+
+/// `POST /me/player/queue`: vendor page [Add Item to Playback Queue](https://developer.spotify.com/documentation/web-api/reference/add-to-queue).
+pub static ENQUEUE: Op = Op::new("spotify", "enqueue", Safety::Once)
+    .http("POST", "/me/player/queue")
+    .bucket("web")
+    .not_executed(&[429]);
 
 /// All facts of Spotify.
-pub static SPEC: ProviderSpec = ProviderSpec::new("spotify", "Spotify", "music", Status::Partial)
-    .summary("One sentence about Spotify.")
-    .hosts(&[Host::new("production", "https://api.spotify.example/v1")])
-    .api(ApiVersion::new("v1", "https://spotify.example/docs/versions"))
-    .auth(AuthKind::Bearer)
-    .settings(&[Setting::new("token", "a token, and where to get it").env("SPOTIFY_TOKEN").secret()])
-    .buckets(&[Bucket::new("api", 60, 60, "requests", "https://spotify.example/docs/limits")])
-    .pagination(Pagination::None)
+pub static SPEC: ProviderSpec = ProviderSpec::new("spotify", "Spotify", "music", Status::RestrictedByVendor)
+    .summary("Catalogue, playlists, library, history and playback of Spotify; new applications get a part of it, for five users.")
+    .hosts(&[Host::new("production", "https://api.spotify.com/v1")])
+    .api(ApiVersion::new("v1", "https://developer.spotify.com/documentation/web-api"))
+    .auth(AuthKind::OAuth2)
+    .oauth(OAuth::new("https://accounts.spotify.com/api/token")
+    .authorize_url("https://accounts.spotify.com/authorize")
+    .refresh(Refresh::Rotating))
+    .settings(&[Setting::new("client_id", "the application's id, from the page \"Dashboard\" of developer.spotify.com")
+    .env("SPOTIFY_CLIENT_ID")
+    .optional(), Setting::new("client_secret", "the application's secret; an application that only uses a proof key (PKCE) has none")
+    .env("SPOTIFY_CLIENT_SECRET")
+    .secret()
+    .optional(), Setting::new("access_token", "a user's access token, which lasts an hour; instead of stored consent")
+    .env("SPOTIFY_ACCESS_TOKEN")
+    .secret()
+    .optional(), Setting::new("quota_mode", "`development`, as every new application has it and as is assumed, or `extended`")
+    .env("SPOTIFY_QUOTA_MODE")
+    .optional(), Setting::new("market", "the country (ISO 3166-1) whose catalogue is meant where a call names none; a user's own country comes first")
+    .env("SPOTIFY_MARKET")
+    .optional()])
+    .buckets(&[Bucket::new("web", 0, 30, "requests", "https://developer.spotify.com/documentation/web-api/concepts/rate-limits")])
+    .pagination(Pagination::Mixed)
     .webhook(WebhookScheme::None)
-    .ops(&[OpRow::new(&GET_ME, "Who am I", "https://spotify.example/docs/me")
-        .undescribed("the vendor's description was not looked at yet")])
-    .terms("https://spotify.example/terms");
+    .caps(&["track", "search", "isrc", "album", "album_tracks", "album_search", "artist", "artist_albums", "artist_top_tracks", "artist_search", "similar_artists", "playlists", "playlist_create", "playlist_edit", "playlist_delete", "playlist_add", "playlist_insert", "playlist_remove", "playlist_reorder", "playlist_replace", "playlist_snapshot", "library", "library_write", "library_check", "library_albums", "recently_played", "top_tracks", "top_artists", "recommendations", "playback_state", "playback_control", "playback_token"])
+    .descriptions(&["spotify/fixed-spotify-open-api.yml"])
+    .quirks(&[Quirk::new("two-quota-modes", "Applications in development mode, as all new ones are, lack gets by several ids, top tracks, browsing, other users, and the old paths of playlists and libraries; only extended mode has them.", "https://developer.spotify.com/documentation/web-api/tutorials/february-2026-migration-guide"), Quirk::new("withdrawn-2024", "Related artists, recommendations, audio features, audio analysis and editors' playlists answer only extended applications from before 2024-11-27.", "https://developer.spotify.com/blog/2024-11-27-changes-to-the-web-api"), Quirk::new("five-users", "An application in development mode works for five users on its list, and as long as its owner pays for Premium.", "https://developer.spotify.com/blog/2026-02-06-update-on-developer-access-and-platform-security"), Quirk::new("shared-quota", "All development applications of one developer share one quota; when it is used up, a 429 says `QUOTA_EXCEEDED`.", "https://developer.spotify.com/blog/2026-07-23-web-api-quota-updates"), Quirk::new("consent-ends", "A refresh token ends six months after the user consented, however often it was used; then the user must consent again.", "https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration"), Quirk::new("search-pages-of-ten", "In development mode a search and an artist's albums give at most ten at once, and more is refused; a search leaves out at most 1000 before.", "https://developer.spotify.com/documentation/web-api/tutorials/february-2026-migration-guide"), Quirk::new("own-playlists-only", "In development mode only the user's own and shared playlists show what is in them; others answer 403, or lack `items`.", "https://developer.spotify.com/documentation/web-api/tutorials/february-2026-migration-guide"), Quirk::new("items-or-tracks", "What is in a playlist goes by `items`, and in extended mode also by `tracks`, in paths, in bodies and in answers.", "https://developer.spotify.com/documentation/web-api/tutorials/february-2026-migration-guide"), Quirk::new("removes-every-occurrence", "Removing a track from a playlist removes it wherever it stands.", "https://developer.spotify.com/documentation/web-api/reference/remove-items-playlist"), Quirk::new("adds-twice", "There are no idempotency keys: adding again adds again, so a call of unknown outcome is settled by reading the playlist's snapshot.", "https://developer.spotify.com/documentation/web-api/reference/add-items-to-playlist"), Quirk::new("deletes-by-unfollowing", "A playlist is never deleted: it leaves the user's library, and who follows it keeps it.", "https://developer.spotify.com/documentation/web-api/concepts/playlists"), Quirk::new("long-delays", "A 429 may ask to wait for hours, or say nothing of how long.", "https://github.com/spotDL/spotify-downloader/issues/2585"), Quirk::new("nulls-in-lists", "Lists hold null for what is gone, and pictures may be null.", "https://github.com/ramsayleung/rspotify/issues/526")])
+    .ops(&[OpRow::new(&GET_TRACK, "Get Track", "https://developer.spotify.com/documentation/web-api/reference/get-track")
+    .description_id("get-track")
+    .cap("track"), OpRow::new(&GET_TRACKS, "Get Several Tracks", "https://developer.spotify.com/documentation/web-api/reference/get-several-tracks")
+    .description_id("get-several-tracks"), OpRow::new(&GET_ALBUM, "Get Album", "https://developer.spotify.com/documentation/web-api/reference/get-an-album")
+    .description_id("get-an-album")
+    .cap("album"), OpRow::new(&GET_ALBUMS, "Get Several Albums", "https://developer.spotify.com/documentation/web-api/reference/get-multiple-albums")
+    .description_id("get-multiple-albums"), OpRow::new(&GET_ALBUM_TRACKS, "Get Album Tracks", "https://developer.spotify.com/documentation/web-api/reference/get-an-albums-tracks")
+    .description_id("get-an-albums-tracks")
+    .cap("album_tracks"), OpRow::new(&GET_ARTIST, "Get Artist", "https://developer.spotify.com/documentation/web-api/reference/get-an-artist")
+    .description_id("get-an-artist")
+    .cap("artist"), OpRow::new(&GET_ARTISTS, "Get Several Artists", "https://developer.spotify.com/documentation/web-api/reference/get-multiple-artists")
+    .description_id("get-multiple-artists"), OpRow::new(&GET_ARTIST_ALBUMS, "Get Artist's Albums", "https://developer.spotify.com/documentation/web-api/reference/get-an-artists-albums")
+    .description_id("get-an-artists-albums")
+    .cap("artist_albums"), OpRow::new(&GET_ARTIST_TOP_TRACKS, "Get Artist's Top Tracks", "https://developer.spotify.com/documentation/web-api/reference/get-an-artists-top-tracks")
+    .description_id("get-an-artists-top-tracks")
+    .cap("artist_top_tracks"), OpRow::new(&GET_RELATED_ARTISTS, "Get Artist's Related Artists", "https://developer.spotify.com/documentation/web-api/reference/get-an-artists-related-artists")
+    .description_id("get-an-artists-related-artists")
+    .cap("similar_artists"), OpRow::new(&GET_SHOW, "Get Show", "https://developer.spotify.com/documentation/web-api/reference/get-a-show")
+    .description_id("get-a-show"), OpRow::new(&GET_SHOWS, "Get Several Shows", "https://developer.spotify.com/documentation/web-api/reference/get-multiple-shows")
+    .description_id("get-multiple-shows"), OpRow::new(&GET_SHOW_EPISODES, "Get Show Episodes", "https://developer.spotify.com/documentation/web-api/reference/get-a-shows-episodes")
+    .description_id("get-a-shows-episodes"), OpRow::new(&GET_EPISODE, "Get Episode", "https://developer.spotify.com/documentation/web-api/reference/get-an-episode")
+    .description_id("get-an-episode"), OpRow::new(&GET_EPISODES, "Get Several Episodes", "https://developer.spotify.com/documentation/web-api/reference/get-multiple-episodes")
+    .description_id("get-multiple-episodes"), OpRow::new(&GET_AUDIOBOOK, "Get an Audiobook", "https://developer.spotify.com/documentation/web-api/reference/get-an-audiobook")
+    .description_id("get-an-audiobook"), OpRow::new(&GET_AUDIOBOOKS, "Get Several Audiobooks", "https://developer.spotify.com/documentation/web-api/reference/get-multiple-audiobooks")
+    .description_id("get-multiple-audiobooks"), OpRow::new(&GET_AUDIOBOOK_CHAPTERS, "Get Audiobook Chapters", "https://developer.spotify.com/documentation/web-api/reference/get-audiobook-chapters")
+    .description_id("get-audiobook-chapters"), OpRow::new(&GET_CHAPTER, "Get a Chapter", "https://developer.spotify.com/documentation/web-api/reference/get-a-chapter")
+    .description_id("get-a-chapter"), OpRow::new(&GET_CHAPTERS, "Get Several Chapters", "https://developer.spotify.com/documentation/web-api/reference/get-several-chapters")
+    .description_id("get-several-chapters"), OpRow::new(&GET_AUDIO_FEATURES, "Get Track's Audio Features", "https://developer.spotify.com/documentation/web-api/reference/get-audio-features")
+    .description_id("get-audio-features"), OpRow::new(&GET_SEVERAL_AUDIO_FEATURES, "Get Several Tracks' Audio Features", "https://developer.spotify.com/documentation/web-api/reference/get-several-audio-features")
+    .description_id("get-several-audio-features"), OpRow::new(&GET_AUDIO_ANALYSIS, "Get Track's Audio Analysis", "https://developer.spotify.com/documentation/web-api/reference/get-audio-analysis")
+    .description_id("get-audio-analysis"), OpRow::new(&GET_USER, "Get User's Profile", "https://developer.spotify.com/documentation/web-api/reference/get-users-profile")
+    .description_id("get-users-profile"), OpRow::new(&SEARCH, "Search for Item", "https://developer.spotify.com/documentation/web-api/reference/search")
+    .description_id("search")
+    .cap("search"), OpRow::new(&GET_RECOMMENDATIONS, "Get Recommendations", "https://developer.spotify.com/documentation/web-api/reference/get-recommendations")
+    .description_id("get-recommendations")
+    .cap("recommendations"), OpRow::new(&GET_GENRES, "Get Available Genre Seeds", "https://developer.spotify.com/documentation/web-api/reference/get-recommendation-genres")
+    .description_id("get-recommendation-genres"), OpRow::new(&GET_MARKETS, "Get Available Markets", "https://developer.spotify.com/documentation/web-api/reference/get-available-markets")
+    .description_id("get-available-markets"), OpRow::new(&GET_NEW_RELEASES, "Get New Releases", "https://developer.spotify.com/documentation/web-api/reference/get-new-releases")
+    .description_id("get-new-releases"), OpRow::new(&GET_FEATURED_PLAYLISTS, "Get Featured Playlists", "https://developer.spotify.com/documentation/web-api/reference/get-featured-playlists")
+    .description_id("get-featured-playlists"), OpRow::new(&GET_CATEGORIES, "Get Several Browse Categories", "https://developer.spotify.com/documentation/web-api/reference/get-categories")
+    .description_id("get-categories"), OpRow::new(&GET_CATEGORY, "Get Single Browse Category", "https://developer.spotify.com/documentation/web-api/reference/get-a-category")
+    .description_id("get-a-category"), OpRow::new(&GET_CATEGORY_PLAYLISTS, "Get Category's Playlists", "https://developer.spotify.com/documentation/web-api/reference/get-a-categories-playlists")
+    .description_id("get-a-categories-playlists"), OpRow::new(&GET_PLAYLIST, "Get Playlist", "https://developer.spotify.com/documentation/web-api/reference/get-playlist")
+    .description_id("get-playlist")
+    .cap("playlists"), OpRow::new(&CHANGE_PLAYLIST, "Change Playlist Details", "https://developer.spotify.com/documentation/web-api/reference/change-playlist-details")
+    .description_id("change-playlist-details")
+    .cap("playlist_edit"), OpRow::new(&GET_PLAYLIST_ITEMS, "Get Playlist Items", "https://developer.spotify.com/documentation/web-api/reference/get-playlists-items")
+    .description_id("get-playlists-items")
+    .cap("playlists"), OpRow::new(&ADD_PLAYLIST_ITEMS, "Add Items to Playlist", "https://developer.spotify.com/documentation/web-api/reference/add-items-to-playlist")
+    .description_id("add-items-to-playlist")
+    .cap("playlist_add"), OpRow::new(&REPLACE_PLAYLIST_ITEMS, "Update Playlist Items", "https://developer.spotify.com/documentation/web-api/reference/reorder-or-replace-playlists-items")
+    .description_id("reorder-or-replace-playlists-items")
+    .cap("playlist_replace"), OpRow::new(&REORDER_PLAYLIST_ITEMS, "Update Playlist Items", "https://developer.spotify.com/documentation/web-api/reference/reorder-or-replace-playlists-items")
+    .description_id("reorder-or-replace-playlists-items")
+    .cap("playlist_reorder"), OpRow::new(&REMOVE_PLAYLIST_ITEMS, "Remove Playlist Items", "https://developer.spotify.com/documentation/web-api/reference/remove-items-playlist")
+    .description_id("remove-items-playlist")
+    .cap("playlist_remove"), OpRow::new(&GET_PLAYLIST_TRACKS, "Get Playlist Items", "https://developer.spotify.com/documentation/web-api/reference/get-playlists-tracks")
+    .description_id("get-playlists-tracks")
+    .cap("playlists"), OpRow::new(&ADD_PLAYLIST_TRACKS, "Add Items to Playlist", "https://developer.spotify.com/documentation/web-api/reference/add-tracks-to-playlist")
+    .description_id("add-tracks-to-playlist")
+    .cap("playlist_add"), OpRow::new(&REPLACE_PLAYLIST_TRACKS, "Update Playlist Items", "https://developer.spotify.com/documentation/web-api/reference/reorder-or-replace-playlists-tracks")
+    .description_id("reorder-or-replace-playlists-tracks")
+    .cap("playlist_replace"), OpRow::new(&REORDER_PLAYLIST_TRACKS, "Update Playlist Items", "https://developer.spotify.com/documentation/web-api/reference/reorder-or-replace-playlists-tracks")
+    .description_id("reorder-or-replace-playlists-tracks")
+    .cap("playlist_reorder"), OpRow::new(&REMOVE_PLAYLIST_TRACKS, "Remove Playlist Items", "https://developer.spotify.com/documentation/web-api/reference/remove-tracks-playlist")
+    .description_id("remove-tracks-playlist")
+    .cap("playlist_remove"), OpRow::new(&GET_MY_PLAYLISTS, "Get Current User's Playlists", "https://developer.spotify.com/documentation/web-api/reference/get-a-list-of-current-users-playlists")
+    .description_id("get-a-list-of-current-users-playlists")
+    .cap("playlists"), OpRow::new(&CREATE_PLAYLIST, "Create Playlist", "https://developer.spotify.com/documentation/web-api/reference/create-playlist")
+    .description_id("create-playlist")
+    .cap("playlist_create"), OpRow::new(&GET_USER_PLAYLISTS, "Get User's Playlists", "https://developer.spotify.com/documentation/web-api/reference/get-list-users-playlists")
+    .description_id("get-list-users-playlists"), OpRow::new(&CREATE_USER_PLAYLIST, "Create Playlist for user", "https://developer.spotify.com/documentation/web-api/reference/create-playlist-for-user")
+    .description_id("create-playlist-for-user")
+    .cap("playlist_create"), OpRow::new(&GET_PLAYLIST_COVER, "Get Playlist Cover Image", "https://developer.spotify.com/documentation/web-api/reference/get-playlist-cover")
+    .description_id("get-playlist-cover"), OpRow::new(&SET_PLAYLIST_COVER, "Add Custom Playlist Cover Image", "https://developer.spotify.com/documentation/web-api/reference/upload-custom-playlist-cover")
+    .description_id("upload-custom-playlist-cover"), OpRow::new(&FOLLOW_PLAYLIST, "Follow Playlist", "https://developer.spotify.com/documentation/web-api/reference/follow-playlist")
+    .description_id("follow-playlist"), OpRow::new(&UNFOLLOW_PLAYLIST, "Unfollow Playlist", "https://developer.spotify.com/documentation/web-api/reference/unfollow-playlist")
+    .description_id("unfollow-playlist")
+    .cap("playlist_delete"), OpRow::new(&CHECK_FOLLOWS_PLAYLIST, "Check if Current User Follows Playlist", "https://developer.spotify.com/documentation/web-api/reference/check-if-user-follows-playlist")
+    .description_id("check-if-user-follows-playlist"), OpRow::new(&GET_SAVED_TRACKS, "Get User's Saved Tracks", "https://developer.spotify.com/documentation/web-api/reference/get-users-saved-tracks")
+    .description_id("get-users-saved-tracks")
+    .cap("library"), OpRow::new(&SAVE_TRACKS, "Save Tracks for Current User", "https://developer.spotify.com/documentation/web-api/reference/save-tracks-user")
+    .description_id("save-tracks-user")
+    .cap("library_write"), OpRow::new(&REMOVE_TRACKS, "Remove User's Saved Tracks", "https://developer.spotify.com/documentation/web-api/reference/remove-tracks-user")
+    .description_id("remove-tracks-user")
+    .cap("library_write"), OpRow::new(&CHECK_TRACKS, "Check User's Saved Tracks", "https://developer.spotify.com/documentation/web-api/reference/check-users-saved-tracks")
+    .description_id("check-users-saved-tracks")
+    .cap("library_check"), OpRow::new(&GET_SAVED_ALBUMS, "Get User's Saved Albums", "https://developer.spotify.com/documentation/web-api/reference/get-users-saved-albums")
+    .description_id("get-users-saved-albums")
+    .cap("library_albums"), OpRow::new(&SAVE_ALBUMS, "Save Albums for Current User", "https://developer.spotify.com/documentation/web-api/reference/save-albums-user")
+    .description_id("save-albums-user"), OpRow::new(&REMOVE_ALBUMS, "Remove Users' Saved Albums", "https://developer.spotify.com/documentation/web-api/reference/remove-albums-user")
+    .description_id("remove-albums-user"), OpRow::new(&CHECK_ALBUMS, "Check User's Saved Albums", "https://developer.spotify.com/documentation/web-api/reference/check-users-saved-albums")
+    .description_id("check-users-saved-albums"), OpRow::new(&GET_SAVED_SHOWS, "Get User's Saved Shows", "https://developer.spotify.com/documentation/web-api/reference/get-users-saved-shows")
+    .description_id("get-users-saved-shows"), OpRow::new(&SAVE_SHOWS, "Save Shows for Current User", "https://developer.spotify.com/documentation/web-api/reference/save-shows-user")
+    .description_id("save-shows-user"), OpRow::new(&REMOVE_SHOWS, "Remove User's Saved Shows", "https://developer.spotify.com/documentation/web-api/reference/remove-shows-user")
+    .description_id("remove-shows-user"), OpRow::new(&CHECK_SHOWS, "Check User's Saved Shows", "https://developer.spotify.com/documentation/web-api/reference/check-users-saved-shows")
+    .description_id("check-users-saved-shows"), OpRow::new(&GET_SAVED_EPISODES, "Get User's Saved Episodes", "https://developer.spotify.com/documentation/web-api/reference/get-users-saved-episodes")
+    .description_id("get-users-saved-episodes"), OpRow::new(&SAVE_EPISODES, "Save Episodes for Current User", "https://developer.spotify.com/documentation/web-api/reference/save-episodes-user")
+    .description_id("save-episodes-user"), OpRow::new(&REMOVE_EPISODES, "Remove User's Saved Episodes", "https://developer.spotify.com/documentation/web-api/reference/remove-episodes-user")
+    .description_id("remove-episodes-user"), OpRow::new(&CHECK_EPISODES, "Check User's Saved Episodes", "https://developer.spotify.com/documentation/web-api/reference/check-users-saved-episodes")
+    .description_id("check-users-saved-episodes"), OpRow::new(&GET_SAVED_AUDIOBOOKS, "Get User's Saved Audiobooks", "https://developer.spotify.com/documentation/web-api/reference/get-users-saved-audiobooks")
+    .description_id("get-users-saved-audiobooks"), OpRow::new(&SAVE_AUDIOBOOKS, "Save Audiobooks for Current User", "https://developer.spotify.com/documentation/web-api/reference/save-audiobooks-user")
+    .description_id("save-audiobooks-user"), OpRow::new(&REMOVE_AUDIOBOOKS, "Remove User's Saved Audiobooks", "https://developer.spotify.com/documentation/web-api/reference/remove-audiobooks-user")
+    .description_id("remove-audiobooks-user"), OpRow::new(&CHECK_AUDIOBOOKS, "Check User's Saved Audiobooks", "https://developer.spotify.com/documentation/web-api/reference/check-users-saved-audiobooks")
+    .description_id("check-users-saved-audiobooks"), OpRow::new(&SAVE_ITEMS, "Save Items to Library", "https://developer.spotify.com/documentation/web-api/reference/save-library-items")
+    .description_id("save-library-items")
+    .cap("library_write"), OpRow::new(&REMOVE_ITEMS, "Remove Items from Library", "https://developer.spotify.com/documentation/web-api/reference/remove-library-items")
+    .description_id("remove-library-items")
+    .cap("library_write"), OpRow::new(&CHECK_ITEMS, "Check User's Saved Items", "https://developer.spotify.com/documentation/web-api/reference/check-library-contains")
+    .description_id("check-library-contains")
+    .cap("library_check"), OpRow::new(&GET_FOLLOWED, "Get Followed Artists", "https://developer.spotify.com/documentation/web-api/reference/get-followed")
+    .description_id("get-followed"), OpRow::new(&FOLLOW, "Follow Artists or Users", "https://developer.spotify.com/documentation/web-api/reference/follow-artists-users")
+    .description_id("follow-artists-users"), OpRow::new(&UNFOLLOW, "Unfollow Artists or Users", "https://developer.spotify.com/documentation/web-api/reference/unfollow-artists-users")
+    .description_id("unfollow-artists-users"), OpRow::new(&CHECK_FOLLOWS, "Check If User Follows Artists or Users", "https://developer.spotify.com/documentation/web-api/reference/check-current-user-follows")
+    .description_id("check-current-user-follows"), OpRow::new(&GET_ME, "Get Current User's Profile", "https://developer.spotify.com/documentation/web-api/reference/get-current-users-profile")
+    .description_id("get-current-users-profile"), OpRow::new(&GET_TOP_TRACKS, "Get User's Top Tracks", "https://developer.spotify.com/documentation/web-api/reference/get-users-top-tracks")
+    .description_id("get-users-top-tracks")
+    .cap("top_tracks"), OpRow::new(&GET_TOP_ARTISTS, "Get User's Top Artists", "https://developer.spotify.com/documentation/web-api/reference/get-users-top-artists")
+    .description_id("get-users-top-artists")
+    .cap("top_artists"), OpRow::new(&GET_RECENTLY_PLAYED, "Get Recently Played Tracks", "https://developer.spotify.com/documentation/web-api/reference/get-recently-played")
+    .description_id("get-recently-played")
+    .cap("recently_played"), OpRow::new(&GET_PLAYBACK, "Get Playback State", "https://developer.spotify.com/documentation/web-api/reference/get-information-about-the-users-current-playback")
+    .description_id("get-information-about-the-users-current-playback")
+    .cap("playback_state"), OpRow::new(&GET_CURRENTLY_PLAYING, "Get Currently Playing Track", "https://developer.spotify.com/documentation/web-api/reference/get-the-users-currently-playing-track")
+    .description_id("get-the-users-currently-playing-track")
+    .cap("playback_state"), OpRow::new(&GET_DEVICES, "Get Available Devices", "https://developer.spotify.com/documentation/web-api/reference/get-a-users-available-devices")
+    .description_id("get-a-users-available-devices")
+    .cap("playback_state"), OpRow::new(&GET_QUEUE, "Get the User's Queue", "https://developer.spotify.com/documentation/web-api/reference/get-queue")
+    .description_id("get-queue")
+    .cap("playback_state"), OpRow::new(&TRANSFER_PLAYBACK, "Transfer Playback", "https://developer.spotify.com/documentation/web-api/reference/transfer-a-users-playback")
+    .description_id("transfer-a-users-playback")
+    .cap("playback_control"), OpRow::new(&PLAY, "Start/Resume Playback", "https://developer.spotify.com/documentation/web-api/reference/start-a-users-playback")
+    .description_id("start-a-users-playback")
+    .cap("playback_control"), OpRow::new(&PAUSE, "Pause Playback", "https://developer.spotify.com/documentation/web-api/reference/pause-a-users-playback")
+    .description_id("pause-a-users-playback")
+    .cap("playback_control"), OpRow::new(&SKIP_TO_NEXT, "Skip To Next", "https://developer.spotify.com/documentation/web-api/reference/skip-users-playback-to-next-track")
+    .description_id("skip-users-playback-to-next-track")
+    .cap("playback_control"), OpRow::new(&SKIP_TO_PREVIOUS, "Skip To Previous", "https://developer.spotify.com/documentation/web-api/reference/skip-users-playback-to-previous-track")
+    .description_id("skip-users-playback-to-previous-track")
+    .cap("playback_control"), OpRow::new(&SEEK, "Seek To Position", "https://developer.spotify.com/documentation/web-api/reference/seek-to-position-in-currently-playing-track")
+    .description_id("seek-to-position-in-currently-playing-track")
+    .cap("playback_control"), OpRow::new(&SET_REPEAT, "Set Repeat Mode", "https://developer.spotify.com/documentation/web-api/reference/set-repeat-mode-on-users-playback")
+    .description_id("set-repeat-mode-on-users-playback")
+    .cap("playback_control"), OpRow::new(&SET_VOLUME, "Set Playback Volume", "https://developer.spotify.com/documentation/web-api/reference/set-volume-for-users-playback")
+    .description_id("set-volume-for-users-playback")
+    .cap("playback_control"), OpRow::new(&SET_SHUFFLE, "Toggle Playback Shuffle", "https://developer.spotify.com/documentation/web-api/reference/toggle-shuffle-for-users-playback")
+    .description_id("toggle-shuffle-for-users-playback")
+    .cap("playback_control"), OpRow::new(&ENQUEUE, "Add Item to Playback Queue", "https://developer.spotify.com/documentation/web-api/reference/add-to-queue")
+    .description_id("add-to-queue")
+    .cap("playback_control")])
+    .terms("https://developer.spotify.com/terms")
+    .attribution("Show Spotify's logo beside its metadata and pictures, link them back to Spotify, and show pictures as they are: neither cropped nor covered nor blurred.");

@@ -1,0 +1,458 @@
+//! The catalogue: what is got by id, listed, searched for and recommended.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use integrations_core::Op;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
+
+use super::Args;
+use crate::Market;
+use crate::spotify::spec;
+use crate::spotify::wire::{Album, Artist, Image, Object, Page, Playlist, SearchResult, Track, User};
+
+/// What is got by its id, or by the id of what it belongs to.
+pub trait Single: Send + Sync {
+    /// What is given.
+    type Output: DeserializeOwned + Send + 'static;
+    /// The operation.
+    const GET: &'static Op;
+    /// The field of the answer that holds what is given.
+    const KEY: &'static str = "";
+}
+
+/// `GET /tracks/{id}` and the like.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Get<K> {
+    /// The id.
+    pub id: String,
+    /// Whose catalogue is meant; for what differs between them.
+    pub market: Option<Market>,
+    /// What is got.
+    #[serde(skip)]
+    pub kind: PhantomData<K>,
+}
+
+impl<K: Single> Args for Get<K> {
+    type Output = K::Output;
+    const OP: &'static Op = K::GET;
+    const KEY: &'static str = K::KEY;
+}
+
+/// What is got by several ids at once, in extended mode.
+pub trait Several: Single {
+    /// The operation, and the field of the answer that holds them.
+    const SEVERAL: (&'static Op, &'static str);
+}
+
+/// `GET /tracks` and the like: one place for each id, in the order of the ids; `None` for what is not there.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct GetSeveral<K> {
+    /// The ids: at most 50; of albums 20, of audio features 100.
+    pub ids: Vec<String>,
+    /// Whose catalogue is meant; for what differs between them.
+    pub market: Option<Market>,
+    /// What they are.
+    #[serde(skip)]
+    pub kind: PhantomData<K>,
+}
+
+impl<K: Several> Args for GetSeveral<K> {
+    type Output = Vec<Option<K::Output>>;
+    const OP: &'static Op = K::SEVERAL.0;
+    const KEY: &'static str = K::SEVERAL.1;
+}
+
+/// What is listed by the id of what it belongs to.
+pub trait Part: Send + Sync {
+    /// What is listed.
+    type Item: DeserializeOwned + Default + Send + 'static;
+    /// The operation.
+    const LIST: &'static Op;
+    /// The field of the answer that holds the list.
+    const KEY: &'static str = "";
+}
+
+/// `GET /albums/{id}/tracks` and the like.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ListOf<K> {
+    /// The id of what they belong to.
+    pub id: String,
+    /// Which groups of an artist's albums: `album`, `single`, `appears_on`, `compilation`; all, if empty.
+    #[serde(default)]
+    pub include_groups: Vec<String>,
+    /// Whose catalogue is meant; for what differs between them.
+    pub market: Option<Market>,
+    /// At most this many, 1 to 50; of an artist's albums in development mode to 10.
+    pub limit: Option<u32>,
+    /// How many to leave out before.
+    pub offset: Option<u64>,
+    /// What is listed.
+    #[serde(skip)]
+    pub kind: PhantomData<K>,
+}
+
+impl<K: Part> Args for ListOf<K> {
+    type Output = Page<K::Item>;
+    const OP: &'static Op = K::LIST;
+    const KEY: &'static str = K::KEY;
+}
+
+/// What is listed by itself.
+pub trait Listed: Send + Sync {
+    /// What is listed.
+    type Item: DeserializeOwned + Default + Send + 'static;
+    /// The operation.
+    const LIST: &'static Op;
+    /// The field of the answer that holds the list.
+    const KEY: &'static str = "";
+}
+
+/// `GET /me/tracks`, `GET /browse/new-releases` and the like.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct List<K> {
+    /// At most this many, 1 to 50; the vendor's default is 20.
+    pub limit: Option<u32>,
+    /// How many to leave out before.
+    pub offset: Option<u64>,
+    /// Whose catalogue is meant; for saved tracks, albums and episodes.
+    pub market: Option<Market>,
+    /// In which language, such as `es_MX`; for what editors chose, and for categories.
+    pub locale: Option<String>,
+    /// `short_term`, `medium_term` or `long_term`; for what is heard most.
+    pub time_range: Option<String>,
+    /// What is listed.
+    #[serde(skip)]
+    pub kind: PhantomData<K>,
+}
+
+impl<K: Listed> Args for List<K> {
+    type Output = Page<K::Item>;
+    const OP: &'static Op = K::LIST;
+    const KEY: &'static str = K::KEY;
+}
+
+/// What is one for everybody, or for the user.
+pub trait Only: Send + Sync {
+    /// What is given.
+    type Output: DeserializeOwned + Send + 'static;
+    /// The operation.
+    const GET: &'static Op;
+    /// The field of the answer that holds what is given.
+    const KEY: &'static str = "";
+}
+
+/// `GET /me`, `GET /markets` and the like, which take nothing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Fetch<K> {
+    /// What is got.
+    #[serde(skip)]
+    pub kind: PhantomData<K>,
+}
+
+impl<K: Only> Args for Fetch<K> {
+    type Output = K::Output;
+    const OP: &'static Op = K::GET;
+    const KEY: &'static str = K::KEY;
+}
+
+/// `GET /search`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Search {
+    /// Words, and filters such as `artist:`, `album:`, `year:`, `isrc:`.
+    pub q: String,
+    /// What is searched for: `track`, `album`, `artist`, `playlist`, `show`, `episode`, `audiobook`.
+    #[serde(rename = "type")]
+    pub kinds: Vec<String>,
+    /// Whose catalogue is meant.
+    pub market: Option<Market>,
+    /// At most this many of each: 1 to 50, in development mode to 10; the vendor's default is 20, there 5.
+    pub limit: Option<u32>,
+    /// How many to leave out before, at most 1000.
+    pub offset: Option<u64>,
+    /// `audio`: the caller can play what is hosted elsewhere.
+    pub include_external: Option<String>,
+}
+
+impl Args for Search {
+    type Output = SearchResult;
+    const OP: &'static Op = &spec::SEARCH;
+}
+
+/// `GET /browse/categories/{id}`. Not in development mode.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct GetCategory {
+    /// The category.
+    pub id: String,
+    /// In which language, such as `es_MX`.
+    pub locale: Option<String>,
+}
+
+impl Args for GetCategory {
+    type Output = Object;
+    const OP: &'static Op = &spec::GET_CATEGORY;
+}
+
+/// `GET /recommendations`, from one to five seeds in all; how far each seed led is left out. Only for extended
+/// applications from before 2024-11-27.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GetRecommendations {
+    /// Ids of tracks.
+    pub seed_tracks: Vec<String>,
+    /// Ids of artists.
+    pub seed_artists: Vec<String>,
+    /// Genres, of those that the service lists.
+    pub seed_genres: Vec<String>,
+    /// At most this many, 1 to 100; the vendor's default is 20.
+    pub limit: Option<u32>,
+    /// Whose catalogue is meant.
+    pub market: Option<Market>,
+    /// How they are to sound: `min_`, `max_` or `target_` with the name of an audio feature.
+    #[serde(flatten)]
+    pub sound: BTreeMap<String, Number>,
+}
+
+impl Args for GetRecommendations {
+    type Output = Vec<Option<Track>>;
+    const OP: &'static Op = &spec::GET_RECOMMENDATIONS;
+    const KEY: &'static str = "tracks";
+}
+
+impl Single for Track {
+    type Output = Self;
+    const GET: &'static Op = &spec::GET_TRACK;
+}
+
+impl Several for Track {
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_TRACKS, "tracks");
+}
+
+impl Single for Album {
+    type Output = Self;
+    const GET: &'static Op = &spec::GET_ALBUM;
+}
+
+impl Several for Album {
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_ALBUMS, "albums");
+}
+
+impl Single for Artist {
+    type Output = Self;
+    const GET: &'static Op = &spec::GET_ARTIST;
+}
+
+impl Several for Artist {
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_ARTISTS, "artists");
+}
+
+/// A podcast.
+#[derive(Debug, Clone, Default)]
+pub struct Show;
+
+impl Single for Show {
+    type Output = Object;
+    const GET: &'static Op = &spec::GET_SHOW;
+}
+
+impl Several for Show {
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_SHOWS, "shows");
+}
+
+/// An episode of a podcast.
+#[derive(Debug, Clone, Default)]
+pub struct Episode;
+
+impl Single for Episode {
+    type Output = Object;
+    const GET: &'static Op = &spec::GET_EPISODE;
+}
+
+impl Several for Episode {
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_EPISODES, "episodes");
+}
+
+/// An audiobook.
+#[derive(Debug, Clone, Default)]
+pub struct Audiobook;
+
+impl Single for Audiobook {
+    type Output = Object;
+    const GET: &'static Op = &spec::GET_AUDIOBOOK;
+}
+
+impl Several for Audiobook {
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_AUDIOBOOKS, "audiobooks");
+}
+
+/// A chapter of an audiobook.
+#[derive(Debug, Clone, Default)]
+pub struct Chapter;
+
+impl Single for Chapter {
+    type Output = Object;
+    const GET: &'static Op = &spec::GET_CHAPTER;
+}
+
+impl Several for Chapter {
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_CHAPTERS, "chapters");
+}
+
+/// How a track sounds, as numbers by name: `tempo`, `energy`, `key`.
+#[derive(Debug, Clone, Default)]
+pub struct AudioFeatures;
+
+impl Single for AudioFeatures {
+    type Output = Map<String, Value>;
+    const GET: &'static Op = &spec::GET_AUDIO_FEATURES;
+}
+
+impl Several for AudioFeatures {
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_SEVERAL_AUDIO_FEATURES, "audio_features");
+}
+
+/// A track's bars, beats, sections and segments.
+#[derive(Debug, Clone, Default)]
+pub struct AudioAnalysis;
+
+impl Single for AudioAnalysis {
+    type Output = Map<String, Value>;
+    const GET: &'static Op = &spec::GET_AUDIO_ANALYSIS;
+}
+
+/// What is heard most of an artist.
+#[derive(Debug, Clone, Default)]
+pub struct TopTracks;
+
+impl Single for TopTracks {
+    type Output = Vec<Option<Track>>;
+    const GET: &'static Op = &spec::GET_ARTIST_TOP_TRACKS;
+    const KEY: &'static str = "tracks";
+}
+
+/// Artists like an artist.
+#[derive(Debug, Clone, Default)]
+pub struct RelatedArtists;
+
+impl Single for RelatedArtists {
+    type Output = Vec<Option<Artist>>;
+    const GET: &'static Op = &spec::GET_RELATED_ARTISTS;
+    const KEY: &'static str = "artists";
+}
+
+/// A playlist's pictures.
+#[derive(Debug, Clone, Default)]
+pub struct Cover;
+
+impl Single for Cover {
+    type Output = Vec<Option<Image>>;
+    const GET: &'static Op = &spec::GET_PLAYLIST_COVER;
+}
+
+impl Single for User {
+    type Output = Self;
+    const GET: &'static Op = &spec::GET_USER;
+}
+
+impl Part for Track {
+    type Item = Self;
+    const LIST: &'static Op = &spec::GET_ALBUM_TRACKS;
+}
+
+impl Part for Album {
+    type Item = Self;
+    const LIST: &'static Op = &spec::GET_ARTIST_ALBUMS;
+}
+
+impl Part for Episode {
+    type Item = Object;
+    const LIST: &'static Op = &spec::GET_SHOW_EPISODES;
+}
+
+impl Part for Chapter {
+    type Item = Object;
+    const LIST: &'static Op = &spec::GET_AUDIOBOOK_CHAPTERS;
+}
+
+impl Part for Playlist {
+    type Item = Self;
+    const LIST: &'static Op = &spec::GET_USER_PLAYLISTS;
+}
+
+/// What editors sort playlists by.
+#[derive(Debug, Clone, Default)]
+pub struct Category;
+
+impl Part for Category {
+    type Item = Playlist;
+    const LIST: &'static Op = &spec::GET_CATEGORY_PLAYLISTS;
+    const KEY: &'static str = "playlists";
+}
+
+impl Listed for Category {
+    type Item = Object;
+    const LIST: &'static Op = &spec::GET_CATEGORIES;
+    const KEY: &'static str = "categories";
+}
+
+impl Listed for Playlist {
+    type Item = Self;
+    const LIST: &'static Op = &spec::GET_MY_PLAYLISTS;
+}
+
+/// Playlists that editors chose.
+#[derive(Debug, Clone, Default)]
+pub struct Featured;
+
+impl Listed for Featured {
+    type Item = Playlist;
+    const LIST: &'static Op = &spec::GET_FEATURED_PLAYLISTS;
+    const KEY: &'static str = "playlists";
+}
+
+/// Albums that came out lately.
+#[derive(Debug, Clone, Default)]
+pub struct NewReleases;
+
+impl Listed for NewReleases {
+    type Item = Album;
+    const LIST: &'static Op = &spec::GET_NEW_RELEASES;
+    const KEY: &'static str = "albums";
+}
+
+impl Listed for Track {
+    type Item = Self;
+    const LIST: &'static Op = &spec::GET_TOP_TRACKS;
+}
+
+impl Listed for Artist {
+    type Item = Self;
+    const LIST: &'static Op = &spec::GET_TOP_ARTISTS;
+}
+
+impl Only for User {
+    type Output = Self;
+    const GET: &'static Op = &spec::GET_ME;
+}
+
+/// The genres that recommendations start from.
+#[derive(Debug, Clone, Default)]
+pub struct Genres;
+
+impl Only for Genres {
+    type Output = Vec<Option<String>>;
+    const GET: &'static Op = &spec::GET_GENRES;
+    const KEY: &'static str = "genres";
+}
+
+/// The countries that have a catalogue.
+#[derive(Debug, Clone, Default)]
+pub struct Markets;
+
+impl Only for Markets {
+    type Output = Vec<Option<String>>;
+    const GET: &'static Op = &spec::GET_MARKETS;
+    const KEY: &'static str = "markets";
+}
