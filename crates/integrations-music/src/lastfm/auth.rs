@@ -1,0 +1,196 @@
+//! Which parameters prove a call: the application's key, the user's session key, and the signature over both.
+//!
+//! Vendor page: <https://www.last.fm/api/authspec>.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::Method;
+use http::header::AUTHORIZATION;
+use integrations_core::{
+    Authorize, CredentialVersion, Error, LiveSecret, Req, Result, SecretString, WireRequest,
+};
+use md5::{Digest, Md5};
+use percent_encoding::percent_decode_str;
+
+/// Parameters that the signature leaves out.
+const UNSIGNED: [&str; 2] = ["format", "callback"];
+
+/// Puts key, session key and signature on a call. What is put depends on the call:
+///
+/// | call | session key | signature |
+/// |---|---|---|
+/// | `auth.…` | no | yes |
+/// | a write, which is a POST | yes | yes |
+/// | `user.…`, if there is a session key, so that users see what they hide from others | yes | yes |
+/// | any other read | no | no |
+#[derive(Clone)]
+#[must_use]
+pub(super) struct Signature {
+    api_key: String,
+    secret: Option<LiveSecret>,
+    session: Option<Arc<dyn Authorize>>,
+}
+
+impl std::fmt::Debug for Signature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signature").field("api_key", &self.api_key).finish_non_exhaustive()
+    }
+}
+
+impl Signature {
+    /// The application's key alone: enough to read the catalogue.
+    pub(super) fn new(api_key: impl Into<String>) -> Self {
+        Self { api_key: api_key.into(), secret: None, session: None }
+    }
+
+    /// Sets the shared secret, with which calls are signed.
+    pub(super) fn secret(mut self, secret: impl Into<LiveSecret>) -> Self {
+        self.secret = Some(secret.into());
+        self
+    }
+
+    /// Sets who has the session key of a user: it is taken from the bearer token that `session` puts on a request.
+    pub(super) fn session(mut self, session: Arc<dyn Authorize>) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    async fn session_key(&self) -> Result<SecretString> {
+        let session = self.session.as_ref().ok_or_else(|| {
+            Error::config("this call needs a user's session key")
+                .with_hint("set `session_key`, which `auth.getSession` gives once the user has consented")
+        })?;
+        let mut carrier = WireRequest::default();
+        session.authorize(&mut carrier).await?;
+        let token = carrier.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        token.and_then(|value| value.strip_prefix("Bearer ")).map(SecretString::from).ok_or_else(|| {
+            Error::config("whoever proves the calls of this connection gave no session key")
+                .with_hint("it is expected as a bearer token")
+        })
+    }
+
+    fn is_of_user(&self, request: &WireRequest, call: &str) -> bool {
+        let is_write = *request.method() == Method::POST;
+        !call.starts_with("auth.") && (is_write || (self.session.is_some() && call.starts_with("user.")))
+    }
+}
+
+#[async_trait]
+impl Authorize for Signature {
+    async fn authorize(&self, request: &mut WireRequest) -> Result<()> {
+        let mut pairs = pairs(request);
+        let call = pairs.iter().find(|(name, _)| name == "method").map_or("", |(_, call)| call);
+        let (is_of_user, is_of_application) = (self.is_of_user(request, call), call.starts_with("auth."));
+        let sent = pairs.len();
+        pairs.push(("api_key".to_owned(), self.api_key.clone()));
+        if is_of_user {
+            pairs.push(("sk".to_owned(), self.session_key().await?.expose().clone()));
+        }
+        if is_of_user || is_of_application {
+            let secret = self.secret.as_ref().ok_or_else(|| {
+                Error::config("a signed call needs the setting `shared_secret`")
+                    .with_hint("set `shared_secret`, or the variable `LASTFM_SHARED_SECRET`")
+            })?;
+            let present = secret.current();
+            pairs.push(("api_sig".to_owned(), sign(&mut pairs.clone(), &present.value)));
+            request.extensions_mut().insert(CredentialVersion(present.version));
+        }
+        pairs.push(("format".to_owned(), "json".to_owned()));
+        put(request, &pairs, sent)
+    }
+
+    /// A refused signature is about the shared secret. A refused session key is no case for this: it is asked for
+    /// each call, and lasts until the user takes it back.
+    async fn refresh(&self, used: Option<CredentialVersion>) -> Result<bool> {
+        match (&self.secret, used) {
+            (Some(secret), Some(CredentialVersion(used))) => Ok(secret.renew(used).await),
+            _ => Ok(false),
+        }
+    }
+}
+
+/// The vendor's signature: MD5 over all parameters, by name in the order of bytes, and the secret.
+pub(super) fn sign(pairs: &mut [(String, String)], secret: &SecretString) -> String {
+    pairs.sort();
+    let mut hash = Md5::new();
+    for (name, value) in pairs.iter().filter(|(name, _)| !UNSIGNED.contains(&name.as_str())) {
+        hash.update(name);
+        hash.update(value);
+    }
+    hash.update(secret.expose());
+    hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What a request says, in its query or its form.
+fn pairs(request: &WireRequest) -> Vec<(String, String)> {
+    let form = std::str::from_utf8(request.body().as_bytes().unwrap_or_default()).unwrap_or_default();
+    let text =
+        if *request.method() == Method::POST { form } else { request.uri().query().unwrap_or_default() };
+    let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    let pair = |text: &str| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        (decoded(name), decoded(value))
+    };
+    text.split('&').filter(|text| !text.is_empty()).map(pair).collect()
+}
+
+/// Writes the parameters back: a form anew, and to a query those that it has not.
+fn put(request: &mut WireRequest, pairs: &[(String, String)], sent: usize) -> Result<()> {
+    if *request.method() == Method::POST {
+        let form = Req::post(request.uri()).form(pairs.iter().map(|(name, value)| (name, value)));
+        *request.body_mut() = form.build()?.into_body();
+        return Ok(());
+    }
+    let query = |req: Req, (name, value): &(String, String)| req.query(name, Some(value));
+    let base = request.uri().clone();
+    *request.uri_mut() = pairs[sent..].iter().fold(Req::get(&base), query).build()?.uri().clone();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed(pairs: &[(&str, &str)], secret: &str) -> String {
+        let mut pairs: Vec<_> = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        sign(&mut pairs, &SecretString::from(secret))
+    }
+
+    #[test]
+    fn a_signature_is_over_sorted_parameters_and_the_secret() {
+        let session = [("token", "yyyyyy"), ("api_key", "xxxxxxxx"), ("method", "auth.getSession")];
+        assert_eq!(signed(&session, "ilovecher"), "1333ebf6f7dec747486b6ce965cca66b");
+        let love = [
+            ("method", "track.love"),
+            ("api_key", "key"),
+            ("sk", "sess"),
+            ("artist", "Björk"),
+            ("track", "Jóga"),
+            ("format", "json"),
+        ];
+        assert_eq!(signed(&love, "secret"), "c2139525ce326d94d9f92f778d460e67");
+    }
+
+    #[test]
+    fn the_tenth_of_a_batch_is_signed_before_the_first() {
+        let mut batch: Vec<(String, String)> = (0..11)
+            .flat_map(|i| {
+                [
+                    (format!("artist[{i}]"), format!("A{i}")),
+                    (format!("track[{i}]"), format!("T{i}")),
+                    (format!("timestamp[{i}]"), (1_700_000_000 + i).to_string()),
+                ]
+            })
+            .collect();
+        batch.extend(
+            [("method", "track.scrobble"), ("api_key", "key"), ("sk", "sess")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        assert_eq!(sign(&mut batch, &SecretString::from("secret")), "5aa78afe67ac98c898dd3becf561b521");
+    }
+}
