@@ -49,6 +49,7 @@ use integrations_core::{Caller, Result, WireResponse};
 use integrations_sandbox::{FAKES, Fake, Sandbox};
 
 pub use file::Golden;
+pub(crate) use file::is_json;
 
 /// The variable that makes [`Goldens::check`] record.
 pub const VARIABLE: &str = "INTEGRATIONS_GOLDEN";

@@ -74,7 +74,7 @@ pub(crate) struct SetCover {
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Song {
-    id: String,
+    pub(crate) id: String,
     title: String,
     artists: Vec<String>,
     released: Option<jiff::civil::Date>,
@@ -169,7 +169,7 @@ impl Vendor for Shelf {
         }
         let song = |id: &str, title: &str| {
             json!({"id": id, "title": title, "artists": [{"name": "Ada"}, {"name": "Bob"}],
-                "released": "2020-01-02", "gain": -7.123_456_789_012_345_6})
+                "released": "2020-01-02", "gain": -7.123_456_789_012_345})
         };
         match (call.method.as_str(), call.segments().as_slice()) {
             ("GET", ["v1", "songs", id]) => Answer::json(200, &song(id, self.0)),
