@@ -8,6 +8,8 @@ use serde_json::Value;
 use super::{Description, Operation, ProviderReport, Request, Unchecked, Violation};
 use crate::golden::{Golden, Goldens};
 
+type Change<'j, T> = Box<dyn Fn(&Golden, &mut T) + 'j>;
+
 /// Judges every operation of a provider by its golden files: the request that the endpoint builds from the arguments
 /// now, the answer that the fake gives now, and the answer that was recorded; all of them strictly.
 ///
@@ -17,8 +19,8 @@ pub struct Judge<'j> {
     spec: &'static ProviderSpec,
     descriptions: &'j [Description],
     goldens: &'j Goldens,
-    request: Box<dyn Fn(&Golden, &mut Request) + 'j>,
-    answer: Box<dyn Fn(&Golden, &mut Value) + 'j>,
+    request: Change<'j, Request>,
+    answer: Change<'j, Value>,
 }
 
 impl<'j> Judge<'j> {
