@@ -3,6 +3,8 @@
 //! Pages: <https://www.last.fm/api/show/track.scrobble> and its neighbours, <https://www.last.fm/api/authspec>,
 //! <https://www.last.fm/api/errorcodes>; the answers as <https://lastfm-docs.github.io/api-docs/> shows them.
 
+#![allow(clippy::result_large_err, reason = "a refusal is an answer like any other")]
+
 mod answers;
 mod md5;
 
@@ -27,6 +29,9 @@ const SECRET: &str = "5ec4e7a1b2c3d4e5f60718293a4b5c6d";
 const SESSION: &str = "Ses5i0nKeyOfAdaWhichDoesNotExpir";
 const USER: &str = "ada";
 const PASSWORD: &str = "correct horse battery";
+
+/// A token to which the user has consented already.
+const CONSENTED: &str = "c0n5entedT0BeforeTheFirstRequest";
 
 /// The moment at which the user's history ends: a sandbox's time begins here.
 const START: i64 = 1_772_452_800;
@@ -100,13 +105,15 @@ impl Lastfm {
             at: START - 3600 - at * 7200,
             is_new: false,
         };
+        let since = Timestamp::from_second(START).unwrap_or_default();
+        let consented = Token { since, granted: true, used: false };
         let loved = [(0, &SONGS[1]), (5, &SONGS[6]), (9, &SONGS[7])];
         Self {
             plays: (0..).zip(songs).map(play).collect(),
             loved: loved.map(play).into(),
             now: None,
             tags: Vec::new(),
-            tokens: HashMap::new(),
+            tokens: HashMap::from([(CONSENTED.to_owned(), consented)]),
             sessions: vec![SESSION.to_owned()],
         }
     }
@@ -295,7 +302,7 @@ impl Lastfm {
             "chart.gettopartists" => Ok(chart_artists(asked)),
             "auth.gettoken" => Ok(self.token(world)),
             "auth.getsession" => self.session(asked, world),
-            "auth.getmobilesession" => self.mobile_session(asked),
+            "auth.getmobilesession" => self.mobile_session(asked, world),
             _ => Err(error(400, 3, "Invalid Method - No method with that name in this package")),
         }
     }
@@ -339,16 +346,20 @@ impl Lastfm {
             return Err(error(403, 14, "Unauthorized Token - This token has not been authorized"));
         }
         token.used = true;
-        let key: String = std::iter::repeat_with(|| world.random.alphanumeric()).take(32).collect();
-        self.sessions.push(key.clone());
-        Ok(session_answer(&key))
+        Ok(self.new_session(world))
     }
 
-    fn mobile_session(&self, asked: &Asked) -> Result<Answer, Answer> {
+    fn mobile_session(&mut self, asked: &Asked, world: &mut World<'_>) -> Result<Answer, Answer> {
         if asked.need("username")? == USER && asked.need("password")? == PASSWORD {
-            return Ok(session_answer(&self.sessions[0]));
+            return Ok(self.new_session(world));
         }
         Err(error(403, 4, "Authentication Failed - You do not have permissions to access the service"))
+    }
+
+    fn new_session(&mut self, world: &mut World<'_>) -> Answer {
+        let key: String = std::iter::repeat_with(|| world.random.alphanumeric()).take(32).collect();
+        self.sessions.push(key.clone());
+        Answer::json(200, &json!({ "session": { "subscriber": 0, "name": USER, "key": key } }))
     }
 
     fn track_info(&self, asked: &Asked) -> Result<Answer, Answer> {
@@ -428,7 +439,7 @@ impl Lastfm {
                 |key: &str| asked.0.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
             value(&format!("{name}[{at}]")).or_else(|| if at == 0 { value(name) } else { None })
         };
-        let count = (0..).take_while(|at| item(*at, "timestamp").is_some()).count();
+        let count = (0..=BATCH).take_while(|at| item(*at, "timestamp").is_some()).count();
         let missing = || error(400, 6, "Invalid parameters - Your request is missing a required parameter");
         let all_named = (0..count).all(|at| item(at, "artist").is_some() && item(at, "track").is_some());
         if count == 0 || count > BATCH || !all_named {
@@ -623,10 +634,6 @@ impl Lastfm {
         let bio = json!({ "published": "01 Jan 2020, 00:00", "summary": text, "content": text });
         Ok(Answer::json(200, &json!({ "artist": with(info, "bio", bio) })))
     }
-}
-
-fn session_answer(key: &str) -> Answer {
-    Answer::json(200, &json!({ "session": { "subscriber": 0, "name": USER, "key": key } }))
 }
 
 /// What a scrobble says about itself when it comes back.

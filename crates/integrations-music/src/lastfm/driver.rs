@@ -243,13 +243,15 @@ impl HistoryDriver for Lastfm {
     async fn top_tracks(&self, period: &Period, page: PageReq) -> Result<Page<Track>> {
         let (user, period) = (self.user()?, spelled(period));
         let query = (user.clone(), period.clone());
-        self.page(&query, page, |limit, page| UserGetTopTracks { user, period, limit, page }).await
+        self.page(&query, page, |limit, page| UserGetTopTracks { user, period: Some(period), limit, page })
+            .await
     }
 
     async fn top_artists(&self, period: &Period, page: PageReq) -> Result<Page<Artist>> {
         let (user, period) = (self.user()?, spelled(period));
         let query = (user.clone(), period.clone());
-        self.page(&query, page, |limit, page| UserGetTopArtists { user, period, limit, page }).await
+        self.page(&query, page, |limit, page| UserGetTopArtists { user, period: Some(period), limit, page })
+            .await
     }
 }
 
@@ -353,7 +355,7 @@ impl FromStr for Spot {
 }
 
 /// Vendor page: <https://www.last.fm/api/show/user.getTopTracks>; what it knows besides can be given in its own words.
-fn spelled(period: &Period) -> Option<String> {
+fn spelled(period: &Period) -> String {
     let word = match period {
         Period::Month => "1month",
         Period::HalfYear => "6month",
@@ -361,7 +363,7 @@ fn spelled(period: &Period) -> Option<String> {
         Period::All => "overall",
         other => other.as_str(),
     };
-    Some(word.to_owned())
+    word.to_owned()
 }
 
 /// A search that would leave out what was asked for finds the wrong things.

@@ -88,6 +88,20 @@ fn troubled(
     (Music::new(with_session(sandbox).transport(transport).build().unwrap()), requests)
 }
 
+#[cfg(feature = "dynamic")]
+#[test]
+fn goldens_hold_and_bear_hostile_answers() {
+    use integrations_music::lastfm::ops::OPS;
+    use integrations_testkit::golden::{Goldens, setup};
+    use integrations_testkit::hostile;
+
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/lastfm/golden");
+    let load = || Goldens::load(&spec::SPEC, OPS, folder).unwrap();
+    let connect = |sandbox: &Sandbox| Ok(Lastfm::open(&setup(&spec::SPEC, sandbox)?)?.caller().clone());
+    load().check(connect).unwrap();
+    hostile::check(&load(), &Errors).unwrap();
+}
+
 #[test]
 fn a_call_is_a_query_or_a_form_on_the_one_address() {
     let base: Uri = spec::SPEC.hosts[0].url.parse().unwrap();
@@ -523,7 +537,12 @@ async fn a_name_and_a_password_are_another_way_to_a_session() {
     let client = builder(&sandbox).shared_secret(setting(&sandbox, "shared_secret")).build().unwrap();
     let call = |password: &str| AuthGetMobileSession { username: "ada".into(), password: password.into() };
     let session = client.caller().call(&call("correct horse battery")).await.unwrap();
-    assert_eq!(session.key.expose(), &setting(&sandbox, "session_key"));
+    let client = builder(&sandbox)
+        .shared_secret(setting(&sandbox, "shared_secret"))
+        .session_key(session.key)
+        .build()
+        .unwrap();
+    assert_eq!(client.caller().call(&UserGetInfo::default()).await.unwrap().name, "ada");
     let error = client.caller().call(&call("hunter2hunter2")).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthenticated, Some("4")));
     let shown = format!("{error:?}{}{:?}", error.explain(), call("hunter2hunter2"));
