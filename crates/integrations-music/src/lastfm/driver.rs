@@ -203,25 +203,21 @@ impl LibraryDriver for Lastfm {
     }
 
     async fn save_tracks(&self, tracks: &[TrackId]) -> Vec<Result<()>> {
-        let mut outcomes = Vec::with_capacity(tracks.len());
-        for id in tracks {
-            outcomes.push(self.love(id, true).await);
-        }
-        outcomes
+        self.love(tracks, true).await
     }
 
     async fn remove_tracks(&self, tracks: &[TrackId]) -> Vec<Result<()>> {
-        let mut outcomes = Vec::with_capacity(tracks.len());
-        for id in tracks {
-            outcomes.push(self.love(id, false).await);
-        }
-        outcomes
+        self.love(tracks, false).await
     }
 
     async fn has_tracks(&self, tracks: &[TrackId]) -> Result<Vec<bool>> {
         let mut loved = Vec::with_capacity(tracks.len());
         for id in tracks {
-            loved.push(self.details(id, Some(self.user()?)).await?.loved.unwrap_or_default());
+            let is_loved = self.details(id, Some(self.user()?)).await?.loved;
+            loved.push(is_loved.ok_or_else(|| {
+                let message = "the answer does not say whether the user loves the track";
+                Error::new(ErrorKind::Decode, Effect::Rejected, message).with_op(TrackGetInfo::OP)
+            })?);
         }
         Ok(loved)
     }
@@ -291,8 +287,17 @@ impl Lastfm {
         self.caller.call(&AlbumGetInfo { artist, album, mbid, ..Default::default() }).await
     }
 
+    /// One call for each track.
+    async fn love(&self, tracks: &[TrackId], is_loved: bool) -> Vec<Result<()>> {
+        let mut outcomes = Vec::with_capacity(tracks.len());
+        for id in tracks {
+            outcomes.push(self.love_one(id, is_loved).await);
+        }
+        outcomes
+    }
+
     /// A track is loved by its names; those of a MusicBrainz id are asked for.
-    async fn love(&self, id: &TrackId, is_loved: bool) -> Result<()> {
+    async fn love_one(&self, id: &TrackId, is_loved: bool) -> Result<()> {
         let (artist, track) = match Place::of_track(id)? {
             Place { artist: Some(artist), title: Some(track), .. } => (artist, track),
             _ => {

@@ -14,12 +14,19 @@ use crate::{Album, Artist, ArtistInfo, Play, Played, PlaylistEntry, Scrobbled, T
 
 /// Declares calls whose fields are the vendor's parameters.
 macro_rules! calls {
-    ($($name:ident = $op:ident $method:literal { $($field:ident: $type:ty),* $(,)? } -> $output:ty: $read:expr;)+) => {
+    (
+        $derives:tt
+        $(
+            $name:ident = $op:ident $method:literal { $($(#[$meta:meta])* $field:ident: $type:ty),* $(,)? }
+                -> $output:ty: $read:expr;
+        )+
+    ) => {
         $(
             #[doc = concat!("Vendor page [", $method, "](https://www.last.fm/api/show/", $method, ").")]
-            #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+            #[derive $derives]
             pub struct $name {
                 $(
+                    $(#[$meta])*
                     #[doc = concat!("The vendor's parameter `", stringify!($field), "`.")]
                     pub $field: $type,
                 )*
@@ -42,6 +49,7 @@ macro_rules! calls {
 }
 
 calls! {
+    (Debug, Clone, Default, Serialize, Deserialize)
     TrackSearch = TRACK_SEARCH "track.search"
         { track: String, artist: Option<String>, limit: Option<u32>, page: Option<u32> }
         -> Listed<Track>: wire::found_tracks;
@@ -132,6 +140,16 @@ calls! {
     AuthGetToken = AUTH_GET_TOKEN "auth.getToken" {} -> Token: wire::token;
 }
 
+calls! {
+    (Debug, Clone, Serialize, Deserialize)
+    AuthGetSession = AUTH_GET_SESSION "auth.getSession"
+        { #[serde(serialize_with = "in_full")] token: SecretString }
+        -> Session: wire::session;
+    AuthGetMobileSession = AUTH_GET_MOBILE_SESSION "auth.getMobileSession"
+        { username: String, #[serde(serialize_with = "in_full")] password: SecretString }
+        -> Session: wire::session;
+}
+
 /// Vendor page [track.scrobble](https://www.last.fm/api/show/track.scrobble).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TrackScrobble {
@@ -176,50 +194,6 @@ impl Endpoint for TrackUpdateNowPlaying {
 
     fn response(&self, response: WireResponse) -> Result<Scrobbled> {
         wire::now_playing(&response)
-    }
-}
-
-/// Vendor page [auth.getSession](https://www.last.fm/api/show/auth.getSession).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct AuthGetSession {
-    /// The token that the user has consented to.
-    #[serde(serialize_with = "in_full")]
-    pub token: SecretString,
-}
-
-impl Endpoint for AuthGetSession {
-    type Output = Session;
-    const OP: &'static Op = &spec::AUTH_GET_SESSION;
-
-    fn request(&self, base: &Uri) -> Result<WireRequest> {
-        request(Self::OP, base, "auth.getSession", fields(self)?)
-    }
-
-    fn response(&self, response: WireResponse) -> Result<Session> {
-        wire::session(&response)
-    }
-}
-
-/// Vendor page [auth.getMobileSession](https://www.last.fm/api/show/auth.getMobileSession).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct AuthGetMobileSession {
-    /// The user's name.
-    pub username: String,
-    /// Their password.
-    #[serde(serialize_with = "in_full")]
-    pub password: SecretString,
-}
-
-impl Endpoint for AuthGetMobileSession {
-    type Output = Session;
-    const OP: &'static Op = &spec::AUTH_GET_MOBILE_SESSION;
-
-    fn request(&self, base: &Uri) -> Result<WireRequest> {
-        request(Self::OP, base, "auth.getMobileSession", fields(self)?)
-    }
-
-    fn response(&self, response: WireResponse) -> Result<Session> {
-        wire::session(&response)
     }
 }
 

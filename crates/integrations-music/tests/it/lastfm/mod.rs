@@ -347,6 +347,9 @@ async fn loving_is_per_track_and_can_be_taken_back() {
     assert!(loved[0].added_at > loved[1].added_at && loved[0].added_at <= Some(sandbox.clock().now()));
     assert!(library.remove(&others[..1]).await.unwrap()[0].is_ok());
     assert_eq!(library.has(&others[..1]).await.unwrap(), [false]);
+    let stranger = Music::new(builder(&sandbox).user("nobody-known").build().unwrap());
+    let error = stranger.library().unwrap().has(&others[..1]).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Decode, Effect::Rejected), "not a no");
     let changes: Vec<_> = sandbox.ledger().changes().iter().map(|change| change.what.clone()).collect();
     assert_eq!(changes, ["love", "unlove"]);
 }
