@@ -176,6 +176,66 @@ mod tests {
         assert_eq!(signed(&love, "secret"), "c2139525ce326d94d9f92f778d460e67");
     }
 
+    async fn put_on(signature: &Signature, method: &str, call: &str) -> Result<String> {
+        let base = "https://demo.example/2.0/".parse().unwrap();
+        let mut request = match method {
+            "GET" => Req::get(&base).query("method", Some(call)).build()?,
+            _ => Req::post(&base).form([("method", call)]).build()?,
+        };
+        signature.authorize(&mut request).await?;
+        let form = std::str::from_utf8(request.body().as_bytes().unwrap()).unwrap();
+        Ok(format!("{}{form}", request.uri().query().unwrap_or_default()))
+    }
+
+    #[tokio::test]
+    async fn a_call_shows_no_more_than_it_needs() {
+        let key = Signature::new("k");
+        let application = key.clone().secret(SecretString::from("s"));
+        let user =
+            application.clone().session(Arc::new(integrations_core::Bearer::new(SecretString::from("u"))));
+        let has = |text: &str| {
+            let names: Vec<_> = text.split('&').map(|pair| pair.split('=').next().unwrap()).collect();
+            assert!(names.contains(&"api_key") && names.contains(&"format"), "{text}");
+            (names.contains(&"sk"), names.contains(&"api_sig"))
+        };
+        for (signature, method, call, expected) in [
+            (&key, "GET", "track.search", (false, false)),
+            (&user, "GET", "track.search", (false, false)),
+            (&key, "GET", "user.getInfo", (false, false)),
+            (&user, "GET", "user.getInfo", (true, true)),
+            (&user, "POST", "track.love", (true, true)),
+            (&application, "GET", "auth.getSession", (false, true)),
+            (&user, "POST", "auth.getMobileSession", (false, true)),
+        ] {
+            assert_eq!(has(&put_on(signature, method, call).await.unwrap()), expected, "{method} {call}");
+        }
+        for (signature, call) in [(&key, "auth.getSession"), (&application, "track.love")] {
+            let method = if call == "track.love" { "POST" } else { "GET" };
+            let error = put_on(signature, method, call).await.unwrap_err();
+            assert_eq!(error.kind(), integrations_core::ErrorKind::Config, "{call}");
+        }
+        let silent = application
+            .session(Arc::new(integrations_core::Bearer::new(SecretString::from("u")).scheme("x")));
+        assert!(
+            put_on(&silent, "POST", "track.love").await.unwrap_err().message().contains("no session key")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shared_secret_that_was_replaced_is_tried_once_more() {
+        let secret = LiveSecret::from("old");
+        let signature = Signature::new("k").secret(secret.clone());
+        let mut request = Req::get(&"https://demo.example/2.0/".parse().unwrap())
+            .query("method", Some("auth.getToken"))
+            .build()
+            .unwrap();
+        signature.authorize(&mut request).await.unwrap();
+        let used = request.extensions().get::<CredentialVersion>().copied();
+        assert!(!signature.refresh(None).await.unwrap());
+        secret.set("new").unwrap();
+        assert!(signature.refresh(used).await.unwrap());
+    }
+
     #[test]
     fn the_tenth_of_a_batch_is_signed_before_the_first() {
         let mut batch: Vec<(String, String)> = (0..11)
