@@ -147,7 +147,7 @@ impl ArtistDriver for Lastfm {
 
     async fn artist_albums(&self, id: &ArtistId, _: Option<Market>, page: PageReq) -> Result<Page<Album>> {
         let Place { artist, mbid, .. } = Place::of_artist(id)?;
-        let call = |limit, page| ArtistGetTopAlbums { artist, mbid, limit, page, autocorrect: None };
+        let call = |limit, page| ArtistGetTopAlbums { artist, mbid, limit, page, ..Default::default() };
         self.page(id, page, call).await
     }
 

@@ -2,7 +2,7 @@
 
 use integrations_core::{Classify, Effect, Error, ErrorKind, Op, WireResponse, status_error};
 
-use super::wire;
+use super::wire::Thing;
 
 /// Vendor page: <https://www.last.fm/api/errorcodes>. The words are ours: what the vendor says may quote what it was sent.
 /// Behind 8 and 16 the vendor's own back end has failed, so that nobody knows whether it acted; 11 and 29 are refusals.
@@ -46,15 +46,15 @@ pub struct Errors;
 
 impl Classify for Errors {
     fn classify(&self, _: &'static Op, response: &WireResponse) -> Option<Error> {
-        let problem = response.json::<wire::Problem>().ok()?;
-        let code = problem.error?;
+        let problem = Thing::top(response).ok()?;
+        let code = problem.number("error")?;
         let by_status = status_error(response.status);
         let known = CODES.iter().find(|(known, ..)| *known == code);
         let (kind, effect, words) = known.map_or(
             (by_status.kind(), by_status.effect(), "the service refused with a code that is not known"),
             |row| (row.1, row.2, row.3),
         );
-        let kind = if code == 6 && problem.says_not_found() { ErrorKind::NotFound } else { kind };
+        let kind = if code == 6 && says_not_found(&problem) { ErrorKind::NotFound } else { kind };
         let words = if kind == ErrorKind::NotFound { "the service has nothing of this name" } else { words };
         let error = Error::new(kind, effect, words).with_code(code.to_string());
         Some(match HINTS.iter().find(|(hinted, _)| *hinted == code) {
@@ -64,10 +64,8 @@ impl Classify for Errors {
     }
 }
 
-impl wire::Problem {
-    /// Code 6 stands for a wrong parameter and for a thing that is not there; the words alone tell.
-    fn says_not_found(&self) -> bool {
-        let message = self.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-        ["not found", "not be found", "no such", "does not exist"].iter().any(|words| message.contains(words))
-    }
+/// Code 6 stands for a wrong parameter and for a thing that is not there; the words alone tell.
+fn says_not_found(problem: &Thing) -> bool {
+    let message = problem.word("message").unwrap_or_default().to_ascii_lowercase();
+    ["not found", "not be found", "no such", "does not exist"].iter().any(|words| message.contains(words))
 }

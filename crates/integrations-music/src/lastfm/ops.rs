@@ -6,149 +6,138 @@ use http::{Method, Uri};
 use integrations_core::dynamic::OpEntry;
 use integrations_core::{Endpoint, Error, Op, Req, Result, SecretString, WireRequest, WireResponse};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::types::{AlbumDetails, Listed, Session, TagInfo, Token, TrackDetails, User, in_full};
+use super::types::{AlbumDetails, Listed, Session, TagInfo, Token, TrackDetails, User};
 use super::{spec, wire};
 use crate::{Album, Artist, ArtistInfo, Play, Played, PlaylistEntry, Scrobbled, Tag, Track};
 
-/// Declares calls whose fields are the vendor's parameters.
+/// Parameters by name.
+type Pairs = Vec<(String, String)>;
+
+/// Declares a call: how its fields become parameters, and how its answer is read.
+macro_rules! call {
+    ($name:ident $op:ident $method:literal $output:ty, $call:ident: $pairs:expr, $response:ident: $read:expr) => {
+        impl Endpoint for $name {
+            type Output = $output;
+            const OP: &'static Op = &spec::$op;
+
+            fn request(&self, base: &Uri) -> Result<WireRequest> {
+                let $call = self;
+                let _ = $call;
+                request(Self::OP, base, $method, $pairs)
+            }
+
+            fn response(&self, $response: WireResponse) -> Result<$output> {
+                let ($call, $response) = (self, &$response);
+                let _ = $call;
+                $read
+            }
+        }
+    };
+}
+
+/// Declares calls by the vendor's parameters: `(texts that there must be) [texts] {numbers}`.
 macro_rules! calls {
-    (
-        $derives:tt
-        $(
-            $name:ident = $op:ident $method:literal { $($(#[$meta:meta])* $field:ident: $type:ty),* $(,)? }
-                -> $output:ty: $read:expr;
-        )+
-    ) => {
+    (also [$($also:ident)+]
+     $($name:ident $op:ident $method:literal ($($need:ident)*) [$($text:ident)*] {$($number:ident)*}
+        -> $output:ty: $read:expr;)+) => {
         $(
             #[doc = concat!("Vendor page [", $method, "](https://www.last.fm/api/show/", $method, ").")]
-            #[derive $derives]
+            #[derive(Debug, Clone, Default, Serialize, Deserialize)]
             pub struct $name {
-                $(
-                    $(#[$meta])*
-                    #[doc = concat!("The vendor's parameter `", stringify!($field), "`.")]
-                    pub $field: $type,
-                )*
+                $(#[doc = concat!("The vendor's parameter `", stringify!($need), "`.")] pub $need: String,)*
+                $(#[doc = concat!("The vendor's parameter `", stringify!($text), "`.")] pub $text: Option<String>,)*
+                $(#[doc = concat!("The vendor's parameter `", stringify!($number), "`.")] pub $number: Option<u32>,)*
             }
-
-            impl Endpoint for $name {
-                type Output = $output;
-                const OP: &'static Op = &spec::$op;
-
-                fn request(&self, base: &Uri) -> Result<WireRequest> {
-                    request(Self::OP, base, $method, fields(self)?)
-                }
-
-                fn response(&self, response: WireResponse) -> Result<$output> {
-                    ($read)(&response)
-                }
-            }
+            call!($name $op $method $output, call: {
+                let pairs: Vec<(&str, Option<String>)> = vec![
+                    $((stringify!($need), Some(call.$need.clone())),)*
+                    $((stringify!($text), call.$text.clone()),)*
+                    $((stringify!($number), call.$number.map(|number| number.to_string())),)*
+                ];
+                pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+            }, response: ($read)(response));
         )+
+
+        /// Every call with its types erased.
+        #[cfg(feature = "dynamic")]
+        pub static OPS: &[OpEntry] = &[$(OpEntry::of::<$name>(),)+ $(OpEntry::of::<$also>(),)+];
     };
 }
 
 calls! {
-    (Debug, Clone, Default, Serialize, Deserialize)
-    TrackSearch = TRACK_SEARCH "track.search"
-        { track: String, artist: Option<String>, limit: Option<u32>, page: Option<u32> }
+    also [AuthGetSession AuthGetMobileSession TrackScrobble TrackUpdateNowPlaying]
+    TrackSearch TRACK_SEARCH "track.search" (track) [artist] {limit page}
         -> Listed<Track>: wire::found_tracks;
-    TrackGetInfo = TRACK_GET_INFO "track.getInfo"
-        {
-            artist: Option<String>, track: Option<String>, mbid: Option<String>, autocorrect: Option<bool>,
-            username: Option<String>,
-        }
+    TrackGetInfo TRACK_GET_INFO "track.getInfo" () [artist track mbid username] {autocorrect}
         -> TrackDetails: wire::track;
-    TrackGetTopTags = TRACK_GET_TOP_TAGS "track.getTopTags"
-        { artist: Option<String>, track: Option<String>, mbid: Option<String>, autocorrect: Option<bool> }
+    TrackGetTopTags TRACK_GET_TOP_TAGS "track.getTopTags" () [artist track mbid] {autocorrect}
         -> Vec<Tag>: wire::tags;
-    TrackGetSimilar = TRACK_GET_SIMILAR "track.getSimilar"
-        {
-            artist: Option<String>, track: Option<String>, mbid: Option<String>, autocorrect: Option<bool>,
-            limit: Option<u32>,
-        }
+    TrackGetSimilar TRACK_GET_SIMILAR "track.getSimilar" () [artist track mbid] {autocorrect limit}
         -> Vec<Track>: |response| wire::tracks(response, "similartracks").map(|list| list.items);
-    TrackLove = TRACK_LOVE "track.love" { artist: String, track: String } -> (): wire::done;
-    TrackUnlove = TRACK_UNLOVE "track.unlove" { artist: String, track: String } -> (): wire::done;
-    TrackAddTags = TRACK_ADD_TAGS "track.addTags" { artist: String, track: String, tags: String }
-        -> (): wire::done;
-    TrackRemoveTag = TRACK_REMOVE_TAG "track.removeTag" { artist: String, track: String, tag: String }
-        -> (): wire::done;
-    ArtistSearch = ARTIST_SEARCH "artist.search" { artist: String, limit: Option<u32>, page: Option<u32> }
+    TrackLove TRACK_LOVE "track.love" (artist track) [] {} -> (): wire::done;
+    TrackUnlove TRACK_UNLOVE "track.unlove" (artist track) [] {} -> (): wire::done;
+    TrackAddTags TRACK_ADD_TAGS "track.addTags" (artist track tags) [] {} -> (): wire::done;
+    TrackRemoveTag TRACK_REMOVE_TAG "track.removeTag" (artist track tag) [] {} -> (): wire::done;
+    ArtistSearch ARTIST_SEARCH "artist.search" (artist) [] {limit page}
         -> Listed<Artist>: wire::found_artists;
-    ArtistGetInfo = ARTIST_GET_INFO "artist.getInfo"
-        {
-            artist: Option<String>, mbid: Option<String>, autocorrect: Option<bool>, username: Option<String>,
-            lang: Option<String>,
-        }
+    ArtistGetInfo ARTIST_GET_INFO "artist.getInfo" () [artist mbid username lang] {autocorrect}
         -> ArtistInfo: wire::artist_info;
-    ArtistGetSimilar = ARTIST_GET_SIMILAR "artist.getSimilar"
-        { artist: Option<String>, mbid: Option<String>, autocorrect: Option<bool>, limit: Option<u32> }
+    ArtistGetSimilar ARTIST_GET_SIMILAR "artist.getSimilar" () [artist mbid] {autocorrect limit}
         -> Vec<Artist>: |response| wire::artists(response, "similarartists").map(|list| list.items);
-    ArtistGetTopTracks = ARTIST_GET_TOP_TRACKS "artist.getTopTracks"
-        {
-            artist: Option<String>, mbid: Option<String>, autocorrect: Option<bool>, limit: Option<u32>,
-            page: Option<u32>,
-        }
+    ArtistGetTopTracks ARTIST_GET_TOP_TRACKS "artist.getTopTracks" () [artist mbid] {autocorrect limit page}
         -> Listed<Track>: |response| wire::tracks(response, "toptracks");
-    ArtistGetTopTags = ARTIST_GET_TOP_TAGS "artist.getTopTags"
-        { artist: Option<String>, mbid: Option<String>, autocorrect: Option<bool> }
+    ArtistGetTopTags ARTIST_GET_TOP_TAGS "artist.getTopTags" () [artist mbid] {autocorrect}
         -> Vec<Tag>: wire::tags;
-    ArtistGetTopAlbums = ARTIST_GET_TOP_ALBUMS "artist.getTopAlbums"
-        {
-            artist: Option<String>, mbid: Option<String>, autocorrect: Option<bool>, limit: Option<u32>,
-            page: Option<u32>,
-        }
+    ArtistGetTopAlbums ARTIST_GET_TOP_ALBUMS "artist.getTopAlbums" () [artist mbid] {autocorrect limit page}
         -> Listed<Album>: wire::top_albums;
-    ArtistAddTags = ARTIST_ADD_TAGS "artist.addTags" { artist: String, tags: String } -> (): wire::done;
-    ArtistRemoveTag = ARTIST_REMOVE_TAG "artist.removeTag" { artist: String, tag: String } -> (): wire::done;
-    AlbumSearch = ALBUM_SEARCH "album.search" { album: String, limit: Option<u32>, page: Option<u32> }
-        -> Listed<Album>: wire::found_albums;
-    AlbumGetInfo = ALBUM_GET_INFO "album.getInfo"
-        {
-            artist: Option<String>, album: Option<String>, mbid: Option<String>, autocorrect: Option<bool>,
-            username: Option<String>, lang: Option<String>,
-        }
+    ArtistAddTags ARTIST_ADD_TAGS "artist.addTags" (artist tags) [] {} -> (): wire::done;
+    ArtistRemoveTag ARTIST_REMOVE_TAG "artist.removeTag" (artist tag) [] {} -> (): wire::done;
+    AlbumSearch ALBUM_SEARCH "album.search" (album) [] {limit page} -> Listed<Album>: wire::found_albums;
+    AlbumGetInfo ALBUM_GET_INFO "album.getInfo" () [artist album mbid username lang] {autocorrect}
         -> AlbumDetails: wire::album;
-    UserGetInfo = USER_GET_INFO "user.getInfo" { user: Option<String> } -> User: wire::user;
-    UserGetRecentTracks = USER_GET_RECENT_TRACKS "user.getRecentTracks"
-        {
-            user: String, limit: Option<u32>, page: Option<u32>, from: Option<i64>, to: Option<i64>,
-            extended: Option<bool>,
-        }
+    UserGetInfo USER_GET_INFO "user.getInfo" () [user] {} -> User: wire::user;
+    UserGetRecentTracks USER_GET_RECENT_TRACKS "user.getRecentTracks" (user) [] {limit page from to extended}
         -> Listed<Played>: wire::recent_tracks;
-    UserGetTopTracks = USER_GET_TOP_TRACKS "user.getTopTracks"
-        { user: String, period: Option<String>, limit: Option<u32>, page: Option<u32> }
+    UserGetTopTracks USER_GET_TOP_TRACKS "user.getTopTracks" (user) [period] {limit page}
         -> Listed<Track>: |response| wire::tracks(response, "toptracks");
-    UserGetTopArtists = USER_GET_TOP_ARTISTS "user.getTopArtists"
-        { user: String, period: Option<String>, limit: Option<u32>, page: Option<u32> }
+    UserGetTopArtists USER_GET_TOP_ARTISTS "user.getTopArtists" (user) [period] {limit page}
         -> Listed<Artist>: |response| wire::artists(response, "topartists");
-    UserGetLovedTracks = USER_GET_LOVED_TRACKS "user.getLovedTracks"
-        { user: String, limit: Option<u32>, page: Option<u32> }
+    UserGetLovedTracks USER_GET_LOVED_TRACKS "user.getLovedTracks" (user) [] {limit page}
         -> Listed<PlaylistEntry>: wire::loved_tracks;
-    TagGetInfo = TAG_GET_INFO "tag.getInfo" { tag: String, lang: Option<String> } -> TagInfo: wire::tag_info;
-    TagGetTopTracks = TAG_GET_TOP_TRACKS "tag.getTopTracks"
-        { tag: String, limit: Option<u32>, page: Option<u32> }
+    TagGetInfo TAG_GET_INFO "tag.getInfo" (tag) [lang] {} -> TagInfo: wire::tag_info;
+    TagGetTopTracks TAG_GET_TOP_TRACKS "tag.getTopTracks" (tag) [] {limit page}
         -> Listed<Track>: |response| wire::tracks(response, "tracks");
-    ChartGetTopTracks = CHART_GET_TOP_TRACKS "chart.getTopTracks" { limit: Option<u32>, page: Option<u32> }
+    ChartGetTopTracks CHART_GET_TOP_TRACKS "chart.getTopTracks" () [] {limit page}
         -> Listed<Track>: |response| wire::tracks(response, "tracks");
-    ChartGetTopArtists = CHART_GET_TOP_ARTISTS "chart.getTopArtists" { limit: Option<u32>, page: Option<u32> }
+    ChartGetTopArtists CHART_GET_TOP_ARTISTS "chart.getTopArtists" () [] {limit page}
         -> Listed<Artist>: |response| wire::artists(response, "artists");
-    LibraryGetArtists = LIBRARY_GET_ARTISTS "library.getArtists"
-        { user: String, limit: Option<u32>, page: Option<u32> }
+    LibraryGetArtists LIBRARY_GET_ARTISTS "library.getArtists" (user) [] {limit page}
         -> Listed<Artist>: |response| wire::artists(response, "artists");
-    AuthGetToken = AUTH_GET_TOKEN "auth.getToken" {} -> Token: wire::token;
+    AuthGetToken AUTH_GET_TOKEN "auth.getToken" () [] {} -> Token: wire::token;
 }
 
-calls! {
-    (Debug, Clone, Serialize, Deserialize)
-    AuthGetSession = AUTH_GET_SESSION "auth.getSession"
-        { #[serde(serialize_with = "in_full")] token: SecretString }
-        -> Session: wire::session;
-    AuthGetMobileSession = AUTH_GET_MOBILE_SESSION "auth.getMobileSession"
-        { username: String, #[serde(serialize_with = "in_full")] password: SecretString }
-        -> Session: wire::session;
+/// Vendor page [auth.getSession](https://www.last.fm/api/show/auth.getSession).
+#[derive(Debug, Clone, Deserialize)]
+pub struct AuthGetSession {
+    /// The token that the user has consented to.
+    pub token: SecretString,
 }
+call!(AuthGetSession AUTH_GET_SESSION "auth.getSession" Session,
+    call: vec![pair("token", call.token.expose())],
+    response: wire::session(response));
+
+/// Vendor page [auth.getMobileSession](https://www.last.fm/api/show/auth.getMobileSession).
+#[derive(Debug, Clone, Deserialize)]
+pub struct AuthGetMobileSession {
+    /// The user's name.
+    pub username: String,
+    /// Their password.
+    pub password: SecretString,
+}
+call!(AuthGetMobileSession AUTH_GET_MOBILE_SESSION "auth.getMobileSession" Session,
+    call: vec![pair("username", &call.username), pair("password", call.password.expose())],
+    response: wire::session(response));
 
 /// Vendor page [track.scrobble](https://www.last.fm/api/show/track.scrobble).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -156,25 +145,9 @@ pub struct TrackScrobble {
     /// What was heard, at most 50.
     pub plays: Vec<Play>,
 }
-
-impl Endpoint for TrackScrobble {
-    type Output = Vec<Scrobbled>;
-    const OP: &'static Op = &spec::TRACK_SCROBBLE;
-
-    fn request(&self, base: &Uri) -> Result<WireRequest> {
-        let item = |(at, play): (usize, &Play)| {
-            let started = ("timestamp", play.started.as_second().to_string());
-            let chosen = play.chosen.map(|chosen| ("chosenByUser", u8::from(chosen).to_string()));
-            let all = heard(play).into_iter().chain([started]).chain(chosen);
-            all.map(|(name, value)| (format!("{name}[{at}]"), value)).collect::<Vec<_>>()
-        };
-        request(Self::OP, base, "track.scrobble", self.plays.iter().enumerate().flat_map(item).collect())
-    }
-
-    fn response(&self, response: WireResponse) -> Result<Vec<Scrobbled>> {
-        wire::scrobbled(&response, self.plays.len())
-    }
-}
+call!(TrackScrobble TRACK_SCROBBLE "track.scrobble" Vec<Scrobbled>,
+    call: call.plays.iter().enumerate().flat_map(|(at, play)| numbered(at, play)).collect(),
+    response: wire::scrobbled(response, call.plays.len()));
 
 /// Vendor page [track.updateNowPlaying](https://www.last.fm/api/show/track.updateNowPlaying).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -182,60 +155,38 @@ pub struct TrackUpdateNowPlaying {
     /// What is being heard.
     pub play: Play,
 }
-
-impl Endpoint for TrackUpdateNowPlaying {
-    type Output = Scrobbled;
-    const OP: &'static Op = &spec::TRACK_UPDATE_NOW_PLAYING;
-
-    fn request(&self, base: &Uri) -> Result<WireRequest> {
-        let pairs = heard(&self.play).into_iter().map(|(name, value)| (name.to_owned(), value));
-        request(Self::OP, base, "track.updateNowPlaying", pairs.collect())
-    }
-
-    fn response(&self, response: WireResponse) -> Result<Scrobbled> {
-        wire::now_playing(&response)
-    }
-}
+call!(TrackUpdateNowPlaying TRACK_UPDATE_NOW_PLAYING "track.updateNowPlaying" Scrobbled,
+    call: heard(&call.play),
+    response: wire::now_playing(response));
 
 /// What both kinds of scrobbling say about a track. Durations are in seconds.
-fn heard(play: &Play) -> Vec<(&'static str, String)> {
-    let optional = [
-        ("album", play.album.clone()),
-        ("duration", play.duration_ms.map(|duration| (duration / 1000).to_string())),
-        ("mbid", play.mbid.clone()),
-    ];
-    let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    [("artist", play.artist.clone()), ("track", play.title.clone())].into_iter().chain(optional).collect()
+fn heard(play: &Play) -> Pairs {
+    let duration = play.duration_ms.map(|duration| (duration / 1000).to_string());
+    let optional = [("album", play.album.clone()), ("duration", duration), ("mbid", play.mbid.clone())];
+    let optional = optional.into_iter().filter_map(|(name, value)| Some(pair(name, value?)));
+    [pair("artist", &*play.artist), pair("track", &*play.title)].into_iter().chain(optional).collect()
 }
 
-/// The fields of a call as parameters, by name; flags are 0 and 1.
-fn fields(call: &impl Serialize) -> Result<Vec<(String, String)>> {
-    let value = serde_json::to_value(call)
-        .map_err(|_| Error::invalid_request("the call cannot be written as parameters"))?;
-    let Value::Object(fields) = value else { return Ok(Vec::new()) };
-    let mut pairs: Vec<_> =
-        fields.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect();
-    pairs.sort();
-    Ok(pairs)
+/// One play of a batch.
+fn numbered(at: usize, play: &Play) -> Pairs {
+    let mut pairs = heard(play);
+    pairs.push(pair("timestamp", play.started.as_second().to_string()));
+    pairs.extend(play.chosen.map(|chosen| pair("chosenByUser", u8::from(chosen).to_string())));
+    pairs.into_iter().map(|(name, value)| (format!("{name}[{at}]"), value)).collect()
 }
 
-fn text(value: Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text),
-        Value::Bool(flag) => Some(u8::from(flag).to_string()),
-        other => Some(other.to_string()),
-    }
+fn pair(name: &str, value: impl Into<String>) -> (String, String) {
+    (name.to_owned(), value.into())
 }
 
 /// A write is a form and a read a query. The one address ends in a slash, which [`Req`] leaves out.
-fn request(op: &'static Op, base: &Uri, method: &str, fields: Vec<(String, String)>) -> Result<WireRequest> {
-    let pairs = [("method".to_owned(), method.to_owned())].into_iter().chain(fields);
-    let mut request = match op.method {
+fn request(op: &'static Op, base: &Uri, method: &str, fields: Pairs) -> Result<WireRequest> {
+    let pairs = [pair("method", method)].into_iter().chain(fields);
+    let request = match op.method {
         "POST" => Req::new(Method::POST, base).form(pairs),
         _ => pairs.fold(Req::get(base), |req, (name, value)| req.query(&name, Some(value))),
-    }
-    .build()?;
+    };
+    let mut request = request.build()?;
     *request.uri_mut() = with_slash(request.uri())?;
     Ok(request)
 }
@@ -249,41 +200,3 @@ pub(super) fn with_slash(uri: &Uri) -> Result<Uri> {
         .parse()
         .map_err(|_| Error::invalid_request("the address of the service is not a valid URI"))
 }
-
-/// Every call with its types erased.
-#[cfg(feature = "dynamic")]
-pub static OPS: &[OpEntry] = &[
-    OpEntry::of::<TrackSearch>(),
-    OpEntry::of::<TrackGetInfo>(),
-    OpEntry::of::<TrackGetTopTags>(),
-    OpEntry::of::<TrackGetSimilar>(),
-    OpEntry::of::<TrackScrobble>(),
-    OpEntry::of::<TrackUpdateNowPlaying>(),
-    OpEntry::of::<TrackLove>(),
-    OpEntry::of::<TrackUnlove>(),
-    OpEntry::of::<TrackAddTags>(),
-    OpEntry::of::<TrackRemoveTag>(),
-    OpEntry::of::<ArtistSearch>(),
-    OpEntry::of::<ArtistGetInfo>(),
-    OpEntry::of::<ArtistGetSimilar>(),
-    OpEntry::of::<ArtistGetTopTracks>(),
-    OpEntry::of::<ArtistGetTopTags>(),
-    OpEntry::of::<ArtistGetTopAlbums>(),
-    OpEntry::of::<ArtistAddTags>(),
-    OpEntry::of::<ArtistRemoveTag>(),
-    OpEntry::of::<AlbumSearch>(),
-    OpEntry::of::<AlbumGetInfo>(),
-    OpEntry::of::<UserGetInfo>(),
-    OpEntry::of::<UserGetRecentTracks>(),
-    OpEntry::of::<UserGetTopTracks>(),
-    OpEntry::of::<UserGetTopArtists>(),
-    OpEntry::of::<UserGetLovedTracks>(),
-    OpEntry::of::<TagGetInfo>(),
-    OpEntry::of::<TagGetTopTracks>(),
-    OpEntry::of::<ChartGetTopTracks>(),
-    OpEntry::of::<ChartGetTopArtists>(),
-    OpEntry::of::<LibraryGetArtists>(),
-    OpEntry::of::<AuthGetToken>(),
-    OpEntry::of::<AuthGetSession>(),
-    OpEntry::of::<AuthGetMobileSession>(),
-];

@@ -22,14 +22,6 @@ pub static TRACK_GET_TOP_TAGS: Op =
 pub static TRACK_GET_SIMILAR: Op =
     Op::new("lastfm", "track_get_similar", Safety::Read).http("GET", "/").bucket("api");
 
-/// `POST /`: vendor page [track.scrobble](https://www.last.fm/api/show/track.scrobble).
-pub static TRACK_SCROBBLE: Op =
-    Op::new("lastfm", "track_scrobble", Safety::Once).http("POST", "/").bucket("api");
-
-/// `POST /`: vendor page [track.updateNowPlaying](https://www.last.fm/api/show/track.updateNowPlaying).
-pub static TRACK_UPDATE_NOW_PLAYING: Op =
-    Op::new("lastfm", "track_update_now_playing", Safety::Once).http("POST", "/").bucket("api");
-
 /// `POST /`: vendor page [track.love](https://www.last.fm/api/show/track.love).
 pub static TRACK_LOVE: Op =
     Op::new("lastfm", "track_love", Safety::Idempotent).http("POST", "/").bucket("api");
@@ -136,6 +128,14 @@ pub static AUTH_GET_SESSION: Op =
 pub static AUTH_GET_MOBILE_SESSION: Op =
     Op::new("lastfm", "auth_get_mobile_session", Safety::Once).http("POST", "/").bucket("api");
 
+/// `POST /`: vendor page [track.scrobble](https://www.last.fm/api/show/track.scrobble).
+pub static TRACK_SCROBBLE: Op =
+    Op::new("lastfm", "track_scrobble", Safety::Once).http("POST", "/").bucket("api");
+
+/// `POST /`: vendor page [track.updateNowPlaying](https://www.last.fm/api/show/track.updateNowPlaying).
+pub static TRACK_UPDATE_NOW_PLAYING: Op =
+    Op::new("lastfm", "track_update_now_playing", Safety::Once).http("POST", "/").bucket("api");
+
 /// All facts of Last.fm.
 pub static SPEC: ProviderSpec = ProviderSpec::new("lastfm", "Last.fm", "music", Status::Full)
     .summary("What people hear: scrobbles, loved tracks, charts, tags and similar artists.")
@@ -164,11 +164,7 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("lastfm", "Last.fm", "music", 
     .cap("track"), OpRow::new(&TRACK_GET_TOP_TAGS, "track.getTopTags", "https://www.last.fm/api/show/track.getTopTags")
     .undescribed("Last.fm has no machine-readable description")
     .cap("track_tags"), OpRow::new(&TRACK_GET_SIMILAR, "track.getSimilar", "https://www.last.fm/api/show/track.getSimilar")
-    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&TRACK_SCROBBLE, "track.scrobble", "https://www.last.fm/api/show/track.scrobble")
-    .undescribed("Last.fm has no machine-readable description")
-    .cap("scrobble"), OpRow::new(&TRACK_UPDATE_NOW_PLAYING, "track.updateNowPlaying", "https://www.last.fm/api/show/track.updateNowPlaying")
-    .undescribed("Last.fm has no machine-readable description")
-    .cap("now_playing"), OpRow::new(&TRACK_LOVE, "track.love", "https://www.last.fm/api/show/track.love")
+    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&TRACK_LOVE, "track.love", "https://www.last.fm/api/show/track.love")
     .undescribed("Last.fm has no machine-readable description")
     .cap("library_write"), OpRow::new(&TRACK_UNLOVE, "track.unlove", "https://www.last.fm/api/show/track.unlove")
     .undescribed("Last.fm has no machine-readable description")
@@ -210,6 +206,10 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("lastfm", "Last.fm", "music", 
     .undescribed("Last.fm has no machine-readable description"), OpRow::new(&AUTH_GET_TOKEN, "auth.getToken", "https://www.last.fm/api/show/auth.getToken")
     .undescribed("Last.fm has no machine-readable description"), OpRow::new(&AUTH_GET_SESSION, "auth.getSession", "https://www.last.fm/api/show/auth.getSession")
     .undescribed("Last.fm has no machine-readable description"), OpRow::new(&AUTH_GET_MOBILE_SESSION, "auth.getMobileSession", "https://www.last.fm/api/show/auth.getMobileSession")
-    .undescribed("Last.fm has no machine-readable description")])
+    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&TRACK_SCROBBLE, "track.scrobble", "https://www.last.fm/api/show/track.scrobble")
+    .undescribed("Last.fm has no machine-readable description")
+    .cap("scrobble"), OpRow::new(&TRACK_UPDATE_NOW_PLAYING, "track.updateNowPlaying", "https://www.last.fm/api/show/track.updateNowPlaying")
+    .undescribed("Last.fm has no machine-readable description")
+    .cap("now_playing")])
     .terms("https://www.last.fm/api/tos")
     .attribution("Show that the data is Last.fm's, and link to the page of the track, album, artist or user.");

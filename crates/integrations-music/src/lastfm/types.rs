@@ -8,94 +8,59 @@ use crate::{Album, Tag, Track};
 
 /// Declares what calls give.
 macro_rules! outputs {
-    ($($(#[$meta:meta])* $name:ident $(<$T:ident>)? { $($(#[$about:meta])* $field:ident: $type:ty,)* })+) => {
+    ($($about:literal $name:ident $(<$T:ident>)? { $($(#[$meta:meta])* $field:ident: $type:ty = $told:literal,)* })+) => {
         $(
-            $(#[$meta])*
+            #[doc = $about]
             #[derive(Debug, Clone, Serialize)]
             #[non_exhaustive]
-            pub struct $name $(<$T>)? {
-                $($(#[$about])* pub $field: $type,)*
-            }
+            pub struct $name $(<$T>)? { $($(#[$meta])* #[doc = $told] pub $field: $type,)* }
         )+
     };
 }
 
 outputs! {
-    /// One page as the service gives it.
+    "One page as the service gives it."
     Listed<T> {
-        /// What is on it.
-        items: Vec<T>,
-        /// The number of the last page, from 1, where the service says so.
-        last: Option<u64>,
-        /// How many items all pages have, where the service says so.
-        total: Option<u64>,
+        items: Vec<T> = "What is on it.",
+        last: Option<u64> = "The number of the last page, from 1, where the service says so.",
+        total: Option<u64> = "How many items all pages have, where the service says so.",
     }
-
-    /// What is told about a track.
+    "What is told about a track."
     TrackDetails {
-        /// The track.
-        track: Track,
-        /// Whether the user loves it, if one was named.
-        loved: Option<bool>,
-        /// How often the user heard it, if one was named.
-        plays: Option<u64>,
+        track: Track = "The track.",
+        loved: Option<bool> = "Whether the user loves it, if one was named.",
+        plays: Option<u64> = "How often the user heard it, if one was named.",
     }
-
-    /// What is told about an album.
+    "What is told about an album."
     AlbumDetails {
-        /// The album.
-        album: Album,
-        /// Its tracks, in its order.
-        tracks: Vec<Track>,
-        /// Its tags, the strongest first.
-        tags: Vec<Tag>,
+        album: Album = "The album.",
+        tracks: Vec<Track> = "Its tracks, in its order.",
+        tags: Vec<Tag> = "Its tags, the strongest first.",
     }
-
-    /// A user.
+    "A user."
     User {
-        /// The name that they sign in with.
-        name: String,
-        /// Their own name, if they tell it.
-        real_name: Option<String>,
-        /// Their page.
-        url: Option<String>,
-        /// Their country, if they tell it.
-        country: Option<String>,
-        /// How often they heard anything.
-        plays: Option<u64>,
-        /// Since when they are here.
-        registered: Option<Timestamp>,
+        name: String = "The name that they sign in with.",
+        real_name: Option<String> = "Their own name, if they tell it.",
+        url: Option<String> = "Their page.",
+        plays: Option<u64> = "How often they heard anything.",
+        registered: Option<Timestamp> = "Since when they are here.",
     }
-
-    /// What is told about a tag.
+    "What is told about a tag."
     TagInfo {
-        /// The tag.
-        name: String,
-        /// How often it was given.
-        taggings: Option<u64>,
-        /// How many gave it.
-        reach: Option<u64>,
-        /// What it means, in some text.
-        about: Option<String>,
+        name: String = "The tag.",
+        taggings: Option<u64> = "How often it was given.",
+        reach: Option<u64> = "How many gave it.",
+        about: Option<String> = "What it means, in some text.",
     }
-
-    /// A user's consent. The key does not expire; store it with the name. Serialised it is there in full.
+    "A user's consent. The key does not expire; store it with the name. Serialised it is there in full."
     Session {
-        /// Whose it is: the setting `user`.
-        user: String,
-        /// The setting `session_key`.
-        #[serde(serialize_with = "in_full")]
-        key: SecretString,
+        user: String = "Whose it is: the setting `user`.",
+        #[serde(serialize_with = "in_full")] key: SecretString = "The setting `session_key`.",
     }
-
-    /// What a user is asked to consent to. Good for an hour and for one session. Serialised it is there in full.
-    Token {
-        /// The token.
-        #[serde(serialize_with = "in_full")]
-        token: SecretString,
-    }
+    "What a user is asked to consent to. Good for an hour and for one session. Serialised it is there in full."
+    Token { #[serde(serialize_with = "in_full")] token: SecretString = "The token.", }
 }
 
-pub(super) fn in_full<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+fn in_full<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
 }

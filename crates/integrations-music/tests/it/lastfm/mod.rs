@@ -107,7 +107,7 @@ fn a_call_is_a_query_or_a_form_on_the_one_address() {
     let base: Uri = spec::SPEC.hosts[0].url.parse().unwrap();
     let search = TrackSearch { track: "a & b".to_owned(), artist: None, limit: Some(2), page: None };
     let request = search.request(&base).unwrap();
-    let expected = "https://ws.audioscrobbler.com/2.0/?method=track.search&limit=2&track=a%20%26%20b";
+    let expected = "https://ws.audioscrobbler.com/2.0/?method=track.search&track=a%20%26%20b&limit=2";
     assert_eq!((request.method(), request.uri().to_string().as_str()), (&Method::GET, expected));
     let mut play =
         Play::new("Ä", "B", Timestamp::from_second(1_700_000_000).unwrap()).album("C").duration_ms(61_500);
