@@ -26,37 +26,14 @@ const UNSIGNED: [&str; 2] = ["format", "callback"];
 /// | `user.…`, if there is a session key, so that users see what they hide from others | yes | yes |
 /// | any other read | no | no |
 #[derive(Clone)]
-#[must_use]
 pub(super) struct Signature {
-    api_key: String,
-    secret: Option<LiveSecret>,
-    session: Option<Arc<dyn Authorize>>,
-}
-
-impl std::fmt::Debug for Signature {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Signature").field("api_key", &self.api_key).finish_non_exhaustive()
-    }
+    pub(super) api_key: String,
+    pub(super) secret: Option<LiveSecret>,
+    /// Who has the session key of a user: it is taken from the bearer token that this puts on a request.
+    pub(super) session: Option<Arc<dyn Authorize>>,
 }
 
 impl Signature {
-    /// The application's key alone: enough to read the catalogue.
-    pub(super) fn new(api_key: impl Into<String>) -> Self {
-        Self { api_key: api_key.into(), secret: None, session: None }
-    }
-
-    /// Sets the shared secret, with which calls are signed.
-    pub(super) fn secret(mut self, secret: impl Into<LiveSecret>) -> Self {
-        self.secret = Some(secret.into());
-        self
-    }
-
-    /// Sets who has the session key of a user: it is taken from the bearer token that `session` puts on a request.
-    pub(super) fn session(mut self, session: Arc<dyn Authorize>) -> Self {
-        self.session = Some(session);
-        self
-    }
-
     async fn session_key(&self) -> Result<SecretString> {
         let session = self.session.as_ref().ok_or_else(|| {
             Error::config("this call needs a user's session key")
@@ -189,10 +166,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_shows_no_more_than_it_needs() {
-        let key = Signature::new("k");
-        let application = key.clone().secret(SecretString::from("s"));
-        let user =
-            application.clone().session(Arc::new(integrations_core::Bearer::new(SecretString::from("u"))));
+        let key = Signature { api_key: "k".to_owned(), secret: None, session: None };
+        let application = Signature { secret: Some(SecretString::from("s").into()), ..key.clone() };
+        let bearer = integrations_core::Bearer::new(SecretString::from("u"));
+        let user = Signature { session: Some(Arc::new(bearer.clone())), ..application.clone() };
         let has = |text: &str| {
             let names: Vec<_> = text.split('&').map(|pair| pair.split('=').next().unwrap()).collect();
             assert!(names.contains(&"api_key") && names.contains(&"format"), "{text}");
@@ -214,8 +191,7 @@ mod tests {
             let error = put_on(signature, method, call).await.unwrap_err();
             assert_eq!(error.kind(), integrations_core::ErrorKind::Config, "{call}");
         }
-        let silent = application
-            .session(Arc::new(integrations_core::Bearer::new(SecretString::from("u")).scheme("x")));
+        let silent = Signature { session: Some(Arc::new(bearer.scheme("x"))), ..application };
         assert!(
             put_on(&silent, "POST", "track.love").await.unwrap_err().message().contains("no session key")
         );
@@ -224,7 +200,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_shared_secret_that_was_replaced_is_tried_once_more() {
         let secret = LiveSecret::from("old");
-        let signature = Signature::new("k").secret(secret.clone());
+        let signature = Signature { api_key: "k".to_owned(), secret: Some(secret.clone()), session: None };
         let mut request = Req::get(&"https://demo.example/2.0/".parse().unwrap())
             .query("method", Some("auth.getToken"))
             .build()

@@ -1,8 +1,6 @@
 //! The category's operations on this service.
 
 use std::any::Any;
-use std::fmt;
-use std::str::FromStr;
 
 use async_trait::async_trait;
 use integrations_core::driver::{Caps, Driver};
@@ -22,7 +20,7 @@ use super::types::{AlbumDetails, Listed, TrackDetails};
 use super::{Lastfm, spec};
 use crate::{
     Album, AlbumDriver, AlbumId, Artist, ArtistDriver, ArtistId, ArtistInfo, ArtistInfoDriver, HistoryDriver,
-    LibraryDriver, Market, MusicCap, MusicDriver, Period, Play, Played, PlaylistEntry, Query, ScrobbleDriver,
+    LibraryDriver, Market, MusicDriver, Period, Play, Played, PlaylistEntry, Query, ScrobbleDriver,
     Scrobbled, Tag, TagDriver, Track, TrackId,
 };
 
@@ -34,17 +32,19 @@ const LARGEST_PAGE: u32 = 200;
 /// How many scrobbles one call takes (<https://www.last.fm/api/show/track.scrobble>).
 const LARGEST_BATCH: usize = 50;
 
-/// What needs a user's session key.
-const BY_SESSION: &[MusicCap] = &[MusicCap::LibraryWrite, MusicCap::Scrobble, MusicCap::NowPlaying];
+/// What needs a user's session key, and what needs to know whose history and library are meant.
+const BY_SESSION: &[&str] = &["library_write", "scrobble", "now_playing"];
+const BY_USER: &[&str] = &["library", "library_check", "recently_played", "top_tracks", "top_artists"];
 
-/// What needs to know whose history and library are meant.
-const BY_USER: &[MusicCap] = &[
-    MusicCap::Library,
-    MusicCap::LibraryCheck,
-    MusicCap::RecentlyPlayed,
-    MusicCap::TopTracks,
-    MusicCap::TopArtists,
-];
+/// A page's number means nothing without the length of the pages before it: a place in a list is `number * PLACE + length`.
+const PLACE: u64 = 1000;
+
+/// Facets that this client is itself.
+macro_rules! facets {
+    ($($name:ident: $facet:ident),*) => {
+        $(fn $name(&self) -> Option<&dyn $facet> { Some(self) })*
+    };
+}
 
 impl Driver for Lastfm {
     fn spec(&self) -> &'static ProviderSpec {
@@ -52,13 +52,10 @@ impl Driver for Lastfm {
     }
 
     fn caps(&self) -> Caps {
-        let without = |caps: Caps, cap: &MusicCap| caps.without(cap.as_str());
-        let lacking = |has: bool, caps: &'static [MusicCap]| if has { &[] } else { caps };
-        let lacking_session = lacking(self.has_session, BY_SESSION);
-        lacking_session
-            .iter()
-            .chain(lacking(self.user.is_some(), BY_USER))
-            .fold(Caps::of(&spec::SPEC), without)
+        let lacking = |has: bool, caps: &'static [&'static str]| if has { &[] } else { caps };
+        let by_session = lacking(self.has_session, BY_SESSION).iter();
+        let all = by_session.chain(lacking(self.user.is_some(), BY_USER));
+        all.fold(Caps::of(&spec::SPEC), |caps, cap| caps.without(cap))
     }
 
     fn raw(&self) -> &dyn Any {
@@ -83,33 +80,10 @@ impl MusicDriver for Lastfm {
         self.page(query, page, |limit, page| TrackSearch { track, artist, limit, page }).await
     }
 
-    fn albums(&self) -> Option<&dyn AlbumDriver> {
-        Some(self)
-    }
-
-    fn artists(&self) -> Option<&dyn ArtistDriver> {
-        Some(self)
-    }
-
-    fn artist_info(&self) -> Option<&dyn ArtistInfoDriver> {
-        Some(self)
-    }
-
-    fn tags(&self) -> Option<&dyn TagDriver> {
-        Some(self)
-    }
-
-    fn library(&self) -> Option<&dyn LibraryDriver> {
-        Some(self)
-    }
-
-    fn history(&self) -> Option<&dyn HistoryDriver> {
-        Some(self)
-    }
-
-    fn scrobbling(&self) -> Option<&dyn ScrobbleDriver> {
-        Some(self)
-    }
+    facets!(
+        albums: AlbumDriver, artists: ArtistDriver, artist_info: ArtistInfoDriver, tags: TagDriver,
+        library: LibraryDriver, history: HistoryDriver, scrobbling: ScrobbleDriver
+    );
 }
 
 #[async_trait]
@@ -120,7 +94,7 @@ impl AlbumDriver for Lastfm {
 
     /// The vendor gives all tracks with the album, so that there is one page.
     async fn album_tracks(&self, id: &AlbumId, _: Option<Market>, page: PageReq) -> Result<Page<Track>> {
-        Scope::new(AlbumGetInfo::OP, id)?.position::<Spot>(page.cursor.as_ref())?;
+        Scope::new(AlbumGetInfo::OP, id)?.position::<u64>(page.cursor.as_ref())?;
         let tracks = self.album_details(id).await?.tracks;
         let total = u64::try_from(tracks.len()).ok();
         Ok(Page::new(tracks, None).with_total(total))
@@ -327,35 +301,13 @@ impl Lastfm {
         call: impl FnOnce(Option<u32>, Option<u32>) -> E + Send,
     ) -> Result<Page<T>> {
         let scope = Scope::new(E::OP, query)?;
-        let limit = page.limit.unwrap_or(USUAL_PAGE).clamp(1, LARGEST_PAGE);
-        let spot = scope.position(page.cursor.as_ref())?.unwrap_or(Spot { number: 1, limit });
-        let list = self.caller.call(&call(Some(spot.limit), Some(spot.number))).await?;
-        let next = Spot { number: spot.number.saturating_add(1), ..spot };
-        let next = list.last.is_some_and(|last| u64::from(spot.number) < last).then(|| scope.cursor(next));
+        let first = PLACE + u64::from(page.limit.unwrap_or(USUAL_PAGE).clamp(1, LARGEST_PAGE));
+        let place = scope.position(page.cursor.as_ref())?.unwrap_or(first);
+        let part = |part: u64| u32::try_from(part).ok().map(|part| part.max(1));
+        let list = self.caller.call(&call(part(place % PLACE), part(place / PLACE))).await?;
+        let next = list.last.is_some_and(|last| place / PLACE < last);
+        let next = next.then(|| scope.cursor(place.saturating_add(PLACE)));
         Ok(Page::new(list.items, next).with_total(list.total))
-    }
-}
-
-/// A page's number means nothing without the length of the pages before it.
-#[derive(Clone, Copy)]
-struct Spot {
-    number: u32,
-    limit: u32,
-}
-
-impl fmt::Display for Spot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.number, self.limit)
-    }
-}
-
-impl FromStr for Spot {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (number, limit) = text.split_once('/').ok_or(())?;
-        let (number, limit) = (number.parse().map_err(drop)?, limit.parse().map_err(drop)?);
-        if number == 0 || !(1..=LARGEST_PAGE).contains(&limit) { Err(()) } else { Ok(Self { number, limit }) }
     }
 }
 

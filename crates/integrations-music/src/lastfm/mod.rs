@@ -46,13 +46,9 @@ impl Lastfm {
             (None, None) => None,
         };
         let has_session = session.is_some();
-        let mut signature = auth::Signature::new(api_key.clone());
-        if has_session || settings.secret("shared_secret")?.is_some() {
-            signature = signature.secret(setup.live("shared_secret")?);
-        }
-        if let Some(session) = session {
-            signature = signature.session(session);
-        }
+        let is_signing = has_session || settings.secret("shared_secret")?.is_some();
+        let secret = is_signing.then(|| setup.live("shared_secret")).transpose()?;
+        let signature = auth::Signature { api_key: api_key.clone(), secret, session };
         let caller = setup.caller(default_transport)?.classify(Arc::new(Errors));
         let user = settings.text("user")?.map(str::to_owned);
         Ok(Self { caller: caller.authorize(Arc::new(signature)).build(), api_key, user, has_session })

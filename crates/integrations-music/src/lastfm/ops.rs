@@ -68,52 +68,52 @@ macro_rules! calls {
 calls! {
     also [AuthGetSession AuthGetMobileSession TrackScrobble TrackUpdateNowPlaying]
     TrackSearch TRACK_SEARCH "track.search" (track) [artist] {limit page}
-        -> Listed<Track>: wire::found_tracks;
+        -> Listed<Track>: |r| wire::found(r, "track", wire::to_listed);
     TrackGetInfo TRACK_GET_INFO "track.getInfo" () [artist track mbid username] {autocorrect}
         -> TrackDetails: wire::track;
     TrackGetTopTags TRACK_GET_TOP_TAGS "track.getTopTags" () [artist track mbid] {autocorrect}
         -> Vec<Tag>: wire::tags;
     TrackGetSimilar TRACK_GET_SIMILAR "track.getSimilar" () [artist track mbid] {autocorrect limit}
-        -> Vec<Track>: |response| wire::tracks(response, "similartracks").map(|list| list.items);
+        -> Vec<Track>: |r| wire::list(r, "similartracks", "track", wire::to_listed).map(|list| list.items);
     TrackLove TRACK_LOVE "track.love" (artist track) [] {} -> (): wire::done;
     TrackUnlove TRACK_UNLOVE "track.unlove" (artist track) [] {} -> (): wire::done;
     TrackAddTags TRACK_ADD_TAGS "track.addTags" (artist track tags) [] {} -> (): wire::done;
     TrackRemoveTag TRACK_REMOVE_TAG "track.removeTag" (artist track tag) [] {} -> (): wire::done;
     ArtistSearch ARTIST_SEARCH "artist.search" (artist) [] {limit page}
-        -> Listed<Artist>: wire::found_artists;
+        -> Listed<Artist>: |r| wire::found(r, "artist", wire::to_artist);
     ArtistGetInfo ARTIST_GET_INFO "artist.getInfo" () [artist mbid username lang] {autocorrect}
         -> ArtistInfo: wire::artist_info;
     ArtistGetSimilar ARTIST_GET_SIMILAR "artist.getSimilar" () [artist mbid] {autocorrect limit}
-        -> Vec<Artist>: |response| wire::artists(response, "similarartists").map(|list| list.items);
+        -> Vec<Artist>: |r| wire::list(r, "similarartists", "artist", wire::to_artist).map(|list| list.items);
     ArtistGetTopTracks ARTIST_GET_TOP_TRACKS "artist.getTopTracks" () [artist mbid] {autocorrect limit page}
-        -> Listed<Track>: |response| wire::tracks(response, "toptracks");
+        -> Listed<Track>: |r| wire::list(r, "toptracks", "track", wire::to_listed);
     ArtistGetTopTags ARTIST_GET_TOP_TAGS "artist.getTopTags" () [artist mbid] {autocorrect}
         -> Vec<Tag>: wire::tags;
     ArtistGetTopAlbums ARTIST_GET_TOP_ALBUMS "artist.getTopAlbums" () [artist mbid] {autocorrect limit page}
-        -> Listed<Album>: wire::top_albums;
+        -> Listed<Album>: |r| wire::list(r, "topalbums", "album", wire::to_album);
     ArtistAddTags ARTIST_ADD_TAGS "artist.addTags" (artist tags) [] {} -> (): wire::done;
     ArtistRemoveTag ARTIST_REMOVE_TAG "artist.removeTag" (artist tag) [] {} -> (): wire::done;
-    AlbumSearch ALBUM_SEARCH "album.search" (album) [] {limit page} -> Listed<Album>: wire::found_albums;
+    AlbumSearch ALBUM_SEARCH "album.search" (album) [] {limit page} -> Listed<Album>: |r| wire::found(r, "album", wire::to_album);
     AlbumGetInfo ALBUM_GET_INFO "album.getInfo" () [artist album mbid username lang] {autocorrect}
         -> AlbumDetails: wire::album;
     UserGetInfo USER_GET_INFO "user.getInfo" () [user] {} -> User: wire::user;
     UserGetRecentTracks USER_GET_RECENT_TRACKS "user.getRecentTracks" (user) [] {limit page from to extended}
-        -> Listed<Played>: wire::recent_tracks;
+        -> Listed<Played>: |r| wire::list(r, "recenttracks", "track", wire::to_played);
     UserGetTopTracks USER_GET_TOP_TRACKS "user.getTopTracks" (user) [period] {limit page}
-        -> Listed<Track>: |response| wire::tracks(response, "toptracks");
+        -> Listed<Track>: |r| wire::list(r, "toptracks", "track", wire::to_listed);
     UserGetTopArtists USER_GET_TOP_ARTISTS "user.getTopArtists" (user) [period] {limit page}
-        -> Listed<Artist>: |response| wire::artists(response, "topartists");
+        -> Listed<Artist>: |r| wire::list(r, "topartists", "artist", wire::to_artist);
     UserGetLovedTracks USER_GET_LOVED_TRACKS "user.getLovedTracks" (user) [] {limit page}
-        -> Listed<PlaylistEntry>: wire::loved_tracks;
+        -> Listed<PlaylistEntry>: |r| wire::list(r, "lovedtracks", "track", wire::to_entry);
     TagGetInfo TAG_GET_INFO "tag.getInfo" (tag) [lang] {} -> TagInfo: wire::tag_info;
     TagGetTopTracks TAG_GET_TOP_TRACKS "tag.getTopTracks" (tag) [] {limit page}
-        -> Listed<Track>: |response| wire::tracks(response, "tracks");
+        -> Listed<Track>: |r| wire::list(r, "tracks", "track", wire::to_listed);
     ChartGetTopTracks CHART_GET_TOP_TRACKS "chart.getTopTracks" () [] {limit page}
-        -> Listed<Track>: |response| wire::tracks(response, "tracks");
+        -> Listed<Track>: |r| wire::list(r, "tracks", "track", wire::to_listed);
     ChartGetTopArtists CHART_GET_TOP_ARTISTS "chart.getTopArtists" () [] {limit page}
-        -> Listed<Artist>: |response| wire::artists(response, "artists");
+        -> Listed<Artist>: |r| wire::list(r, "artists", "artist", wire::to_artist);
     LibraryGetArtists LIBRARY_GET_ARTISTS "library.getArtists" (user) [] {limit page}
-        -> Listed<Artist>: |response| wire::artists(response, "artists");
+        -> Listed<Artist>: |r| wire::list(r, "artists", "artist", wire::to_artist);
     AuthGetToken AUTH_GET_TOKEN "auth.getToken" () [] {} -> Token: wire::token;
 }
 

@@ -97,62 +97,43 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// The items of a list under the name of their kind.
-fn list<T>(
+/// The items of a list, each read by `convert`.
+pub(super) fn list<T>(
     response: &WireResponse,
-    (outer, inner): (&str, &str),
-    convert: impl Fn(&Thing) -> Result<T>,
+    outer: &str,
+    inner: &str,
+    convert: impl Fn(&Thing, &WireResponse) -> Result<T>,
 ) -> Result<Listed<T>> {
     let list = Thing::of(response, outer)?;
-    let items = list.many(inner).iter().map(convert).collect::<Result<_>>()?;
+    let items = list.many(inner).iter().map(|item| convert(item, response)).collect::<Result<_>>()?;
     let about = list.thing("@attr");
     Ok(Listed { items, last: about.number("totalPages"), total: about.number("total") })
 }
 
 /// What a search has found.
-fn found<T>(response: &WireResponse, kind: &str, convert: impl Fn(&Thing) -> Result<T>) -> Result<Listed<T>> {
+pub(super) fn found<T>(
+    response: &WireResponse,
+    kind: &str,
+    convert: impl Fn(&Thing, &WireResponse) -> Result<T>,
+) -> Result<Listed<T>> {
     let results = Thing::of(response, "results")?;
     let matches = results.thing(&format!("{kind}matches")).many(kind);
+    let items = matches.iter().map(|item| convert(item, response)).collect::<Result<_>>()?;
     let total = results.number("opensearch:totalResults");
     let size = results.number("opensearch:itemsPerPage").filter(|size| *size > 0);
-    let last = total.zip(size).map(|(total, size)| total.div_ceil(size));
-    Ok(Listed { items: matches.iter().map(convert).collect::<Result<_>>()?, last, total })
+    Ok(Listed { items, last: total.zip(size).map(|(total, size)| total.div_ceil(size)), total })
 }
 
-pub(super) fn tracks(response: &WireResponse, name: &str) -> Result<Listed<Track>> {
-    list(response, (name, "track"), |thing| to_track(thing, response, SECONDS))
+pub(super) fn to_listed(thing: &Thing, response: &WireResponse) -> Result<Track> {
+    to_track(thing, response, SECONDS)
 }
 
-pub(super) fn found_tracks(response: &WireResponse) -> Result<Listed<Track>> {
-    found(response, "track", |thing| to_track(thing, response, SECONDS))
+pub(super) fn to_played(thing: &Thing, response: &WireResponse) -> Result<Played> {
+    Ok(Played::new(to_track(thing, response, SECONDS)?, thing.thing("date").time("uts")))
 }
 
-pub(super) fn artists(response: &WireResponse, name: &str) -> Result<Listed<Artist>> {
-    list(response, (name, "artist"), |thing| to_artist(thing, response))
-}
-
-pub(super) fn found_artists(response: &WireResponse) -> Result<Listed<Artist>> {
-    found(response, "artist", |thing| to_artist(thing, response))
-}
-
-pub(super) fn top_albums(response: &WireResponse) -> Result<Listed<Album>> {
-    list(response, ("topalbums", "album"), |thing| to_album(thing, response))
-}
-
-pub(super) fn found_albums(response: &WireResponse) -> Result<Listed<Album>> {
-    found(response, "album", |thing| to_album(thing, response))
-}
-
-pub(super) fn recent_tracks(response: &WireResponse) -> Result<Listed<Played>> {
-    list(response, ("recenttracks", "track"), |thing| {
-        Ok(Played::new(to_track(thing, response, SECONDS)?, thing.thing("date").time("uts")))
-    })
-}
-
-pub(super) fn loved_tracks(response: &WireResponse) -> Result<Listed<PlaylistEntry>> {
-    list(response, ("lovedtracks", "track"), |thing| {
-        Ok(PlaylistEntry::track(to_track(thing, response, SECONDS)?, thing.thing("date").time("uts")))
-    })
+pub(super) fn to_entry(thing: &Thing, response: &WireResponse) -> Result<PlaylistEntry> {
+    Ok(PlaylistEntry::track(to_track(thing, response, SECONDS)?, thing.thing("date").time("uts")))
 }
 
 pub(super) fn track(response: &WireResponse) -> Result<TrackDetails> {
@@ -254,14 +235,14 @@ fn to_track(thing: &Thing, response: &WireResponse, unit: u64) -> Result<Track> 
     Ok(track)
 }
 
-fn to_artist(thing: &Thing, response: &WireResponse) -> Result<Artist> {
+pub(super) fn to_artist(thing: &Thing, response: &WireResponse) -> Result<Artist> {
     let name = thing.need("name", response)?;
     let mut artist = Artist::new(name.as_str(), name.clone());
     (artist.ids, artist.url, artist.images) = (ids(thing), thing.word("url"), images(thing));
     Ok(artist)
 }
 
-fn to_album(thing: &Thing, response: &WireResponse) -> Result<Album> {
+pub(super) fn to_album(thing: &Thing, response: &WireResponse) -> Result<Album> {
     let (artist, title) = (thing.need("artist", response)?, thing.need("name", response)?);
     let mut album = Album::new(album_id(&artist, &title), title);
     album.artists = vec![artist_ref(artist)];
