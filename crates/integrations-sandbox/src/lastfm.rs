@@ -66,7 +66,7 @@ struct Lastfm {
     loved: Vec<Played>,
     now: Option<(Play, Timestamp)>,
     tags: Vec<(String, String)>,
-    tokens: HashMap<String, Token>,
+    tokens: HashMap<String, Token>, // tidy: not a secret, the fake makes them up
     sessions: Vec<String>,
 }
 

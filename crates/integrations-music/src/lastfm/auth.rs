@@ -27,7 +27,7 @@ const UNSIGNED: [&str; 2] = ["format", "callback"];
 /// | any other read | no | no |
 #[derive(Clone)]
 pub(super) struct Signature {
-    pub(super) api_key: String,
+    pub(super) api_key: String, // tidy: not a secret, it stands in addresses that users see
     pub(super) secret: Option<LiveSecret>,
     /// Who has the session key of a user: it is taken from the bearer token that this puts on a request.
     pub(super) session: Option<Arc<dyn Authorize>>,

@@ -29,7 +29,7 @@ const CONSENT: &str = "https://www.last.fm/api/auth/";
 #[derive(Clone)]
 pub struct Lastfm {
     caller: Caller,
-    api_key: String,
+    api_key: String, // tidy: not a secret, it stands in addresses that users see
     user: Option<String>,
     has_session: bool,
 }
