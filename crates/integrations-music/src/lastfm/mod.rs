@@ -1,57 +1,113 @@
 #![doc = include_str!("docs.md")]
 
-mod account;
+mod auth;
 mod driver;
 mod error;
+mod id;
 pub mod ops;
 pub mod spec;
+mod types;
 mod wire;
 
 use std::sync::Arc;
 
+use http::Uri;
 #[cfg(feature = "hub")]
 use integrations_core::registry::Registry;
 use integrations_core::setup::Setup;
-use integrations_core::{Bearer, Caller, Result, SecretString};
+use integrations_core::{Authorize, Bearer, Caller, Req, Result, SecretString};
 
-pub use account::Account;
 pub use error::Errors;
+pub use types::{AlbumDetails, Listed, Session, TagInfo, Token, TrackDetails, User};
 
 use crate::transport::default_transport;
+
+/// Where users consent (<https://www.last.fm/api/webauth>).
+const CONSENT: &str = "https://www.last.fm/api/auth/";
 
 /// A client of the service. Cheap to clone.
 #[derive(Clone)]
 pub struct Lastfm {
     caller: Caller,
+    api_key: String, // tidy: not a secret, it stands in addresses that users see
+    user: Option<String>,
+    has_session: bool,
 }
 
 impl Lastfm {
-    /// A client of what is set up. [`ErrorKind::Config`](integrations_core::ErrorKind::Config) if there is no token or
-    /// no transport.
+    /// A client of what is set up. [`ErrorKind::Config`](integrations_core::ErrorKind::Config) if there is no API key,
+    /// no transport, or a session key without the shared secret.
     pub fn open(setup: &Setup) -> Result<Self> {
-        let caller = setup.caller(default_transport)?.classify(Arc::new(Errors));
-        let caller = match setup.authorizer() {
-            Some(_) => caller,
-            None => caller.authorize(Arc::new(Bearer::new(setup.live("token")?))),
+        let (api_key, settings) = (setup.text("api_key")?.to_owned(), setup.all());
+        let session: Option<Arc<dyn Authorize>> = match (setup.authorizer(), settings.secret("session_key")?)
+        {
+            (Some(authorizer), _) => Some(authorizer.clone()),
+            (None, Some(_)) => Some(Arc::new(Bearer::new(setup.live("session_key")?))),
+            (None, None) => None,
         };
-        Ok(Self { caller: caller.build() })
+        let has_session = session.is_some();
+        let is_signing = has_session || settings.secret("shared_secret")?.is_some();
+        let secret = is_signing.then(|| setup.live("shared_secret")).transpose()?;
+        let signature = auth::Signature { api_key: api_key.clone(), secret, session };
+        let caller = setup.caller(default_transport)?.classify(Arc::new(Errors));
+        let user = settings.text("user")?.map(str::to_owned);
+        Ok(Self { caller: caller.authorize(Arc::new(signature)).build(), api_key, user, has_session })
     }
 
-    /// The caller behind this client: for endpoints of one's own, with the same protection.
+    /// The caller behind this client: for the calls in [`ops`] that the category does not have, and for endpoints of
+    /// one's own, with the same protection.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Where a web application sends a user to consent. They come back to `callback` with the parameter `token`, for
+    /// [`session`](Self::session).
+    pub fn web_consent_url(&self, callback: &Uri) -> Result<String> {
+        self.consent_url("cb", &callback.to_string())
+    }
+
+    /// Where a desktop application sends a user to consent to a token of [`ops::AuthGetToken`]. Nothing comes back: ask
+    /// [`session`](Self::session) again while it fails with code `14`.
+    pub fn desktop_consent_url(&self, token: &SecretString) -> Result<String> {
+        self.consent_url("token", token.expose())
+    }
+
+    fn consent_url(&self, name: &str, value: &str) -> Result<String> {
+        let request = Req::get(&Uri::from_static(CONSENT)).query("api_key", Some(&self.api_key));
+        let request = request.query(name, Some(value)).build()?;
+        ops::with_slash(request.uri()).map(|uri| uri.to_string())
+    }
+
+    /// The session of a token that a user has consented to. A token gives one session.
+    pub async fn session(&self, token: impl Into<SecretString>) -> Result<Session> {
+        self.caller.call(&ops::AuthGetSession { token: token.into() }).await
     }
 }
 
 integrations_core::client_builder! {
-    /// Builds a client; only the token has no default.
+    /// Builds a client; only the API key has no default.
     pub struct LastfmBuilder for Lastfm of &spec::SPEC;
 }
 
 impl LastfmBuilder {
-    /// The token.
-    pub fn token(self, token: impl Into<SecretString>) -> Self {
-        self.set("token", token.into())
+    /// The key of the application.
+    pub fn api_key(self, key: impl Into<String>) -> Self {
+        self.set("api_key", key.into())
+    }
+
+    /// The shared secret beside the key, for everything that is signed.
+    pub fn shared_secret(self, secret: impl Into<SecretString>) -> Self {
+        self.set("shared_secret", secret.into())
+    }
+
+    /// The session key of a user, for everything that is done in their name.
+    pub fn session_key(self, key: impl Into<SecretString>) -> Self {
+        self.set("session_key", key.into())
+    }
+
+    /// Whose library and history are read.
+    pub fn user(self, name: impl Into<String>) -> Self {
+        self.set("user", name.into())
     }
 }
 
