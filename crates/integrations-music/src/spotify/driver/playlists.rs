@@ -5,7 +5,7 @@ use integrations_core::Result;
 use integrations_core::page::{Page, PageReq};
 
 use super::super::ops::{
-    AddContents, ChangePlaylist, CreatePlaylist, GetContents, GetPlaylist, Items, List, RemoveContents,
+    AddContents, Args, ChangePlaylist, CreatePlaylist, GetContents, GetPlaylist, Items, List, RemoveContents,
     RemoveItems, ReorderContents, ReplaceContents,
 };
 use super::super::{Spotify, wire};
@@ -17,8 +17,11 @@ use crate::{
 /// <https://developer.spotify.com/documentation/web-api/reference/add-items-to-playlist>
 const MOST_PER_WRITE: usize = 100;
 
-fn snapshot(version: wire::Version) -> Result<Option<Snapshot>> {
-    Ok(version.snapshot_id.map(Snapshot::from))
+impl Spotify {
+    /// One write, and the version of the playlist that it made.
+    async fn write<A: Args<Output = wire::Version>>(&self, args: A) -> Result<Option<Snapshot>> {
+        Ok(self.call(args).await?.snapshot_id.map(Snapshot::from))
+    }
 }
 
 #[async_trait]
@@ -73,7 +76,7 @@ impl PlaylistDriver for Spotify {
     async fn add(&self, id: &PlaylistId, tracks: &[TrackId], at: Option<u32>) -> Result<Option<Snapshot>> {
         let (id, uris) = (id.to_string(), track_uris(tracks));
         let args = AddContents::<Items> { id, uris, position: at, ..AddContents::default() };
-        self.ask(args, snapshot).await
+        self.write(args).await
     }
 
     async fn remove(
@@ -88,7 +91,7 @@ impl PlaylistDriver for Spotify {
             snapshot_id: seen.map(ToString::to_string),
             ..RemoveContents::default()
         };
-        self.ask(args, snapshot).await
+        self.write(args).await
     }
 
     async fn reorder(
@@ -107,12 +110,12 @@ impl PlaylistDriver for Spotify {
             snapshot_id: seen.map(ToString::to_string),
             ..ReorderContents::default()
         };
-        self.ask(args, snapshot).await
+        self.write(args).await
     }
 
     async fn replace(&self, id: &PlaylistId, tracks: &[TrackId]) -> Result<Option<Snapshot>> {
         let (id, uris) = (id.to_string(), track_uris(tracks));
-        self.ask(ReplaceContents::<Items> { id, uris, ..ReplaceContents::default() }, snapshot).await
+        self.write(ReplaceContents::<Items> { id, uris, ..ReplaceContents::default() }).await
     }
 
     fn most_per_write(&self) -> usize {
