@@ -451,7 +451,7 @@ impl Only for User {
 pub struct Genres;
 
 impl Only for Genres {
-    type Output = Vec<String>;
+    type Output = Vec<Option<String>>;
     const GET: &'static Op = &spec::GET_GENRES;
     const KEY: &'static str = "genres";
 }
@@ -461,7 +461,7 @@ impl Only for Genres {
 pub struct Markets;
 
 impl Only for Markets {
-    type Output = Vec<String>;
+    type Output = Vec<Option<String>>;
     const GET: &'static Op = &spec::GET_MARKETS;
     const KEY: &'static str = "markets";
 }

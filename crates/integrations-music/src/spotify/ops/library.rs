@@ -63,7 +63,7 @@ pub struct CheckSaved<K> {
 }
 
 impl<K: Saving> Args for CheckSaved<K> {
-    type Output = Vec<bool>;
+    type Output = Vec<Option<bool>>;
     const OP: &'static Op = K::CHECK;
 }
 
@@ -159,7 +159,7 @@ pub struct CheckItems {
 }
 
 impl Args for CheckItems {
-    type Output = Vec<bool>;
+    type Output = Vec<Option<bool>>;
     const OP: &'static Op = &spec::CHECK_ITEMS;
 }
 
@@ -212,7 +212,7 @@ impl Args for Unfollow {
 pub struct CheckFollows(pub Follow);
 
 impl Args for CheckFollows {
-    type Output = Vec<bool>;
+    type Output = Vec<Option<bool>>;
     const OP: &'static Op = &spec::CHECK_FOLLOWS;
 }
 

@@ -313,6 +313,6 @@ pub struct CheckFollowsPlaylist {
 }
 
 impl Args for CheckFollowsPlaylist {
-    type Output = Vec<bool>;
+    type Output = Vec<Option<bool>>;
     const OP: &'static Op = &spec::CHECK_FOLLOWS_PLAYLIST;
 }
