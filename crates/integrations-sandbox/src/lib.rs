@@ -11,6 +11,7 @@
 
 mod catalogue;
 mod fault;
+pub mod issuer;
 mod known;
 mod ledger;
 mod sandbox;
