@@ -6,7 +6,7 @@ use integrations_core::{Effect, Error, ErrorKind, Result};
 
 use super::super::ops::{Args, CheckItems, GetRecentlyPlayed, List, RemoveItems, SaveItems, Saved};
 use super::super::{Spotify, wire};
-use super::{convert, track_uris};
+use super::{all, convert, track_uris};
 use crate::{Album, Artist, HistoryDriver, LibraryDriver, Period, Played, PlaylistEntry, Track, TrackId};
 
 /// <https://developer.spotify.com/documentation/web-api/reference/save-library-items>
@@ -44,12 +44,15 @@ impl LibraryDriver for Spotify {
     }
 
     async fn has_tracks(&self, tracks: &[TrackId]) -> Result<Vec<bool>> {
-        let mut all = Vec::with_capacity(tracks.len());
+        let mut told = Vec::with_capacity(tracks.len());
         for batch in tracks.chunks(LIBRARY_BATCH) {
-            let check = |has: Vec<bool>| if has.len() == batch.len() { Ok(has) } else { Err(incomplete()) };
-            all.extend(self.ask(CheckItems { uris: track_uris(batch) }, check).await?);
+            let has = self.ask(CheckItems { uris: track_uris(batch) }, |has| all(has, Ok)).await?;
+            if has.len() != batch.len() {
+                return Err(incomplete());
+            }
+            told.extend(has);
         }
-        Ok(all)
+        Ok(told)
     }
 
     async fn saved_albums(&self, page: PageReq) -> Result<Page<Album>> {
@@ -59,7 +62,8 @@ impl LibraryDriver for Spotify {
 }
 
 fn incomplete() -> Error {
-    Error::new(ErrorKind::Decode, Effect::Rejected, "the answer does not say it of each track")
+    let message = "the answer does not say it of each track";
+    Error::new(ErrorKind::Decode, Effect::Rejected, message).with_op(CheckItems::OP)
 }
 
 #[async_trait]

@@ -2,6 +2,7 @@
 
 mod client;
 mod error;
+mod fake;
 mod mapping;
 mod paging;
 mod script;
