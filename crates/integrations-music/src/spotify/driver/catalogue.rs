@@ -6,7 +6,7 @@ use integrations_core::{Error, Result};
 
 use super::super::ops::{GetRecommendations, ListOf, RelatedArtists, TopTracks};
 use super::super::{Spotify, wire};
-use super::{all, convert};
+use super::{all, convert, everywhere};
 use crate::{
     Album, AlbumDriver, AlbumId, Artist, ArtistDriver, ArtistId, ArtistInfo, ArtistInfoDriver, Market, Query,
     RecommendationDriver, Seeds, Track,
@@ -32,7 +32,7 @@ impl AlbumDriver for Spotify {
 #[async_trait]
 impl ArtistDriver for Spotify {
     async fn artist(&self, id: &ArtistId) -> Result<Artist> {
-        self.ask(self.everywhere::<wire::Artist>(id), convert::artist).await
+        self.ask(everywhere::<wire::Artist>(id), convert::artist).await
     }
 
     async fn artist_albums(
@@ -63,7 +63,7 @@ impl ArtistInfoDriver for Spotify {
     }
 
     async fn similar_artists(&self, id: &ArtistId) -> Result<Vec<Artist>> {
-        self.ask(self.everywhere::<RelatedArtists>(id), |found| all(found, convert::artist)).await
+        self.ask(everywhere::<RelatedArtists>(id), |found| all(found, convert::artist)).await
     }
 }
 

@@ -10,7 +10,9 @@ use crate::{
     Owner, PlaybackState, Played, Playlist, PlaylistEntry, RepeatMode, Snapshot, Track,
 };
 
+/// What an id cannot stand for where tracks are meant: a local file has none, and an episode's would name another thing.
 const LOCAL: &str = "spotify:local:";
+const EPISODE: &str = "spotify:episode:";
 
 /// What cannot be used without its id, or its like.
 fn lacking(what: &str) -> Error {
@@ -26,9 +28,8 @@ fn is_local(track: &wire::Track) -> bool {
 }
 
 pub(super) fn track(mut from: wire::Track) -> Result<Track> {
-    // A local file has an address and no id.
-    let local = from.object.uri.take_if(|uri| uri.starts_with(LOCAL));
-    let id = id(&from.object, "a track without an id").or_else(|error| local.ok_or(error))?;
+    let address = from.object.uri.take_if(|uri| uri.starts_with(LOCAL) || uri.starts_with(EPISODE));
+    let id = address.map_or_else(|| id(&from.object, "a track without an id"), Ok)?;
     let url = from.object.url().map(str::to_owned);
     let mut track = Track::new(id, from.object.name.unwrap_or_default());
     track.artists = artist_refs(from.artists);

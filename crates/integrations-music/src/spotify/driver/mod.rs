@@ -43,13 +43,7 @@ impl Spotify {
     }
 
     fn one<K: Single + Default>(&self, id: &impl ToString, market: Option<Market>) -> Get<K> {
-        Get { market: self.in_market(market), ..self.everywhere(id) }
-    }
-
-    /// What is the same in every market.
-    #[allow(clippy::unused_self, reason = "it stands beside what needs it")]
-    fn everywhere<K: Single + Default>(&self, id: &impl ToString) -> Get<K> {
-        Get { id: id.to_string(), ..Get::default() }
+        Get { market: self.in_market(market), ..everywhere(id) }
     }
 
     fn search_for(&self, kind: &str, query: &Query) -> Search {
@@ -60,6 +54,11 @@ impl Spotify {
     async fn found_tracks(&self, search: Search, page: &PageReq) -> Result<Page<Track>> {
         self.found(search, page, |found| found.tracks, convert::track).await
     }
+}
+
+/// What is the same in every market.
+fn everywhere<K: Single + Default>(id: &impl ToString) -> Get<K> {
+    Get { id: id.to_string(), ..Get::default() }
 }
 
 /// What is there of a list that has nulls for what is not.

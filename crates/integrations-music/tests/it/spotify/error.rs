@@ -77,7 +77,7 @@ fn each_status_and_reason_has_its_kind_effect_and_hint() {
         assert_eq!((error.code(), error.message()), (reason, message));
         match hint {
             Some(part) => {
-                assert!(error.hint().unwrap().contains(part), "{status} {reason:?}: {:?}", error.hint())
+                assert!(error.hint().unwrap().contains(part), "{status} {reason:?}: {:?}", error.hint());
             }
             None => assert_eq!(error.hint(), None, "{status} {reason:?}"),
         }

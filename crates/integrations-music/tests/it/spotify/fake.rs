@@ -8,6 +8,8 @@ use integrations_music::spotify::{Spotify, SpotifyBuilder, spec};
 use integrations_music::{EntryKind, Isrc, Music, NewPlaylist, PlayRequest, Playlists, Query, TrackId};
 use integrations_sandbox::Sandbox;
 
+use EntryKind::{Episode, Gone, Local, Track};
+
 struct World {
     sandbox: Sandbox,
 }
@@ -142,9 +144,14 @@ async fn all_that_can_stand_in_a_playlist_is_told_apart() {
     let playlists = music.playlists().unwrap();
     let entries = playlists.entries(world.known("mixed_playlist"), None).collect_up_to(100).await.unwrap();
     let kinds: Vec<_> = entries.iter().map(|entry| entry.kind.clone()).collect();
-    use EntryKind::{Episode, Gone, Local, Track};
     assert_eq!(kinds, [Track, Local, Gone, Episode, Track]);
     assert!(entries[1].track.as_ref().unwrap().id.as_str().starts_with("spotify:local:"));
+    // What stands in one playlist can be put into another, but for the file.
+    let own = world.known("playlist");
+    let episode = entries[3].track.as_ref().unwrap().id.clone();
+    playlists.insert(&*own, std::slice::from_ref(&episode), 0).await.unwrap();
+    let first = playlists.entries(&*own, None).limit(1).page().await.unwrap().items.remove(0);
+    assert_eq!((first.kind, first.track.unwrap().id), (Episode, episode));
     let error = playlists.entries(world.known("foreign_playlist"), None).page().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     assert!(error.hint().is_some());

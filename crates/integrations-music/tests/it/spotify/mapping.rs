@@ -2,7 +2,7 @@
 
 use integrations_core::{Effect, ErrorKind};
 use integrations_music::{
-    AlbumKind, EntryKind, Period, Playlist, Query, ReleaseDate, RepeatMode, Seeds, Track,
+    AlbumKind, DeviceId, EntryKind, Period, Playlist, Query, ReleaseDate, RepeatMode, Seeds, Track,
 };
 use serde_json::{Value, json};
 
@@ -186,7 +186,7 @@ async fn each_place_of_a_playlist_says_what_stands_there() {
         [
             (EntryKind::Track, some("t1"), true),
             (EntryKind::Local, some("spotify:local:Me:Tape:Demo:61"), false),
-            (EntryKind::Episode, some("e1"), false),
+            (EntryKind::Episode, some("spotify:episode:e1"), false),
             (EntryKind::Gone, None, true),
             (EntryKind::Gone, None, false),
         ]
@@ -296,7 +296,7 @@ async fn the_player_is_read() {
 
     let devices = json!({ "devices": [{ "id": "d1", "name": "Kitchen" }, { "id": "d2", "name": "Car", "is_restricted": true }, null] });
     let devices = user(&Script::always(200, &devices)).playback().unwrap().devices().await.unwrap();
-    let ids: Vec<_> = devices.iter().map(|device| device.id.as_ref().map(|id| id.as_str())).collect();
+    let ids: Vec<_> = devices.iter().map(|device| device.id.as_ref().map(DeviceId::as_str)).collect();
     assert_eq!(ids, [Some("d1"), None]);
     let queue =
         json!({ "currently_playing": track(), "queue": [{ "id": "e1", "type": "episode" }, track(), null] });

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::script::{Script, Seen};
 use super::{extended, user};
 
+static SEARCH: Op = Op::new("spotify", "search", Safety::Read);
+
 fn number(seen: &Seen, name: &str) -> Option<u64> {
     let query = seen.line.split_once('?').map_or("", |(_, query)| query);
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(|n| n.parse().unwrap())
@@ -176,7 +178,6 @@ async fn a_stored_cursor_resumes_its_own_list_and_no_other() {
     let sent = script.seen().len();
     let in_france = Spotify::builder().access_token("t").market("FR".parse().unwrap());
     let in_france = Music::new(in_france.transport(script.clone()).build().unwrap());
-    static SEARCH: Op = Op::new("spotify", "search", Safety::Read);
     let forged = Scope::new(&SEARCH, &()).map(|scope| scope.cursor("x"));
     let errors = [
         music.search("y").from(stored.clone()).page().await.unwrap_err(),
