@@ -43,10 +43,8 @@ impl<K: Single> Args for Get<K> {
 
 /// What is got by several ids at once, in extended mode.
 pub trait Several: Single {
-    /// The operation.
-    const GET: &'static Op;
-    /// The field of the answer that holds them.
-    const KEY: &'static str;
+    /// The operation, and the field of the answer that holds them.
+    const SEVERAL: (&'static Op, &'static str);
 }
 
 /// `GET /tracks` and the like: one place for each id, in the order of the ids; `None` for what is not there.
@@ -63,8 +61,8 @@ pub struct GetSeveral<K> {
 
 impl<K: Several> Args for GetSeveral<K> {
     type Output = Vec<Option<K::Output>>;
-    const OP: &'static Op = <K as Several>::GET;
-    const KEY: &'static str = <K as Several>::KEY;
+    const OP: &'static Op = K::SEVERAL.0;
+    const KEY: &'static str = K::SEVERAL.1;
 }
 
 /// What is listed by the id of what it belongs to.
@@ -228,8 +226,7 @@ impl Single for Track {
 }
 
 impl Several for Track {
-    const GET: &'static Op = &spec::GET_TRACKS;
-    const KEY: &'static str = "tracks";
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_TRACKS, "tracks");
 }
 
 impl Single for Album {
@@ -238,8 +235,7 @@ impl Single for Album {
 }
 
 impl Several for Album {
-    const GET: &'static Op = &spec::GET_ALBUMS;
-    const KEY: &'static str = "albums";
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_ALBUMS, "albums");
 }
 
 impl Single for Artist {
@@ -248,8 +244,7 @@ impl Single for Artist {
 }
 
 impl Several for Artist {
-    const GET: &'static Op = &spec::GET_ARTISTS;
-    const KEY: &'static str = "artists";
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_ARTISTS, "artists");
 }
 
 /// A podcast.
@@ -262,8 +257,7 @@ impl Single for Show {
 }
 
 impl Several for Show {
-    const GET: &'static Op = &spec::GET_SHOWS;
-    const KEY: &'static str = "shows";
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_SHOWS, "shows");
 }
 
 /// An episode of a podcast.
@@ -276,8 +270,7 @@ impl Single for Episode {
 }
 
 impl Several for Episode {
-    const GET: &'static Op = &spec::GET_EPISODES;
-    const KEY: &'static str = "episodes";
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_EPISODES, "episodes");
 }
 
 /// An audiobook.
@@ -290,8 +283,7 @@ impl Single for Audiobook {
 }
 
 impl Several for Audiobook {
-    const GET: &'static Op = &spec::GET_AUDIOBOOKS;
-    const KEY: &'static str = "audiobooks";
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_AUDIOBOOKS, "audiobooks");
 }
 
 /// A chapter of an audiobook.
@@ -304,8 +296,7 @@ impl Single for Chapter {
 }
 
 impl Several for Chapter {
-    const GET: &'static Op = &spec::GET_CHAPTERS;
-    const KEY: &'static str = "chapters";
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_CHAPTERS, "chapters");
 }
 
 /// How a track sounds, as numbers by name: `tempo`, `energy`, `key`.
@@ -318,8 +309,7 @@ impl Single for AudioFeatures {
 }
 
 impl Several for AudioFeatures {
-    const GET: &'static Op = &spec::GET_SEVERAL_AUDIO_FEATURES;
-    const KEY: &'static str = "audio_features";
+    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_SEVERAL_AUDIO_FEATURES, "audio_features");
 }
 
 /// A track's bars, beats, sections and segments.

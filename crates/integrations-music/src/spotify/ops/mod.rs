@@ -225,3 +225,77 @@ fn text(value: Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::marker::PhantomData;
+
+    use http::{HeaderMap, StatusCode};
+    use integrations_core::{Effect, ErrorKind};
+
+    use super::*;
+    use crate::spotify::wire::Track;
+
+    fn sent<A: Args>(args: A) -> (String, String) {
+        let request = Call(args).request(&"https://api.example/v1".parse().unwrap()).unwrap();
+        let body = request.body().as_bytes().unwrap_or_default();
+        (request.uri().to_string(), String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    fn read<A: Args + Default>(body: &'static str) -> Result<A::Output> {
+        let response = WireResponse::new(A::OP, StatusCode::OK, HeaderMap::new(), body);
+        Call(A::default()).response(response)
+    }
+
+    #[test]
+    fn each_field_goes_where_the_operation_has_it() {
+        let id = "a/../b".to_owned();
+        let (uri, body) = sent(Get::<Track> { id: id.clone(), ..Get::default() });
+        assert_eq!((uri.as_str(), body.as_str()), ("https://api.example/v1/tracks/a%2F..%2Fb", ""));
+        let uris = vec!["a".to_owned(), "b".to_owned()];
+        let (uri, _) = sent(SaveItems { uris: uris.clone() });
+        assert_eq!(uri, "https://api.example/v1/me/library?uris=a%2Cb");
+        let (uri, body) =
+            sent(AddContents::<Items> { id, uris, position: Some(0), ..AddContents::default() });
+        assert_eq!(uri, "https://api.example/v1/playlists/a%2F..%2Fb/items");
+        assert_eq!(body, r#"{"position":0,"uris":["a","b"]}"#);
+        let (uri, body) = sent(Control { device_id: Some("d".to_owned()), command: Play::default() });
+        assert_eq!(
+            (uri.as_str(), body.as_str()),
+            ("https://api.example/v1/me/player/play?device_id=d", "{}")
+        );
+    }
+
+    #[test]
+    fn the_body_of_a_removal_goes_by_the_name_of_the_path() {
+        let uris = vec!["a".to_owned()];
+        let items = RemoveContents::<Items> { id: "p".to_owned(), uris, ..RemoveContents::default() };
+        assert_eq!(sent(items.clone()).1, r#"{"items":[{"uri":"a"}]}"#);
+        let version = Some("s".to_owned());
+        let tracks = RemoveContents::<Tracks> {
+            id: items.id,
+            uris: items.uris,
+            snapshot_id: version,
+            path: PhantomData,
+        };
+        assert_eq!(sent(tracks).1, r#"{"snapshot_id":"s","tracks":[{"uri":"a"}]}"#);
+    }
+
+    #[test]
+    fn an_address_without_its_id_is_refused_before_it_is_sent() {
+        let request = Call(Get::<Track>::default()).request(&"https://api.example/v1".parse().unwrap());
+        assert_eq!(request.unwrap_err().effect(), Effect::NotSent);
+    }
+
+    #[test]
+    fn what_is_held_by_a_field_is_taken_out_and_silence_is_nothing() {
+        let tracks = read::<GetSeveral<Track>>(r#"{"tracks":[null,{"id":"t"}],"new":1}"#).unwrap();
+        assert_eq!(tracks[0], None);
+        assert_eq!(tracks[1].as_ref().unwrap().object.id.as_deref(), Some("t"));
+        let error = read::<GetSeveral<Track>>(r#"{"songs":[]}"#).unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Decode, Effect::Rejected));
+        assert_eq!(read::<GetPlayback>("").unwrap(), None);
+        assert_eq!(read::<Get<Track>>("").unwrap_err().kind(), ErrorKind::Decode);
+        read::<Control<Pause>>("no JSON at all").unwrap();
+    }
+}
