@@ -49,6 +49,8 @@ impl Refusal {
     }
 }
 
+/// What most routes end with.
+#[expect(clippy::unnecessary_wraps, reason = "every other way out of a route is a refusal")]
 pub(super) fn ok(body: &Value) -> Reply {
     Ok(Answer::json(200, body))
 }
@@ -245,12 +247,7 @@ impl<'a> Ask<'a> {
     }
 }
 
-fn page<T>(
-    at: impl Fn(usize) -> String,
-    window: Window,
-    all: &[T],
-    show: impl FnMut(&T) -> Value,
-) -> Value {
+fn page<T>(at: impl Fn(usize) -> String, window: Window, all: &[T], show: impl FnMut(&T) -> Value) -> Value {
     let Window { limit, offset } = window;
     let items: Vec<Value> = all.iter().skip(offset).take(limit).map(show).collect();
     let end = offset.saturating_add(limit);

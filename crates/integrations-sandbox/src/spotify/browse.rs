@@ -9,8 +9,12 @@ use super::playlists::{VENDOR, simple};
 use crate::World;
 use crate::issuer::{BASE62, invented};
 
-const CATEGORIES: &[(&str, &str)] =
-    &[("toplists", "Top Lists"), ("indie", "Indie"), ("electronic", "Electronic"), ("classical", "Classical")];
+const CATEGORIES: &[(&str, &str)] = &[
+    ("toplists", "Top Lists"),
+    ("indie", "Indie"),
+    ("electronic", "Electronic"),
+    ("classical", "Classical"),
+];
 /// The most seeds of a recommendation, of all kinds together.
 const MOST_SEEDS: usize = 5;
 const KEYS: u64 = 12;
@@ -47,9 +51,8 @@ fn new_releases(catalogue: &Catalogue, ask: &Ask<'_>) -> Reply {
 fn featured(service: &Service, ask: &Ask<'_>, message: &str) -> Reply {
     let own = service.playlists.all.iter().filter(|playlist| playlist.owner == VENDOR);
     let all: Vec<_> = own.filter_map(|playlist| Some((playlist, playlist.indexed(ask)?))).collect();
-    let page = ask.page(ask.window(20, 50)?, &all, |(playlist, version)| {
-        simple(service, &ask.view, playlist, version)
-    });
+    let page = ask
+        .page(ask.window(20, 50)?, &all, |(playlist, version)| simple(service, &ask.view, playlist, version));
     ok(&json!({"message": message, "playlists": page}))
 }
 
@@ -176,7 +179,8 @@ fn analysis(catalogue: &Catalogue, track: &Track) -> Value {
     let key = measure(catalogue, track, "key", KEYS);
     let mode = measure(catalogue, track, "mode", 2);
     let stretches = |length: f64| -> Vec<Value> {
-        let stretch = |number: u32| json!({"start": f64::from(number) * length, "duration": length, "confidence": 0.8});
+        let stretch =
+            |number: u32| json!({"start": f64::from(number) * length, "duration": length, "confidence": 0.8});
         (0..4).map(stretch).collect()
     };
     let code = invented(BASE62, catalogue.seed, &format!("code:{}", track.id), 40);

@@ -31,8 +31,10 @@ const EPISODES: &[(usize, &str, u64, &str)] = &[
     (1, "Counting to Seven", 2_931_000, "2026-01-13"),
     (1, "A Bar of Nothing", 2_480_750, "2026-01-27"),
 ];
-const BOOKS: &[(&str, &str, &str)] =
-    &[("The Lighthouse Ledger", "Orla Vance", "Teo Brand"), ("Nine Short Winters", "Mika Aalto", "Orla Vance")];
+const BOOKS: &[(&str, &str, &str)] = &[
+    ("The Lighthouse Ledger", "Orla Vance", "Teo Brand"),
+    ("Nine Short Winters", "Mika Aalto", "Orla Vance"),
+];
 const CHAPTERS: &[(usize, &str, u64)] = &[
     (0, "Opening", 602_000),
     (0, "The Keeper", 1_544_000),
@@ -104,49 +106,43 @@ pub(super) fn route(service: &mut Service, ask: &Ask<'_>, _: &mut World<'_>) -> 
     let ("GET", path) = ask.route() else { return None };
     Some(match *path {
         ["tracks", id] => one(id, catalogue.track_of(id), |track| catalogue.track(&ask.view, track)),
-        ["tracks"] => catalogue.many(ask, "tracks", 50, |id| {
-            Some(catalogue.track(&ask.view, catalogue.track_of(id)?))
-        }),
+        ["tracks"] => many(ask, "tracks", 50, |id| Some(catalogue.track(&ask.view, catalogue.track_of(id)?))),
         ["albums", id] => one(id, catalogue.album_of(id), |album| catalogue.album(ask, album)),
-        ["albums"] => {
-            catalogue.many(ask, "albums", 20, |id| Some(catalogue.album(ask, catalogue.album_of(id)?)))
-        }
+        ["albums"] => many(ask, "albums", 20, |id| Some(catalogue.album(ask, catalogue.album_of(id)?))),
         ["albums", id, "tracks"] => catalogue.album_tracks(ask, id),
         ["artists", id] => one(id, catalogue.artist_of(id), |artist| catalogue.artist(&ask.view, artist)),
-        ["artists"] => catalogue.many(ask, "artists", 50, |id| {
-            Some(catalogue.artist(&ask.view, catalogue.artist_of(id)?))
-        }),
+        ["artists"] => {
+            many(ask, "artists", 50, |id| Some(catalogue.artist(&ask.view, catalogue.artist_of(id)?)))
+        }
         ["artists", id, "albums"] => catalogue.artist_albums(ask, id),
         ["artists", id, "top-tracks"] => catalogue.top_tracks(ask, id),
         ["artists", id, "related-artists"] => catalogue.related(ask, id),
         ["shows", id] => one(id, find(&catalogue.shows, id), |show| catalogue.show(ask, show)),
-        ["shows"] => catalogue.many(ask, "shows", 50, |id| {
-            Some(catalogue.simple_show(&ask.view, find(&catalogue.shows, id)?))
-        }),
-        ["shows", id, "episodes"] => catalogue.parts(ask, id, &catalogue.shows, |&part| {
+        ["shows"] => {
+            many(ask, "shows", 50, |id| Some(catalogue.simple_show(&ask.view, find(&catalogue.shows, id)?)))
+        }
+        ["shows", id, "episodes"] => parts(ask, id, &catalogue.shows, |&part| {
             catalogue.simple_episode(&ask.view, &catalogue.episodes[part])
         }),
         ["episodes", id] => {
             one(id, find(&catalogue.episodes, id), |episode| catalogue.episode(&ask.view, episode))
         }
-        ["episodes"] => catalogue.many(ask, "episodes", 50, |id| {
-            Some(catalogue.episode(&ask.view, find(&catalogue.episodes, id)?))
-        }),
-        ["audiobooks", id] => {
-            one(id, catalogue.sold_book(ask, id), |book| catalogue.book(ask, book))
+        ["episodes"] => {
+            many(ask, "episodes", 50, |id| Some(catalogue.episode(&ask.view, find(&catalogue.episodes, id)?)))
         }
-        ["audiobooks"] => catalogue.many(ask, "audiobooks", 50, |id| {
-            Some(catalogue.book(ask, catalogue.sold_book(ask, id)?))
-        }),
-        ["audiobooks", id, "chapters"] => catalogue.parts(ask, id, &catalogue.books, |&part| {
+        ["audiobooks", id] => one(id, catalogue.sold_book(ask, id), |book| catalogue.book(ask, book)),
+        ["audiobooks"] => {
+            many(ask, "audiobooks", 50, |id| Some(catalogue.book(ask, catalogue.sold_book(ask, id)?)))
+        }
+        ["audiobooks", id, "chapters"] => parts(ask, id, &catalogue.books, |&part| {
             catalogue.simple_chapter(&ask.view, &catalogue.chapters[part])
         }),
         ["chapters", id] => {
             one(id, find(&catalogue.chapters, id), |chapter| catalogue.chapter(&ask.view, chapter))
         }
-        ["chapters"] => catalogue.many(ask, "chapters", 50, |id| {
-            Some(catalogue.chapter(&ask.view, find(&catalogue.chapters, id)?))
-        }),
+        ["chapters"] => {
+            many(ask, "chapters", 50, |id| Some(catalogue.chapter(&ask.view, find(&catalogue.chapters, id)?)))
+        }
         ["markets"] => ok(&json!({"markets": MARKETS})),
         _ => return None,
     })
@@ -155,6 +151,19 @@ pub(super) fn route(service: &mut Service, ask: &Ask<'_>, _: &mut World<'_>) -> 
 fn one<T>(id: &str, found: Option<T>, show: impl FnOnce(T) -> Value) -> Reply {
     base62(id)?;
     ok(&show(found.ok_or_else(Refusal::absent)?))
+}
+
+/// A batch: what nobody knows comes as null in its place.
+fn many(ask: &Ask<'_>, name: &str, max: usize, mut show: impl FnMut(&str) -> Option<Value>) -> Reply {
+    let found: Vec<Option<Value>> = ask.ids(max)?.iter().map(|id| show(id)).collect();
+    ok(&json!({ name: found }))
+}
+
+/// The episodes of a show, the chapters of a book.
+fn parts(ask: &Ask<'_>, id: &str, all: &[Spoken], show: impl FnMut(&usize) -> Value) -> Reply {
+    base62(id)?;
+    let whole = find(all, id).ok_or_else(Refusal::absent)?;
+    ok(&ask.page(ask.window(20, 50)?, &whole.parts, show))
 }
 
 fn find<'a>(all: &'a [Spoken], id: &str) -> Option<&'a Spoken> {
@@ -245,18 +254,6 @@ impl Catalogue {
         self.book_of(id).filter(|_| ask.view.market.as_deref().is_none_or(is_sold))
     }
 
-    /// A batch: what nobody knows comes as null in its place.
-    fn many(
-        &self,
-        ask: &Ask<'_>,
-        name: &str,
-        max: usize,
-        mut show: impl FnMut(&str) -> Option<Value>,
-    ) -> Reply {
-        let found: Vec<Option<Value>> = ask.ids(max)?.iter().map(|id| show(id)).collect();
-        ok(&json!({ name: found }))
-    }
-
     /// A number from 0 to 99 that belongs to an id.
     pub(super) fn popularity(&self, id: &str) -> u64 {
         invented(b"0123456789", self.seed, &format!("popularity:{id}"), 2).parse().unwrap_or_default()
@@ -311,7 +308,8 @@ impl Catalogue {
 
     pub(super) fn album(&self, ask: &Ask<'_>, album: &Album) -> Value {
         let path = format!("albums/{}/tracks", album.id);
-        let tracks = ask.embedded(&path, 50, &album.tracks, |&track| self.simple_track(&ask.view, &self.tracks[track]));
+        let tracks = ask
+            .embedded(&path, 50, &album.tracks, |&track| self.simple_track(&ask.view, &self.tracks[track]));
         let more = json!({
             "copyrights": [{"text": format!("{} Halyard Records", album.year), "type": "P"}],
             "external_ids": {"upc": album.upc},
@@ -415,13 +413,6 @@ impl Catalogue {
         ok(&json!({"artists": artists}))
     }
 
-    /// The episodes of a show, the chapters of a book.
-    fn parts(&self, ask: &Ask<'_>, id: &str, all: &[Spoken], show: impl FnMut(&usize) -> Value) -> Reply {
-        base62(id)?;
-        let whole = find(all, id).ok_or_else(Refusal::absent)?;
-        ok(&ask.page(ask.window(20, 50)?, &whole.parts, show))
-    }
-
     pub(super) fn simple_show(&self, view: &View, show: &Spoken) -> Value {
         let index = self.shows.iter().position(|other| other.id == show.id).unwrap_or_default();
         let more = json!({
@@ -436,9 +427,8 @@ impl Catalogue {
 
     pub(super) fn show(&self, ask: &Ask<'_>, show: &Spoken) -> Value {
         let path = format!("shows/{}/episodes", show.id);
-        let episodes = ask.embedded(&path, 50, &show.parts, |&part| {
-            self.simple_episode(&ask.view, &self.episodes[part])
-        });
+        let episodes = ask
+            .embedded(&path, 50, &show.parts, |&part| self.simple_episode(&ask.view, &self.episodes[part]));
         with(self.simple_show(&ask.view, show), json!({"episodes": episodes}))
     }
 
@@ -492,9 +482,8 @@ impl Catalogue {
 
     pub(super) fn book(&self, ask: &Ask<'_>, book: &Spoken) -> Value {
         let path = format!("audiobooks/{}/chapters", book.id);
-        let chapters = ask.embedded(&path, 50, &book.parts, |&part| {
-            self.simple_chapter(&ask.view, &self.chapters[part])
-        });
+        let chapters = ask
+            .embedded(&path, 50, &book.parts, |&part| self.simple_chapter(&ask.view, &self.chapters[part]));
         with(self.simple_book(&ask.view, book), json!({"chapters": chapters}))
     }
 

@@ -122,9 +122,11 @@ fn list(service: &Service, ask: &Ask<'_>, kind: &str) -> Reply {
     let account = service.accounts.get(user).ok_or_else(Refusal::absent)?;
     let window = ask.window(20, 50)?;
     let saved: Vec<&Saved> = account.saved.iter().rev().filter(|saved| saved.is(kind)).collect();
-    ok(&ask.page(window, &saved, |saved| {
-        json!({"added_at": instant(saved.at), kind: shown(&service.catalogue, ask, &saved.uri)})
-    }))
+    ok(&ask.page(
+        window,
+        &saved,
+        |saved| json!({"added_at": instant(saved.at), kind: shown(&service.catalogue, ask, &saved.uri)}),
+    ))
 }
 
 fn shown(catalogue: &Catalogue, ask: &Ask<'_>, uri: &str) -> Value {
@@ -285,7 +287,8 @@ fn following(service: &Service, ask: &Ask<'_>) -> Reply {
     }
     let limit = ask.window(20, 50)?.limit;
     let account = service.accounts.get(user).ok_or_else(Refusal::absent)?;
-    let all: Vec<&str> = account.saved.iter().filter_map(|saved| saved.uri.strip_prefix("spotify:artist:")).collect();
+    let all: Vec<&str> =
+        account.saved.iter().filter_map(|saved| saved.uri.strip_prefix("spotify:artist:")).collect();
     let start = match ask.call.query("after") {
         None => 0,
         Some(after) => {

@@ -11,6 +11,8 @@ mod library;
 mod player;
 mod playlists;
 mod search;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -302,13 +304,19 @@ struct First {
 }
 
 fn first_playlists(playlists: &mut Playlists, catalogue: &Catalogue, users: &Users) -> First {
-    let track = |index: usize| format!("spotify:track:{}", catalogue.tracks[index % catalogue.tracks.len()].id);
+    let track =
+        |index: usize| format!("spotify:track:{}", catalogue.tracks[index % catalogue.tracks.len()].id);
     let tracks = |indices: std::ops::Range<usize>| indices.map(track).collect::<Vec<_>>();
     playlists.first(VENDOR, "Fresh Tides", true, &tracks(0..5));
     playlists.first(VENDOR, "Indie Morning", true, &tracks(2..8));
     let foreign = playlists.first(&users.idle, "Somebody Else's Shelf", true, &tracks(3..6));
     for number in 1..=11 {
-        playlists.first(&users.listener, &format!("Crate {number:02}"), number % 3 != 0, &tracks(number..number + 3));
+        playlists.first(
+            &users.listener,
+            &format!("Crate {number:02}"),
+            number % 3 != 0,
+            &tracks(number..number + 3),
+        );
     }
     let local = "spotify:local:The+Paper+Lanterns:Demos:Harbour+Lights+Demo:201";
     let mixed = [
@@ -348,9 +356,8 @@ fn with_catalogue(known: Known, catalogue: &Catalogue, listener: &Account) -> Kn
     let track = &catalogue.tracks[0];
     let (album, artist) = (&catalogue.albums[track.album], &catalogue.artists[track.artists[0]]);
     let devices = &listener.player.devices;
-    let known = (1..5).fold(known, |known, index| {
-        known.with(&format!("track_{}", index + 1), &catalogue.tracks[index].id)
-    });
+    let known = (1..5)
+        .fold(known, |known, index| known.with(&format!("track_{}", index + 1), &catalogue.tracks[index].id));
     known
         .with("track", &track.id)
         .with("track_title", track.song.title)

@@ -220,8 +220,10 @@ fn aim(player: &mut Player, ask: &Ask<'_>) -> Result<(), Refusal> {
     match ask.call.query("device_id") {
         Some(id) => player.activate(id),
         None if player.devices.iter().any(|device| device.is_active) => Ok(()),
-        None => Err(Refusal::new(404, "Player command failed: No active device found")
-            .because("NO_ACTIVE_DEVICE")),
+        None => {
+            Err(Refusal::new(404, "Player command failed: No active device found")
+                .because("NO_ACTIVE_DEVICE"))
+        }
     }
 }
 
@@ -387,7 +389,10 @@ fn inside(service: &Service, uri: &str) -> Result<Vec<String>, Refusal> {
         }),
         "playlist" => service.playlists.find(id).ok().map(super::playlists::Playlist::uris),
         "show" => catalogue.show_of(id).map(|show| {
-            show.parts.iter().map(|&part| format!("spotify:episode:{}", catalogue.episodes[part].id)).collect()
+            show.parts
+                .iter()
+                .map(|&part| format!("spotify:episode:{}", catalogue.episodes[part].id))
+                .collect()
         }),
         _ => return Err(Refusal::bad("Unsupported context uri")),
     };

@@ -73,8 +73,7 @@ fn of_kind(service: &Service, ask: &Ask<'_>, query: &Query, kind: &str, window: 
         }
         "playlist" => {
             let indexed = |playlist| Playlist::indexed(playlist, ask).map(|version| (playlist, version));
-            let all: Vec<(&Playlist, &Version)> =
-                service.playlists.all.iter().filter_map(indexed).collect();
+            let all: Vec<(&Playlist, &Version)> = service.playlists.all.iter().filter_map(indexed).collect();
             let found = query.best(&all, |query, (_, version)| query.finds_playlist(version));
             ask.page_with(replaced, window, &found, |(playlist, version)| {
                 shown_playlist(service, view, playlist, version)
@@ -98,7 +97,8 @@ impl Query {
         let mut open: Option<&'static str> = None;
         while !rest.is_empty() {
             if let Some((name, behind)) = filter(rest) {
-                if let Some((quoted, after)) = behind.strip_prefix('"').and_then(|text| text.split_once('"')) {
+                if let Some((quoted, after)) = behind.strip_prefix('"').and_then(|text| text.split_once('"'))
+                {
                     query.filters.push((name, folded(quoted)));
                     (open, rest) = (None, after.trim_start());
                 } else {
@@ -178,7 +178,8 @@ impl Query {
     }
 
     fn finds_artist(&self, catalogue: &Catalogue, artist: &Artist) -> Option<usize> {
-        let mut albums = catalogue.albums.iter().filter(|album| catalogue.artists[album.artist].id == artist.id);
+        let mut albums =
+            catalogue.albums.iter().filter(|album| catalogue.artists[album.artist].id == artist.id);
         let mut years = albums.by_ref().map(|album| album.year);
         let holds = self.holds(|filter, value| match filter {
             "artist" => has(artist.name, value),
@@ -219,6 +220,7 @@ fn is_in_years(year: u16, text: &str) -> bool {
 fn folded(text: &str) -> String {
     const MARKED: &[(char, char)] =
         &[('ä', 'a'), ('à', 'a'), ('ç', 'c'), ('é', 'e'), ('è', 'e'), ('ö', 'o'), ('ü', 'u')];
-    let plain = |letter| MARKED.iter().find(|(marked, _)| *marked == letter).map_or(letter, |(_, plain)| *plain);
+    let plain =
+        |letter| MARKED.iter().find(|(marked, _)| *marked == letter).map_or(letter, |(_, plain)| *plain);
     text.to_lowercase().chars().map(plain).collect()
 }

@@ -152,6 +152,10 @@ impl<'d> Checker<'d> {
             let branch = kind.and_then(|(_, kind)| discriminated(words, branches, kind));
             match (branch, kind) {
                 (Some(branch), _) => outcome.take(self.apply(branch, value, at)),
+                // Without a mapping, the branches may say themselves what they are called: Spotify's do.
+                (None, Some((name, kind))) if self.is_listed(words, branches, name, kind) => {
+                    outcome.take(self.alternatives(branches, value, at));
+                }
                 // A service adds kinds.
                 (None, Some(_)) if self.mode == Mode::LenientResponse => outcome.open = true,
                 (None, Some((name, _))) => {
@@ -171,6 +175,24 @@ impl<'d> Checker<'d> {
         {
             outcome.found.push(Violation::new(at, Rule::Alternatives, "excluded by the description"));
         }
+    }
+
+    /// Whether there is no mapping, and a branch lists this value for the field itself.
+    fn is_listed(
+        &mut self,
+        words: &Map<String, Value>,
+        branches: &'d [Value],
+        name: &str,
+        kind: &str,
+    ) -> bool {
+        let is_mapped = words.get("discriminator").is_some_and(|word| word.get("mapping").is_some());
+        let only = Value::Object(Map::from_iter([(name.to_owned(), kind.into())]));
+        let place = inside("", name);
+        let mut lists = |branch| {
+            let found = self.apply(branch, &only, "").found;
+            !found.iter().any(|violation| violation.at == place)
+        };
+        !is_mapped && branches.iter().any(&mut lists) && !branches.iter().all(lists)
     }
 
     /// At least one branch must fit. That exactly one does is not asked: where branches overlap, that is no fault of
