@@ -3,7 +3,8 @@
 //! Invariants:
 //! - Anything may be missing, null or new: development mode and old entries lack fields that others have.
 //! - What a type has no field for stands in `extra`.
-//! - Nulls in lists are left out: they stand for what the service no longer has.
+//! - Nulls in lists are left out: they stand for what the service no longer has. Only a list that is a whole answer
+//!   keeps them, because its places are those of what was asked for.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};

@@ -195,7 +195,8 @@ impl Args for GetCategory {
     const OP: &'static Op = &spec::GET_CATEGORY;
 }
 
-/// `GET /recommendations`, from one to five seeds in all. Only for extended applications from before 2024-11-27.
+/// `GET /recommendations`, from one to five seeds in all; how far each seed led is left out. Only for extended
+/// applications from before 2024-11-27.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GetRecommendations {
