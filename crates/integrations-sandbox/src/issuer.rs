@@ -16,8 +16,6 @@ use crate::{Answer, Call, World};
 
 /// The letters of base62.
 pub(crate) const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// The letters of hexadecimal numbers.
-pub(crate) const HEX: &[u8] = b"0123456789abcdef";
 
 /// A code is good for this long (RFC 6749 section 4.1.2 recommends ten minutes at most).
 const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(10);

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Service;
-use super::ask::{Ask, Refusal, Reply, View, base62, linked, named, ok, with};
-use crate::issuer::{BASE62, HEX, invented};
+use super::ask::{Ask, Refusal, Reply, View, base62, linked, named, ok, uri_parts, with};
+use super::{HEX, Service};
+use crate::issuer::{BASE62, invented};
 use crate::{SONGS, Song, World};
 
 /// Where this vendor sells.
@@ -452,6 +452,18 @@ impl Catalogue {
             object["resume_point"] = json!({"fully_played": false, "resume_position_ms": 0});
         }
         object
+    }
+
+    /// Whether there is such a track or episode. Other things cannot be played one by one.
+    pub(super) fn plays(&self, uri: &str) -> Result<bool, Refusal> {
+        let invalid = || Refusal::bad(format!("Invalid track uri: {uri}"));
+        let (kind, id) = uri_parts(uri).ok_or_else(invalid)?;
+        base62(id).map_err(|_| invalid())?;
+        match kind {
+            "track" => Ok(self.track_of(id).is_some()),
+            "episode" => Ok(self.episode_of(id).is_some()),
+            _ => Err(invalid()),
+        }
     }
 
     /// How long an episode is, in milliseconds.

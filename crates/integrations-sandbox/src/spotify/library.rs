@@ -7,8 +7,8 @@ use super::ask::{Ask, Refusal, Reply, base62, instant, linked, ok, uri_parts, wi
 use super::catalogue::Catalogue;
 use super::player::Player;
 use super::playlists::VENDOR;
-use super::{BEGINNING, Service};
-use crate::issuer::{HEX, invented};
+use super::{BEGINNING, HEX, Service};
+use crate::issuer::invented;
 use crate::{Answer, World};
 
 /// So many uris go with one request to the library.

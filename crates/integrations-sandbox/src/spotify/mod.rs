@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::issuer::{Client, Grant, HEX, Issuer, Policy, Rotation, Standing, invented};
+use crate::issuer::{Client, Grant, Issuer, Policy, Rotation, Standing, invented};
 use crate::{Answer, Call, Fake, Known, Trouble, Vendor, World};
 
 use ask::{Ask, Refusal, Reply, Session};
@@ -32,6 +32,9 @@ pub const FAKE: Fake = Fake::new("spotify", "music", |seed| Box::new(Service::ne
 
 /// 2026-03-02T12:00:00Z: what was there before was there before this.
 const BEGINNING: Timestamp = Timestamp::constant(1_772_452_800, 0);
+
+/// The letters of hexadecimal numbers.
+const HEX: &[u8] = b"0123456789abcdef";
 
 const SCOPES: &[&str] = &[
     "app-remote-control",

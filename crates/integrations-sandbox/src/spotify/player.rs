@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::ask::{API, Ask, Refusal, Reply, base62, ok, uri_parts};
 use super::catalogue::{Catalogue, Track};
 use super::playlists::shown_item;
-use super::{BEGINNING, Service};
-use crate::issuer::{HEX, invented};
+use super::{BEGINNING, HEX, Service};
+use crate::issuer::invented;
 use crate::{Answer, World};
 
 /// A song counts as played after this long.
@@ -307,15 +307,7 @@ fn enqueue(service: &mut Service, ask: &Ask<'_>, world: &mut World<'_>) -> Reply
 }
 
 fn playable(catalogue: &Catalogue, uri: &str) -> Result<(), Refusal> {
-    let invalid = || Refusal::bad(format!("Invalid track uri: {uri}"));
-    let (kind, id) = uri_parts(uri).ok_or_else(invalid)?;
-    base62(id).map_err(|_| invalid())?;
-    let is_there = match kind {
-        "track" => catalogue.track_of(id).is_some(),
-        "episode" => catalogue.episode_of(id).is_some(),
-        _ => return Err(invalid()),
-    };
-    if is_there { Ok(()) } else { Err(Refusal::absent()) }
+    if catalogue.plays(uri)? { Ok(()) } else { Err(Refusal::absent()) }
 }
 
 fn transfer(service: &mut Service, ask: &Ask<'_>, world: &mut World<'_>) -> Reply {

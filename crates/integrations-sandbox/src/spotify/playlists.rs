@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::ask::{Ask, Refusal, Reply, View, base62, instant, linked, ok, uri_parts, with};
 use super::catalogue::{Catalogue, id};
 use super::fields::selected;
-use super::{BEGINNING, Service};
-use crate::issuer::{BASE62, HEX, invented};
+use super::{BEGINNING, HEX, Service};
+use crate::issuer::{BASE62, invented};
 use crate::{Answer, World};
 
 /// So many items go with one request.
@@ -96,7 +96,10 @@ pub(super) fn route(service: &mut Service, ask: &Ask<'_>, world: &mut World<'_>)
 
 fn own_list(service: &Service, ask: &Ask<'_>) -> Reply {
     let user = ask.user_with(&["playlist-read-private"])?;
-    let is_own = |playlist: &Playlist, _: &Version| playlist.followers.contains(user);
+    let shared = ask.has("playlist-read-collaborative");
+    let is_own = |playlist: &Playlist, version: &Version| {
+        playlist.followers.contains(user) && (shared || !version.is_collaborative)
+    };
     list(service, ask, is_own)
 }
 
@@ -255,21 +258,11 @@ fn wanted_uris(service: &Service, ask: &Ask<'_>, body: &Value) -> Result<Option<
         return Err(Refusal::bad("You can add a maximum of 100 tracks per request."));
     }
     for uri in &uris {
-        is_playable(&service.catalogue, uri)?;
+        if !service.catalogue.plays(uri)? {
+            return Err(Refusal::bad("Payload contains a non-existing ID"));
+        }
     }
     Ok(Some(uris))
-}
-
-fn is_playable(catalogue: &Catalogue, uri: &str) -> Result<(), Refusal> {
-    let invalid = || Refusal::bad(format!("Invalid track uri: {uri}"));
-    let (kind, id) = uri_parts(uri).ok_or_else(invalid)?;
-    base62(id).map_err(|_| invalid())?;
-    let is_there = match kind {
-        "track" => catalogue.track_of(id).is_some(),
-        "episode" => catalogue.episode_of(id).is_some(),
-        _ => return Err(invalid()),
-    };
-    if is_there { Ok(()) } else { Err(Refusal::bad("Payload contains a non-existing ID")) }
 }
 
 fn reorder_or_replace(service: &mut Service, ask: &Ask<'_>, world: &mut World<'_>, id: &str) -> Reply {
@@ -537,17 +530,26 @@ impl Playlists {
     }
 
     /// The vendor's own playlists are not there for applications in development mode.
-    fn readable(&self, ask: &Ask<'_>, id: &str) -> Result<&Playlist, Refusal> {
+    fn present(&self, ask: &Ask<'_>, id: &str) -> Result<&Playlist, Refusal> {
         let playlist = self.find(id)?;
-        if playlist.owner == VENDOR && !ask.view.is_extended {
-            return Err(Refusal::absent());
+        let is_there = playlist.owner != VENDOR || ask.view.is_extended;
+        if is_there { Ok(playlist) } else { Err(Refusal::absent()) }
+    }
+
+    fn readable(&self, ask: &Ask<'_>, id: &str) -> Result<&Playlist, Refusal> {
+        let playlist = self.present(ask, id)?;
+        let version = playlist.latest();
+        match (version.is_public, version.is_collaborative) {
+            (true, _) => {}
+            (false, true) => ask.user_with(&["playlist-read-collaborative"]).map(|_| ())?,
+            (false, false) => ask.user_with(&["playlist-read-private"]).map(|_| ())?,
         }
         Ok(playlist)
     }
 
     fn writable(&self, ask: &Ask<'_>, id: &str) -> Result<&Playlist, Refusal> {
         let user = ask.user()?;
-        let playlist = self.readable(ask, id)?;
+        let playlist = self.present(ask, id)?;
         if playlist.owner != user && !playlist.is_collaborator(Some(user)) {
             return Err(Refusal::new(403, "You cannot change a playlist you don't own."));
         }

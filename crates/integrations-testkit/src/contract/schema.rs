@@ -149,13 +149,11 @@ impl<'d> Checker<'d> {
             } else {
                 None
             };
-            let branch = kind.and_then(|(_, kind)| discriminated(words, branches, kind));
+            let branch = kind.and_then(|(name, kind)| {
+                discriminated(words, branches, kind).or_else(|| self.called(branches, name, kind))
+            });
             match (branch, kind) {
                 (Some(branch), _) => outcome.take(self.apply(branch, value, at)),
-                // Without a mapping, the branches may say themselves what they are called: Spotify's do.
-                (None, Some((name, kind))) if self.is_listed(words, branches, name, kind) => {
-                    outcome.take(self.alternatives(branches, value, at));
-                }
                 // A service adds kinds.
                 (None, Some(_)) if self.mode == Mode::LenientResponse => outcome.open = true,
                 (None, Some((name, _))) => {
@@ -177,22 +175,15 @@ impl<'d> Checker<'d> {
         }
     }
 
-    /// Whether there is no mapping, and a branch lists this value for the field itself.
-    fn is_listed(
-        &mut self,
-        words: &Map<String, Value>,
-        branches: &'d [Value],
-        name: &str,
-        kind: &str,
-    ) -> bool {
-        let is_mapped = words.get("discriminator").is_some_and(|word| word.get("mapping").is_some());
-        let only = Value::Object(Map::from_iter([(name.to_owned(), kind.into())]));
-        let place = inside("", name);
-        let mut lists = |branch| {
-            let found = self.apply(branch, &only, "").found;
-            !found.iter().any(|violation| violation.at == place)
+    /// The one branch that lists this value for the field itself, as Spotify's do without a mapping.
+    fn called(&self, branches: &'d [Value], name: &str, kind: &str) -> Option<&'d Value> {
+        let lists = |branch: &&'d Value| {
+            let listed =
+                |schema: &&Value| schema["enum"].as_array().is_some_and(|all| all.contains(&kind.into()));
+            self.property(branch, name).iter().any(listed)
         };
-        !is_mapped && branches.iter().any(&mut lists) && !branches.iter().all(lists)
+        let mut found = branches.iter().filter(lists);
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// At least one branch must fit. That exactly one does is not asked: where branches overlap, that is no fault of

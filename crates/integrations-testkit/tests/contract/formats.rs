@@ -462,6 +462,26 @@ fn a_kind_that_the_description_does_not_know_is_let_through_in_answers_of_the_ve
 }
 
 #[test]
+fn branches_may_say_themselves_what_they_are_called() {
+    let branch = |kind: &str, field: &str| json!({"type": "object", "properties": {"kind": {"enum": [kind, "both"]}, field: {"type": "string"}}});
+    let components = json!({"PayCard": branch("card", "number"), "PayBank": branch("bank", "iban")});
+    let branches =
+        json!([{"$ref": "#/components/schemas/PayCard"}, {"$ref": "#/components/schemas/PayBank"}]);
+    let schema = json!({"oneOf": branches, "discriminator": {"propertyName": "kind"}});
+    let description = post("3.0.3", "application/json", &schema, &components);
+    let found =
+        |body: &str, strict| brief(&answer(&description, "POST /a", &format!("200 json {body}"), strict));
+    for strict in [true, false] {
+        assert_eq!(found(r#"{"kind":"card","number":"1"}"#, strict), [""; 0]);
+        assert_eq!(found(r#"{"kind":"bank","iban":1}"#, strict), ["body /iban: type"]);
+    }
+    for ambiguous in [r#"{"kind":"both"}"#, r#"{"kind":"cash"}"#] {
+        assert_eq!(found(ambiguous, true), ["body /kind: alternatives"]);
+        assert_eq!(found(ambiguous, false), [""; 0]);
+    }
+}
+
+#[test]
 fn relative_addresses_are_let_through_in_answers_of_the_vendor_only() {
     let schema = json!({"type": "object", "properties": {"next": {"type": "string", "format": "uri"}}});
     let description = post("3.0.3", "application/json", &schema, &json!({}));

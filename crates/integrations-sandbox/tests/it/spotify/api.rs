@@ -127,6 +127,12 @@ fn private_playlists_need_their_own_scope() {
     assert_eq!(owner, fake.get("/me")["id"].as_str().unwrap());
     let (status, made) = fake.ask("POST", "/me/playlists", &json!({"name": "Mine", "public": false}));
     assert_eq!((status, &made["public"]), (201, &json!(false)));
+    let path = format!("/playlists/{}", made["id"].as_str().unwrap());
+    fake.get(&path);
+    let narrow = fake.with_token("narrow_token");
+    assert_eq!(narrow.status("GET", &path, &NOTHING), 403);
+    assert_eq!(narrow.status("GET", &format!("{path}/items"), &NOTHING), 403);
+    narrow.get(&format!("/playlists/{}", fake.id("playlist")));
     let body = json!({"name": "Both", "collaborative": true});
     assert_eq!(fake.status("POST", "/me/playlists", &body), 400, "collaborative ones are not public");
     assert_eq!(fake.status("POST", "/me/playlists", &json!({})), 400);
@@ -160,6 +166,11 @@ fn search_takes_words_and_filters() {
     assert_eq!(names(&format!("upc%3A{}", fake.id("album_upc")), "album"), [fake.id("album_title")]);
     assert_eq!(names("genre%3Akrautrock", "artist"), ["Maschinenhaus"]);
     assert_eq!(names("evening", "playlist"), ["Evening walk"]);
+    assert_eq!(names("rooms", "track"), ["Rooms", "Nocturne for Two Doors"]);
+    assert_eq!(names("crate%2002", "playlist"), ["Crate 02"]);
+    assert!(names("crate%2003", "playlist").is_empty(), "it is private");
+    assert_eq!(fake.status("POST", "/me/playlists", &json!({"name": "Morning"})), 201);
+    assert_eq!(names("morning", "playlist"), ["Morning", "Indie Morning"]);
     assert!(names("nothing%20like%20this", "track").is_empty());
     assert!(names("isrc%3AQZAAA1400001", "album").is_empty(), "albums have no such code");
 }

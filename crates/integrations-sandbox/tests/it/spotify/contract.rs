@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
+use http::Method;
 use http::header::HeaderValue;
+use integrations_sandbox::Answer;
 use integrations_testkit::contract::{Description, Operation, Request};
 
 use super::Fake;
@@ -71,42 +73,91 @@ const COVER: &str = "/9j/4AAQSkZJRg==";
 
 #[test]
 fn every_operation_is_answered_as_described() {
-    let Some(folder) = std::env::var_os("INTEGRATIONS_SPECS") else {
-        eprintln!("skipped: INTEGRATIONS_SPECS names no folder of descriptions");
-        return;
-    };
-    let description = Description::read(Path::new(&folder).join(FILE)).unwrap();
+    let Some(description) = description() else { return };
     let mut wrong = Vec::new();
     let mut judged = 0;
     for operation in description.operations() {
         judged += 1;
-        wrong.extend(violations(&description, &operation));
+        let fake = Fake::new();
+        let asked = Asked::new(&fake, &operation);
+        let answer = asked.send(&fake);
+        let status = answer.status.as_u16();
+        let requests = description.check_request(&asked.request());
+        let answers = operation.check_response_strict(status, &answer.headers, &answer.body);
+        wrong.extend(requests.iter().chain(&answers).map(|violation| format!("{operation}: {violation:?}")));
+        if !answer.status.is_success() {
+            wrong.push(format!("{operation}: {} {:?}", answer.status, answer.body));
+        }
     }
     assert!(wrong.is_empty(), "{} violations:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(judged, 97);
 }
 
-fn violations(description: &Description, operation: &Operation<'_>) -> Vec<String> {
-    let fake = Fake::new();
-    let need = NEEDS.iter().find(|(id, ..)| Some(*id) == operation.id());
-    let (query, body) = need.map_or(("", ""), |(_, query, body)| (*query, *body));
-    let path = filled(&fake, &with_variables(operation), &filled(&fake, query, ""));
-    let kind = if body == COVER { "image/jpeg" } else { "application/json" };
-    let body = filled(&fake, body, "");
-    let method = operation.method().unwrap();
-    let mut request = Request::new(method.clone(), format!("/v1{path}").parse().unwrap());
-    if !body.is_empty() {
-        request = request.body(HeaderValue::from_static(kind), body.clone());
+/// What such applications lost is required by the description, so what there is of an answer is judged.
+#[test]
+fn what_is_left_in_development_mode_is_as_described() {
+    let Some(description) = description() else { return };
+    let mut wrong = Vec::new();
+    let mut left = 0;
+    for operation in description.operations() {
+        let fake = Fake::new();
+        let asked = Asked::new(&fake, &operation);
+        let answer = asked.send(&fake.with_token("development_token"));
+        let status = answer.status.as_u16();
+        left += usize::from(answer.status.is_success());
+        // The vendor's own playlists are found as nulls.
+        let known = |at: &str| operation.id() == Some("search") && at.starts_with("body /playlists/items/");
+        let answers = operation.check_response(status, &answer.headers, &answer.body);
+        let answers = answers.iter().filter(|violation| !known(&violation.at));
+        wrong.extend(answers.map(|violation| format!("{operation}: {violation:?}")));
+        if !matches!(status, 200..=299 | 403 | 404) {
+            wrong.push(format!("{operation}: {status} {:?}", answer.body));
+        }
     }
-    let asked = description.check_request(&request);
-    let answer = fake.send(method.as_str(), &path, kind, body.as_bytes());
-    let answered = operation.check_response_strict(answer.status.as_u16(), &answer.headers, &answer.body);
-    let mut wrong: Vec<String> =
-        asked.iter().chain(&answered).map(|violation| format!("{operation}: {violation:?}")).collect();
-    if !answer.status.is_success() {
-        wrong.push(format!("{operation}: {} {:?}", answer.status, answer.body));
+    assert!(wrong.is_empty(), "{} violations:\n{}", wrong.len(), wrong.join("\n"));
+    // As many are gone as the description calls deprecated.
+    assert_eq!(left, 97 - 48);
+}
+
+fn description() -> Option<Description> {
+    let Some(folder) = std::env::var_os("INTEGRATIONS_SPECS") else {
+        eprintln!("skipped: INTEGRATIONS_SPECS names no folder of descriptions");
+        return None;
+    };
+    Some(Description::read(Path::new(&folder).join(FILE)).unwrap())
+}
+
+/// A well-formed request of an operation.
+struct Asked {
+    method: Method,
+    path: String,
+    kind: &'static str,
+    body: String,
+}
+
+impl Asked {
+    fn new(fake: &Fake, operation: &Operation<'_>) -> Self {
+        let need = NEEDS.iter().find(|(id, ..)| Some(*id) == operation.id());
+        let (query, body) = need.map_or(("", ""), |(_, query, body)| (*query, *body));
+        Self {
+            method: operation.method().unwrap().clone(),
+            path: filled(fake, &with_variables(operation), &filled(fake, query, "")),
+            kind: if body == COVER { "image/jpeg" } else { "application/json" },
+            body: filled(fake, body, ""),
+        }
     }
-    wrong
+
+    fn request(&self) -> Request {
+        let request = Request::new(self.method.clone(), format!("/v1{}", self.path).parse().unwrap());
+        match self.body.as_str() {
+            "" => request,
+            body => request.body(HeaderValue::from_static(self.kind), body),
+        }
+    }
+
+    fn send(&self, fake: &Fake) -> Answer {
+        fake.send(self.method.as_str(), &self.path, self.kind, self.body.as_bytes())
+    }
 }
 
 /// The path, its variables named as what is known.
