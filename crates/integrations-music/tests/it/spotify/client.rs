@@ -190,6 +190,35 @@ fn what_is_missing_or_wrong_is_told_at_once_and_secrets_are_not() {
     assert!(!format!("{builder:?}").contains("hunter2"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_variables_choose_who_proves_calls() {
+    let table = [
+        (&[("SPOTIFY_ACCESS_TOKEN", "at-user")][..], "Bearer at-user", true),
+        (&[("SPOTIFY_CLIENT_ID", "app"), ("SPOTIFY_CLIENT_SECRET", "x")], "Bearer at-1", false),
+        // A user's token wins over the application.
+        (
+            &[
+                ("SPOTIFY_CLIENT_ID", "app"),
+                ("SPOTIFY_CLIENT_SECRET", "x"),
+                ("SPOTIFY_ACCESS_TOKEN", "at-user"),
+            ],
+            "Bearer at-user",
+            true,
+        ),
+    ];
+    for (variables, authorization, has_user) in table {
+        let lookup = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let script = issuing(|_| 200);
+        let music =
+            Music::new(Spotify::builder().vars(&lookup).unwrap().transport(script.clone()).build().unwrap());
+        music.track("t1").await.unwrap();
+        assert_eq!(script.seen().last().unwrap().authorization, authorization);
+        assert_eq!(music.can(MusicCap::Playlists), has_user);
+    }
+}
+
 #[cfg(feature = "hub")]
 #[tokio::test(start_paused = true)]
 async fn the_registry_opens_the_portable_type() {
