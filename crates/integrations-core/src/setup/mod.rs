@@ -202,6 +202,15 @@ impl Setup {
         &self.clock
     }
 
+    /// What carries the calls, for those that do not go to the service itself, such as those for tokens. `fallback` makes
+    /// it when none was set.
+    pub fn carrier(
+        &self,
+        fallback: impl FnOnce() -> Result<Arc<dyn Transport>>,
+    ) -> Result<Arc<dyn Transport>> {
+        self.transport.clone().map_or_else(fallback, Ok)
+    }
+
     /// A caller with everything that is the same for all providers. `fallback` makes the transport when none was set.
     pub fn caller(&self, fallback: impl FnOnce() -> Result<Arc<dyn Transport>>) -> Result<CallerBuilder> {
         let base = match (&self.base, self.spec.hosts.first()) {
@@ -212,7 +221,7 @@ impl Setup {
                     .with_hint("set the address of the service: this provider has no default"));
             }
         };
-        let transport = self.transport.clone().map_or_else(fallback, Ok)?;
+        let transport = self.carrier(fallback)?;
         let own = || Stages::new().pipeline(Scope::new("", self.spec.id), Policy::default());
         let pipeline = self.pipeline.clone().map_or_else(own, Ok)?;
         let caller = Caller::builder(base, transport, pipeline).clock(self.clock.clone());

@@ -304,20 +304,6 @@ pub struct Queue {
     pub queue: Vec<Track>,
 }
 
-/// What an answer says when something went wrong.
-#[derive(Debug, Deserialize)]
-pub(super) struct Envelope {
-    pub(super) error: Problem,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Problem {
-    pub(super) message: Option<String>,
-    /// `QUOTA_EXCEEDED`, and at the player `NO_ACTIVE_DEVICE` or `PREMIUM_REQUIRED`.
-    pub(super) reason: Option<String>,
-}
-
 fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
     Option::deserialize(from).map(Option::unwrap_or_default)
 }

@@ -1,11 +1,25 @@
-use http::Uri;
-use integrations_core::Endpoint;
-use integrations_music::spotify::ops::{Call, Fetch};
-use integrations_music::spotify::{spec, wire};
+//! Spotify: its errors, its client, and what its driver makes of what the service says.
 
-#[test]
-fn a_call_goes_to_the_service() {
-    let base: Uri = spec::SPEC.hosts[0].url.parse().unwrap();
-    let request = Call(Fetch::<wire::User>::default()).request(&base).unwrap();
-    assert_eq!(request.uri(), "https://api.spotify.com/v1/me");
+mod client;
+mod error;
+mod fake;
+mod mapping;
+mod paging;
+mod script;
+mod writes;
+
+use integrations_music::Music;
+use integrations_music::spotify::Spotify;
+
+use script::Script;
+
+/// A user's music in development mode.
+fn user(script: &Script) -> Music {
+    Music::new(Spotify::builder().access_token("t-1").transport(script.clone()).build().unwrap())
+}
+
+/// A user's music with extended quota.
+fn extended(script: &Script) -> Music {
+    let builder = Spotify::builder().access_token("t-1").extended();
+    Music::new(builder.transport(script.clone()).build().unwrap())
 }
