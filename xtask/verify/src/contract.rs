@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use integrations::provider::ProviderSpec;
+use integrations::provider::{OpRow, ProviderSpec};
 use integrations::{Caller, Error};
 use integrations_sandbox::Sandbox;
 use integrations_testkit::contract::{Description, Judge, ProviderReport, Report, Unchecked};
@@ -88,6 +88,9 @@ fn chosen(id: Option<&str>) -> Result<Vec<&'static ProviderSpec>, String> {
 }
 
 fn judge(spec: &'static ProviderSpec, specs: &Path, root: &Path) -> ProviderReport {
+    if spec.ops.iter().all(|row| row.description_id.is_none()) {
+        return undescribed(spec);
+    }
     let read = |file: &&str| Description::read(specs.join(file)).map_err(|e| e.to_string());
     let descriptions: Result<Vec<_>, _> = spec.descriptions.iter().map(read).collect();
     let goldens = goldens(spec, root);
@@ -108,6 +111,20 @@ fn goldens(spec: &'static ProviderSpec, root: &Path) -> Result<Goldens, Vec<Stri
     let folder = format!("crates/integrations-{}/tests/it/{module}/golden", spec.category);
     Goldens::load(spec, entries, root.join(folder))
         .map_err(|problems| problems.iter().map(str::to_owned).collect())
+}
+
+/// There is nothing to judge by, so golden files are not asked for.
+fn undescribed(spec: &ProviderSpec) -> ProviderReport {
+    let entry = |row: &OpRow| {
+        let why = row.undescribed.unwrap_or("its facts give neither an id nor a reason").to_owned();
+        Unchecked { op: row.op.name.to_owned(), why, due: row.undescribed.is_none() }
+    };
+    ProviderReport {
+        id: spec.id.to_owned(),
+        operations: spec.ops.len(),
+        unchecked: spec.ops.iter().map(entry).collect(),
+        ..ProviderReport::default()
+    }
 }
 
 fn unreadable(spec: &ProviderSpec, whys: impl Iterator<Item = String>) -> ProviderReport {
@@ -176,6 +193,9 @@ fn print(text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use integrations::provider::Status;
+    use integrations::{Op, Safety};
+
     use super::*;
 
     fn parsed(arguments: &[&str]) -> Result<Options, String> {
@@ -218,14 +238,30 @@ mod tests {
         }
     }
 
+    static OP: Op = Op::new("songs", "get_song", Safety::Read);
+
     #[test]
     fn what_cannot_be_read_fails_and_is_told() {
-        let spec = chosen(Some("spotify")).unwrap()[0];
-        let report = judge(spec, Path::new("no/such/folder"), Path::new("nowhere"));
-        assert!(report.unchecked.iter().any(|entry| entry.due && entry.why.contains("nowhere")));
+        static SPEC: ProviderSpec = ProviderSpec::new("songs", "Songs", "music", Status::Full)
+            .descriptions(&["songs.yml"])
+            .ops(&[OpRow::new(&OP, "", "").description_id("get")]);
+        let report = judge(&SPEC, Path::new("no/such/folder"), Path::new("nowhere"));
+        let whys: Vec<&str> = report.unchecked.iter().map(|entry| entry.why.as_str()).collect();
+        assert!(whys.iter().any(|why| why.contains("songs.yml")), "{whys:?}");
+        assert!(whys.iter().any(|why| why.contains("nowhere")), "{whys:?}");
         let report = Report { providers: vec![report] };
         let text = table(&report);
-        assert!(!report.passed() && text.contains("spotify (all): NOT CHECKED: "), "{text}");
+        assert!(!report.passed() && text.contains("songs (all): NOT CHECKED: "), "{text}");
         assert!(text.ends_with("FAILED: 0 violations\n"), "{text}");
+    }
+
+    #[test]
+    fn what_nothing_describes_needs_no_goldens_and_passes() {
+        static SPEC: ProviderSpec = ProviderSpec::new("songs", "Songs", "music", Status::Full)
+            .ops(&[OpRow::new(&OP, "", "").undescribed("there is no description")]);
+        let report = Report { providers: vec![judge(&SPEC, Path::new(""), Path::new("nowhere"))] };
+        let text = table(&report);
+        assert!(report.passed(), "{text}");
+        assert!(text.contains("songs get_song: not checked: there is no description\n"), "{text}");
     }
 }

@@ -97,7 +97,7 @@ impl Trial<'_> {
 
     /// Whether the error quotes the answer: this one, or the same with a text of ours in each place that takes any.
     fn quoted(&self, mutation: &Mutation, error: &Error) -> Option<String> {
-        let again = match mutation.with_canaries.as_ref().map(|response| self.read(response)) {
+        let again = match mutation.with_canaries(self.golden).map(|response| self.read(&response)) {
             Some(Outcome::Panicked(message)) => return Some(message),
             Some(Outcome::Refused(error)) => Some(error),
             _ => None,

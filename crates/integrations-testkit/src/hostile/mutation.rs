@@ -1,5 +1,8 @@
 //! What an answer is changed into.
 
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use integrations_core::WireResponse;
@@ -30,8 +33,26 @@ pub(super) struct Mutation {
     pub(super) what: String,
     pub(super) must: Must,
     pub(super) response: WireResponse,
-    /// The same with a text of ours in each place that takes any, where that can be made.
-    pub(super) with_canaries: Option<WireResponse>,
+    /// The changed document, if it is one; and the text of ours where a format stood.
+    changed: Option<Changed>,
+}
+
+struct Changed {
+    body: Value,
+    /// The place of a text with a format, which takes no text of ours otherwise.
+    format: Option<Vec<Step>>,
+}
+
+impl Mutation {
+    /// The same with a text of ours in each place that takes any.
+    pub(super) fn with_canaries(&self, golden: &Golden) -> Option<WireResponse> {
+        let Changed { body, format } = self.changed.as_ref()?;
+        let mut canaries = with_canaries(body, "", golden.formats());
+        if let Some(place) = format.as_ref().and_then(|steps| find(&mut canaries, steps)) {
+            *place = CANARY.into();
+        }
+        Some(with_body(&self.response, canaries.to_string()))
+    }
 }
 
 /// What a client must do with an answer.
@@ -76,7 +97,7 @@ pub(super) fn each(golden: &Golden, response: &WireResponse, mut judge: impl FnM
         what: what.to_owned(),
         must,
         response,
-        with_canaries: None,
+        changed: None,
     };
     judge(whole("as it was recorded", Must::BeRead, response.clone()));
     for (what, changed) in pages(response) {
@@ -88,23 +109,24 @@ pub(super) fn each(golden: &Golden, response: &WireResponse, mut judge: impl FnM
         judge(whole(&what, Must::NotPanic, changed));
     }
     let mut places = Vec::new();
-    collect(&body, &mut Vec::new(), "", &mut places);
-    let mut seen = std::collections::BTreeSet::new();
+    collect(&body, &Place::default(), &mut places);
+    let (mut alike, mut seen) = (BTreeSet::new(), BTreeSet::new());
     for place in &places {
+        // Where elements of a list look alike, the first and one more speak for all.
+        if !alike.insert((&place.at, place.likeness)) {
+            continue;
+        }
         // What only must not panic does so in one element of a list as in all.
         let is_first = seen.insert(&place.at);
         for (what, must, change) in changes(place, is_first) {
             let Some(changed) = place.changed(&body, &change) else { continue };
-            let mut canaries = with_canaries(&changed, "", golden.formats());
-            if must == Must::BeReadUnless(List::Formats) {
-                canaries = place.changed(&canaries, &Change::Set(CANARY.into())).unwrap_or(canaries);
-            }
+            let format = (must == Must::BeReadUnless(List::Formats)).then(|| place.steps.clone());
             judge(Mutation {
                 at: place.at.clone(),
                 what,
                 must,
                 response: with_body(response, changed.to_string()),
-                with_canaries: Some(with_body(response, canaries.to_string())),
+                changed: Some(Changed { body: changed, format }),
             });
         }
     }
@@ -160,18 +182,22 @@ enum Step {
     Element(usize),
 }
 
+#[derive(Debug, Clone, Default)]
 struct Place {
     steps: Vec<Step>,
     at: String,
     kind: Kind,
+    /// The same for places in elements that have the same fields throughout, but for the first of a list.
+    likeness: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Kind {
     Object,
     Array,
     Text,
     Number,
+    #[default]
     Other,
 }
 
@@ -185,12 +211,34 @@ fn kind(value: &Value) -> Kind {
     }
 }
 
-fn collect(value: &Value, steps: &mut Vec<Step>, at: &str, places: &mut Vec<Place>) {
-    places.push(Place { steps: steps.clone(), at: at.to_owned(), kind: kind(value) });
-    for (step, at, child) in children(value, at) {
+/// The places in a value that stands at `place`, itself among them.
+fn collect(value: &Value, place: &Place, places: &mut Vec<Place>) {
+    places.push(Place { kind: kind(value), ..place.clone() });
+    for (step, at, child) in children(value, &place.at) {
+        let likeness = match step {
+            Step::Field(_) => place.likeness,
+            Step::Element(index) => {
+                let mut hasher = DefaultHasher::new();
+                (place.likeness, index == 0).hash(&mut hasher);
+                shape(child, &mut hasher);
+                hasher.finish()
+            }
+        };
+        let mut steps = place.steps.clone();
         steps.push(step);
-        collect(child, steps, &at, places);
-        steps.pop();
+        collect(child, &Place { steps, at, kind: Kind::Other, likeness }, places);
+    }
+}
+
+/// Names and kinds, and what tells variants of elements apart: the text in `type`.
+fn shape(value: &Value, hasher: &mut DefaultHasher) {
+    (kind(value) as u8).hash(hasher);
+    for (step, _, child) in children(value, "") {
+        if let Step::Field(name) = step {
+            name.hash(hasher);
+            child.as_str().filter(|_| name == "type").hash(hasher);
+        }
+        shape(child, hasher);
     }
 }
 
