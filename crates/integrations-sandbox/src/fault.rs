@@ -1,6 +1,5 @@
 //! What goes wrong on purpose.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How a delay is written into `Retry-After`.
@@ -19,9 +18,12 @@ pub enum DelayForm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The answer takes this long.
+    /// The vendor acts at once, and its answer takes this long.
     Latency(Duration),
-    /// The connection breaks before the vendor gets the request.
+    /// There is no connection at all: the one failure of which a client knows that the vendor got nothing. A server
+    /// cannot refuse what it has accepted; there it is a [`Fault::ResetBefore`].
+    Refused,
+    /// The connection breaks before the vendor has the whole request. The client cannot know that.
     ResetBefore,
     /// The vendor does what it was asked, and the connection breaks before the answer.
     ResetAfter,
@@ -33,7 +35,8 @@ pub enum Fault {
     RateLimited(Duration, DelayForm),
     /// The quota of a longer time is used up, in the vendor's own words.
     QuotaExhausted,
-    /// A status from 500 on; the vendor may have done what it was asked.
+    /// A status from 500 on; the vendor may have done what it was asked. It did not where it says so: by a delay
+    /// with 503.
     Broken {
         /// 500, 502, 503 or 504.
         status: u16,
@@ -42,7 +45,7 @@ pub enum Fault {
     },
     /// A proxy between answers with a page, status 502, and the vendor gets nothing.
     ProxyPage,
-    /// The vendor acts, and half of its answer arrives.
+    /// The vendor acts, and half of its answer arrives, as if it were all.
     Truncated,
     /// The vendor acts, and its answer has another shape than it should.
     WrongShape,
@@ -50,7 +53,8 @@ pub enum Fault {
     FailedWithSuccess,
     /// The credentials were replaced a moment ago, and those in use are refused.
     Rotated,
-    /// The vendor's clock is this many seconds ahead, or behind when negative.
+    /// From this request on the vendor's clock is this many seconds ahead, or behind when negative, until another
+    /// such fault or another plan.
     ClockSkew(i32),
     /// The next page of a list is one that was given before.
     CursorLoop,
@@ -59,26 +63,49 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The names of all kinds.
+    pub const KINDS: [&'static str; 17] = [
+        "latency",
+        "refused",
+        "reset_before",
+        "reset_after",
+        "hang_before",
+        "hang_after",
+        "rate_limited",
+        "quota_exhausted",
+        "broken",
+        "proxy_page",
+        "truncated",
+        "wrong_shape",
+        "failed_with_success",
+        "rotated",
+        "clock_skew",
+        "cursor_loop",
+        "lagging_index",
+    ];
+
     /// Its name in reports.
     pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Latency(_) => "latency",
-            Self::ResetBefore => "reset_before",
-            Self::ResetAfter => "reset_after",
-            Self::HangBefore => "hang_before",
-            Self::HangAfter => "hang_after",
-            Self::RateLimited(..) => "rate_limited",
-            Self::QuotaExhausted => "quota_exhausted",
-            Self::Broken { .. } => "broken",
-            Self::ProxyPage => "proxy_page",
-            Self::Truncated => "truncated",
-            Self::WrongShape => "wrong_shape",
-            Self::FailedWithSuccess => "failed_with_success",
-            Self::Rotated => "rotated",
-            Self::ClockSkew(_) => "clock_skew",
-            Self::CursorLoop => "cursor_loop",
-            Self::LaggingIndex => "lagging_index",
-        }
+        let index = match self {
+            Self::Latency(_) => 0,
+            Self::Refused => 1,
+            Self::ResetBefore => 2,
+            Self::ResetAfter => 3,
+            Self::HangBefore => 4,
+            Self::HangAfter => 5,
+            Self::RateLimited(..) => 6,
+            Self::QuotaExhausted => 7,
+            Self::Broken { .. } => 8,
+            Self::ProxyPage => 9,
+            Self::Truncated => 10,
+            Self::WrongShape => 11,
+            Self::FailedWithSuccess => 12,
+            Self::Rotated => 13,
+            Self::ClockSkew(_) => 14,
+            Self::CursorLoop => 15,
+            Self::LaggingIndex => 16,
+        };
+        Self::KINDS[index]
     }
 }
 
@@ -86,41 +113,10 @@ impl Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// Only faults after which a call that may be sent again succeeds: passing ones, fewer in a row than there are
-    /// attempts, and delays that are worth waiting for.
+    /// Only faults after which a call with the default policy ends well: what its operation allows to be sent again,
+    /// fewer in a row than there are attempts, and delays that are worth waiting for. An operation that is sent at
+    /// most once meets only what leaves no doubt that the vendor did nothing.
     Passing,
-    /// Anything.
+    /// Anything: delays of hours, outages of many requests, answers that nobody can read.
     Any,
-}
-
-/// Which requests go wrong, and how.
-#[derive(Debug, Clone, Default)]
-pub struct Plan {
-    /// What happens to the next requests, one by one; `None` leaves one alone.
-    script: VecDeque<Option<Fault>>,
-    chance: Option<(fastrand::Rng, Severity)>,
-    in_a_row: u32,
-}
-
-impl Plan {
-    /// Nothing goes wrong.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// The next requests go wrong in these ways, those after them not.
-    pub fn script(faults: impl IntoIterator<Item = Option<Fault>>) -> Self {
-        Self { script: faults.into_iter().collect(), ..Self::default() }
-    }
-
-    /// Requests go wrong by chance, from a seed.
-    pub fn seeded(seed: u64, severity: Severity) -> Self {
-        Self { chance: Some((fastrand::Rng::with_seed(seed), severity)), ..Self::default() }
-    }
-
-    /// What happens to the next request.
-    pub(crate) fn draw(&mut self) -> Option<Fault> {
-        let _ = (&self.chance, &self.in_a_row);
-        self.script.pop_front().flatten()
-    }
 }

@@ -13,14 +13,22 @@ mod catalogue;
 mod fault;
 mod known;
 mod ledger;
+mod plan;
 mod sandbox;
+#[cfg(feature = "server")]
+mod server;
+mod state;
 mod vendor;
 
 pub use catalogue::{SONGS, Song};
-pub use fault::{DelayForm, Fault, Plan, Severity};
+pub use fault::{DelayForm, Fault, Severity};
 pub use known::Known;
 pub use ledger::{Change, Ledger};
+pub use plan::Plan;
 pub use sandbox::Sandbox;
+#[cfg(feature = "server")]
+pub use server::Server;
+pub use state::Seen;
 pub use vendor::{Answer, Call, Fake, Trouble, Vendor, World};
 
 // codegen:begin (written by `cargo xtask codegen`)
