@@ -134,8 +134,7 @@ impl<C: 'static> Harness<C> {
     pub(crate) fn lab(&self) -> Result<Lab<C>> {
         let wire = Arc::new(Wire { peer: (self.peer)(), sent: Mutex::default() });
         let vault = Arc::new(Vault { peer: wire.peer.clone(), given: Mutex::default() });
-        let pipeline =
-            Stages::new().pipeline(Scope::new("", self.spec.id), self.policy.clone())?;
+        let pipeline = Stages::new().pipeline(Scope::new("", self.spec.id), self.policy.clone())?;
         let mut setup = Setup::new(self.spec)
             .transport(wire.clone())
             .clock(wire.peer.clock())

@@ -14,9 +14,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::harness::{Sent, Vault, Wire};
 #[cfg(feature = "chaos")]
 use super::Peer;
+use super::harness::{Sent, Vault, Wire};
 
 /// No list of a peer is longer.
 const LONGEST_LIST: usize = 2_000;
@@ -90,6 +90,8 @@ pub(crate) struct Step {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) label: &'static str,
+    /// How many steps there were before.
+    pub(crate) after: usize,
     pub(crate) value: Value,
 }
 
@@ -190,7 +192,8 @@ impl<C> Lab<C> {
     /// Notes a value that must be the same when faults come between. Nothing that depends on the time.
     pub fn see(&self, label: &'static str, value: &impl Serialize) {
         let value = serde_json::to_value(value).unwrap_or(Value::Null);
-        lock(&self.seen).push(Seen { label, value });
+        let after = lock(&self.steps).len();
+        lock(&self.seen).push(Seen { label, after, value });
     }
 
     /// How many requests went to the peer.

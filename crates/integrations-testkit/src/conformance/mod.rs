@@ -21,7 +21,6 @@ mod lab;
 #[cfg(feature = "music")]
 pub mod music;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
@@ -32,6 +31,7 @@ use integrations_sandbox::Known;
 
 pub use harness::{Harness, Peer};
 pub use lab::{Failure, Lab, hold};
+#[cfg(feature = "chaos")]
 pub(crate) use lab::{Outcome, Seen, Step};
 
 /// A future that a case gives. It need not be [`Send`]: each runs on a runtime of its own.
@@ -186,18 +186,15 @@ pub fn check<C: 'static>(harness: &Harness<C>, suite: &Suite<C>) -> Report {
     let trials: Vec<Trial> = match &caps {
         Ok(caps) => suite.cases.iter().map(|case| trial(harness, suite, case, caps)).collect(),
         Err(reason) => {
-            let failed = |case: &Case<C>| Trial {
-                case: case.id,
-                verdict: Verdict::Failed(vec![reason.clone()]),
-            };
+            let failed =
+                |case: &Case<C>| Trial { case: case.id, verdict: Verdict::Failed(vec![reason.clone()]) };
             suite.cases.iter().map(failed).collect()
         }
     };
     let ran: Vec<&str> =
         trials.iter().filter(|trial| trial.verdict == Verdict::Ran).map(|trial| trial.case).collect();
-    let needed = |cap: &str| {
-        suite.cases.iter().any(|case| case.needs.contains(&cap) && ran.contains(&case.id))
-    };
+    let needed =
+        |cap: &str| suite.cases.iter().any(|case| case.needs.contains(&cap) && ran.contains(&case.id));
     let untested = caps.iter().flatten().copied().filter(|cap| !needed(cap)).collect();
     Report { provider: harness.spec().id, trials, untested, gaps: suite.gaps() }
 }
@@ -213,12 +210,7 @@ pub(crate) fn declared<C: 'static>(
     })
 }
 
-fn trial<C: 'static>(
-    harness: &Harness<C>,
-    suite: &Suite<C>,
-    case: &Case<C>,
-    caps: &[&'static str],
-) -> Trial {
+fn trial<C: 'static>(harness: &Harness<C>, suite: &Suite<C>, case: &Case<C>, caps: &[&'static str]) -> Trial {
     let lacks: Vec<&'static str> = case.needs.iter().copied().filter(|need| !caps.contains(need)).collect();
     let reasons = if lacks.is_empty() { ran(harness, case) } else { refused(harness, suite, &lacks) };
     let verdict = match (reasons.is_empty(), lacks.is_empty()) {
@@ -263,13 +255,4 @@ async fn is_refused<C: 'static>(harness: &Harness<C>, twin: &Twin<C>) -> Result<
         Ok(Err(e)) if e.hint().is_none_or(str::is_empty) => wrong("gives no hint".to_owned()),
         Ok(Err(_)) => Ok(()),
     }
-}
-
-/// How many times each name is among `names`.
-pub(crate) fn counted<'n>(names: impl IntoIterator<Item = &'n str>) -> BTreeMap<&'n str, u64> {
-    let mut counts = BTreeMap::new();
-    for name in names {
-        *counts.entry(name).or_default() += 1;
-    }
-    counts
 }

@@ -177,7 +177,10 @@ pub(super) async fn artist_search(lab: &MusicLab) -> Run {
     let (id, query) = (lab.known("artist")?, Query::new().artist(lab.known("artist_name")?));
     let page = lab.step("artists by words", lab.client().artists()?.search(query).page()).await?;
     lab.see("found", &ids(&page.items));
-    hold(page.items.iter().any(|artist| artist.id.as_str() == id), "its name does not find the known artist")?;
+    hold(
+        page.items.iter().any(|artist| artist.id.as_str() == id),
+        "its name does not find the known artist",
+    )?;
     let empty = lab.client().artists()?.search(Query::new()).page();
     lab.refused("artists without words", ErrorKind::InvalidRequest, empty).await
 }

@@ -171,9 +171,11 @@ fn alive<'c>(music: &'c Music, known: &'c Known) -> Boxed<'c, Result<()>> {
 
 /// No call needs this one by itself: it says that the others may name a version.
 async fn versions(music: &Music) -> Result<()> {
-    Err(music.clone().require(&[MusicCap::PlaylistSnapshot]).err().unwrap_or_else(|| {
-        Error::config("the capability is there after all")
-    }))
+    Err(music
+        .clone()
+        .require(&[MusicCap::PlaylistSnapshot])
+        .err()
+        .unwrap_or_else(|| Error::config("the capability is there after all")))
 }
 
 fn ids() -> Vec<TrackId> {

@@ -16,7 +16,10 @@ const LEAST: usize = 3;
 async fn content(lab: &MusicLab, id: &str) -> Result<Vec<TrackId>, Failure> {
     let entries = lab.client().playlists()?.entries(id, None).collect_up_to(2_000);
     let entries = lab.step("entries", entries).await?;
-    Ok(entries.into_iter().map(|entry| entry.track.map_or_else(|| TrackId::from(""), |track| track.id)).collect())
+    Ok(entries
+        .into_iter()
+        .map(|entry| entry.track.map_or_else(|| TrackId::from(""), |track| track.id))
+        .collect())
 }
 
 /// The known playlist and what is in it.
@@ -272,7 +275,11 @@ mod tests {
         for (from, length, before, expected) in
             [(0, 1, 4, "bcda"), (3, 1, 0, "dabc"), (0, 2, 3, "cabd"), (1, 2, 0, "bcad"), (1, 1, 2, "abcd")]
         {
-            assert_eq!(moved(&order("abcd"), from, length, before), order(expected), "{from} {length} {before}");
+            assert_eq!(
+                moved(&order("abcd"), from, length, before),
+                order(expected),
+                "{from} {length} {before}"
+            );
         }
     }
 }

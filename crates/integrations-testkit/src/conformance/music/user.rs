@@ -1,9 +1,9 @@
 //! What belongs to a user: library, history, scrobbles, playback.
 
+use integrations_core::music::{DeviceId, PlaylistEntry};
 use integrations_core::music::{
     IgnoredReason, Music, Period, Play, PlayRequest, PlaybackState, RepeatMode, Scrobbled, TrackId,
 };
-use integrations_core::music::{DeviceId, PlaylistEntry};
 use integrations_core::{ErrorKind, Result as Called};
 use jiff::SignedDuration;
 
@@ -141,8 +141,7 @@ pub(super) async fn scrobble_many(lab: &MusicLab) -> Run {
     plays[70] = heard(lab, LONG_AGO)?;
     let outcomes = lab.items("scrobble", lab.client().scrobbling()?.scrobble(&plays)).await?;
     let outcomes = each(outcomes, plays.len())?;
-    let ignored: Vec<usize> =
-        (0..outcomes.len()).filter(|at| outcomes[*at] != Scrobbled::Accepted).collect();
+    let ignored: Vec<usize> = (0..outcomes.len()).filter(|at| outcomes[*at] != Scrobbled::Accepted).collect();
     lab.see("ignored", &ignored);
     hold(ignored == [70], format!("of many plays of which the one at 70 is too old, {ignored:?} are ignored"))
 }
@@ -166,7 +165,10 @@ pub(super) async fn playback_state(lab: &MusicLab) -> Run {
     let playback = lab.client().playback()?;
     let devices = lab.step("devices", playback.devices()).await?;
     lab.see("devices", &devices);
-    hold(devices.iter().any(|one| one.id.as_ref() == Some(&device)), "the known device is not among the devices")?;
+    hold(
+        devices.iter().any(|one| one.id.as_ref() == Some(&device)),
+        "the known device is not among the devices",
+    )?;
     let active = devices.iter().filter(|device| device.active).count();
     hold(active <= 1, format!("{active} devices are the one that plays now"))?;
     let state = lab.step("state", playback.state()).await?;
