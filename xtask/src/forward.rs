@@ -24,6 +24,12 @@ pub(crate) fn bench(arguments: &[String]) -> Outcome {
     process::run_quietly(&mut command("xtask-bench", arguments))
 }
 
+/// Runs a judge of all providers. It sums up what debug builds do well enough, so nothing is built for release.
+pub(crate) fn chaos(arguments: &[String]) -> Outcome {
+    let mut command = process::cargo(&["run", "--quiet", "--package", "xtask-verify", "--", "chaos"]);
+    process::run_quietly(command.args(arguments))
+}
+
 /// Prints nothing of its own: with `--json` all of standard output belongs to the program.
 fn command(package: &str, arguments: &[String]) -> Command {
     let mut command = process::cargo(&["run", "--release", "--quiet", "--package", package, "--"]);

@@ -33,6 +33,8 @@ use crate::conformance::{Case, Failure, Harness, Lab, Seen, Step, Suite, declare
 
 /// After so long a time every breaker has had its chance to close.
 const LATER: Duration = Duration::from_mins(5);
+/// So many violations are shown to people.
+const SHOWN: usize = 20;
 /// Of ten seeds, so many meet passing faults alone.
 const PASSING_OF_TEN: u8 = 7;
 
@@ -79,7 +81,8 @@ impl Run {
         }
     }
 
-    fn to_json(&self) -> Value {
+    /// The run for programs.
+    pub fn to_json(&self) -> Value {
         let violations = self.violations.iter();
         json!({
             "provider": self.provider,
@@ -147,6 +150,15 @@ impl Report {
         })
     }
 
+    /// Adds the runs of other seeds.
+    pub fn join(&mut self, other: Self) {
+        self.seeds += other.seeds;
+        for (mine, theirs) in [(&mut self.cases, other.cases), (&mut self.faults, other.faults)] {
+            theirs.into_iter().for_each(|(name, count)| *mine.entry(name).or_default() += count);
+        }
+        self.violations.extend(other.violations);
+    }
+
     fn add(&mut self, run: Run) {
         *self.cases.entry(run.case).or_default() += 1;
         for (kind, count) in &run.faults {
@@ -160,7 +172,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.violations.iter().try_for_each(|run| write!(f, "{run}"))?;
+        self.violations.iter().take(SHOWN).try_for_each(|run| write!(f, "{run}"))?;
+        if let Some(more) = self.violations.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            writeln!(f, "and {more} more")?;
+        }
         let wrong: u64 = self.faults.values().sum();
         let (runs, cases, violated) = (self.runs(), self.cases.len(), self.violations.len());
         writeln!(f, "{runs} runs of {cases} cases, {wrong} faults, {violated} runs with a violation")
