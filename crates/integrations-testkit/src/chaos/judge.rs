@@ -108,8 +108,8 @@ impl Findings {
         }
     }
 
-    fn result(&mut self, severity: Severity, calm: &Story, storm: &Storm) {
-        let story = &storm.story;
+    fn result(&mut self, severity: Severity, calm: &Story, met: &Storm) {
+        let story = &met.story;
         if matches!(story.ended, Err(Failure::Endless)) {
             self.add("endless", "the case never ends".to_owned());
             return;
@@ -117,7 +117,7 @@ impl Findings {
         let same = same_steps(calm, story);
         if severity == Severity::Passing {
             self.all_well(same, calm, story);
-        } else if !MISLEADING.iter().any(|kind| storm.faults.contains_key(kind)) {
+        } else if !MISLEADING.iter().any(|kind| met.faults.contains_key(kind)) {
             self.no_lies(same, calm, story);
         }
     }

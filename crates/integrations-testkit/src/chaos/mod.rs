@@ -29,7 +29,7 @@ use integrations_core::{Error, Result};
 use integrations_sandbox::{Plan, Severity};
 use serde_json::{Value, json};
 
-use crate::conformance::{Case, Failure, Harness, Lab, Seen, Step, Suite, declared, drive};
+use crate::conformance::{Case, Failure, Harness, Lab, Seen, Step, Suite, block_on, declared, drive};
 
 /// After so long a time every breaker has had its chance to close.
 const LATER: Duration = Duration::from_mins(5);
@@ -154,7 +154,9 @@ impl Report {
     pub fn join(&mut self, other: Self) {
         self.seeds += other.seeds;
         for (mine, theirs) in [(&mut self.cases, other.cases), (&mut self.faults, other.faults)] {
-            theirs.into_iter().for_each(|(name, count)| *mine.entry(name).or_default() += count);
+            for (name, count) in theirs {
+                *mine.entry(name).or_default() += count;
+            }
         }
         self.violations.extend(other.violations);
     }
@@ -266,7 +268,7 @@ impl<'h, C: 'static> Chaos<'h, C> {
         fastrand::seed(seed);
         let suite = self.suite;
         let (storm, log) = capture::everything(|| {
-            let storm = || harness.block_on(storm(harness, suite, case, Plan::seeded(seed, severity)));
+            let storm = || block_on(storm(harness, suite, case, Plan::seeded(seed, severity)));
             catch_unwind(AssertUnwindSafe(storm))
         });
         let storm = match storm {
@@ -295,7 +297,7 @@ fn severity(seed: u64) -> Severity {
 
 /// How a case goes when nothing goes wrong.
 fn calm<C: 'static>(harness: &Harness<C>, case: &Case<C>) -> Calm {
-    harness.block_on(async {
+    block_on(async {
         let lab = harness.lab().map_err(|e| format!("no client: {e}"))?;
         drive(&lab, case).await.map_err(|failure| format!("it fails without any fault: {failure}"))?;
         Ok(Story { ended: Ok(()), steps: lab.steps(), seen: lab.seen() })

@@ -145,14 +145,14 @@ impl<C: 'static> Harness<C> {
         }
         Ok(Lab::new((self.open)(&setup)?, wire, vault))
     }
+}
 
-    /// Runs a future on a runtime of its own, whose time is virtual and whose calling thread is its only one.
-    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
-        let future: Boxed<'_, T> = Box::pin(future);
-        match tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build() {
-            Ok(runtime) => runtime.block_on(future),
-            Err(e) => unreachable!("a runtime without I/O needs nothing of the system: {e}"),
-        }
+/// Runs a future on a runtime of its own, whose time is virtual and whose only thread is this one.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let future: Boxed<'_, T> = Box::pin(future);
+    match tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(e) => unreachable!("a runtime without I/O needs nothing of the system: {e}"),
     }
 }
 

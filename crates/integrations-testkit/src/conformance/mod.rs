@@ -16,7 +16,9 @@
 //! - A case runs alone: a new peer, a new client, a runtime with virtual time.
 //! - What is declared and not tested is told, and is a failure.
 
+#[cfg_attr(not(feature = "chaos"), allow(dead_code, reason = "chaos alone reads all that is recorded"))]
 mod harness;
+#[cfg_attr(not(feature = "chaos"), allow(dead_code, reason = "chaos alone reads all that is recorded"))]
 mod lab;
 #[cfg(feature = "music")]
 pub mod music;
@@ -29,6 +31,7 @@ use integrations_core::driver::Caps;
 use integrations_core::{Effect, ErrorKind, Result};
 use integrations_sandbox::Known;
 
+pub(crate) use harness::block_on;
 pub use harness::{Harness, Peer};
 pub use lab::{Failure, Lab, hold};
 #[cfg(feature = "chaos")]
@@ -191,10 +194,10 @@ pub fn check<C: 'static>(harness: &Harness<C>, suite: &Suite<C>) -> Report {
             suite.cases.iter().map(failed).collect()
         }
     };
-    let ran: Vec<&str> =
-        trials.iter().filter(|trial| trial.verdict == Verdict::Ran).map(|trial| trial.case).collect();
+    let is_twin = |trial: &Trial| matches!(trial.verdict, Verdict::Twin(_));
+    let tried: Vec<&str> = trials.iter().filter(|trial| !is_twin(trial)).map(|trial| trial.case).collect();
     let needed =
-        |cap: &str| suite.cases.iter().any(|case| case.needs.contains(&cap) && ran.contains(&case.id));
+        |cap: &str| suite.cases.iter().any(|case| case.needs.contains(&cap) && tried.contains(&case.id));
     let untested = caps.iter().flatten().copied().filter(|cap| !needed(cap)).collect();
     Report { provider: harness.spec().id, trials, untested, gaps: suite.gaps() }
 }
@@ -204,7 +207,7 @@ pub(crate) fn declared<C: 'static>(
     harness: &Harness<C>,
     suite: &Suite<C>,
 ) -> Result<Vec<&'static str>, String> {
-    harness.block_on(async {
+    block_on(async {
         let lab = harness.lab().map_err(|e| format!("no client: {e}"))?;
         Ok((suite.caps_of)(lab.client()).iter().collect())
     })
@@ -222,7 +225,7 @@ fn trial<C: 'static>(harness: &Harness<C>, suite: &Suite<C>, case: &Case<C>, cap
 }
 
 fn ran<C: 'static>(harness: &Harness<C>, case: &Case<C>) -> Vec<String> {
-    let ended = harness.block_on(async {
+    let ended = block_on(async {
         let lab = harness.lab().map_err(|e| format!("no client: {e}"))?;
         drive(&lab, case).await.map_err(|failure| lab.told(&failure))
     });
@@ -237,7 +240,7 @@ pub(crate) async fn drive<C: 'static>(lab: &Lab<C>, case: &Case<C>) -> Result<()
 
 fn refused<C: 'static>(harness: &Harness<C>, suite: &Suite<C>, lacks: &[&'static str]) -> Vec<String> {
     let twins = suite.twins.iter().filter(|twin| lacks.contains(&twin.cap));
-    let reasons = twins.map(|twin| harness.block_on(is_refused(harness, twin)));
+    let reasons = twins.map(|twin| block_on(is_refused(harness, twin)));
     reasons.filter_map(Result::err).collect()
 }
 

@@ -138,7 +138,7 @@ static TWINS: &[Twin<Music>] = twins! {
     PlaylistRemove |music| async { music.playlists()?.remove("0", &ids(), None).await };
     PlaylistReorder |music| async { music.playlists()?.reorder("0", 0, 1, 2, None).await };
     PlaylistReplace |music| async { music.playlists()?.replace("0", &ids()).await };
-    PlaylistSnapshot |music| versions(music);
+    PlaylistSnapshot |music| async { versions(music) };
     Library |music| async { music.library()?.tracks().page().await };
     LibraryWrite |music| async { music.library()?.save(&ids()).await };
     LibraryCheck |music| async { music.library()?.has(&ids()).await };
@@ -170,7 +170,7 @@ fn alive<'c>(music: &'c Music, known: &'c Known) -> Boxed<'c, Result<()>> {
 }
 
 /// No call needs this one by itself: it says that the others may name a version.
-async fn versions(music: &Music) -> Result<()> {
+fn versions(music: &Music) -> Result<()> {
     Err(music
         .clone()
         .require(&[MusicCap::PlaylistSnapshot])
