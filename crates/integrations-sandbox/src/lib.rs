@@ -4,7 +4,46 @@
 //! process, or answers on 127.0.0.1 with the feature `server`. On demand it does what real services do: it is slow, breaks off
 //! before or after it has acted, refuses, answers with a proxy's page, with half an answer, with an error under status 200.
 //!
-//! Invariants:
+//! A client of a provider is set up with [`Sandbox::settings`], [`Sandbox::clock`] and the sandbox as its transport; what
+//! there is to ask for stands in [`Sandbox::known`]. A fake of one's own is a [`Vendor`]; [`Sandbox`] shows a small one.
+//!
+//! # What goes wrong
+//!
+//! A [`Plan`] says which requests meet a [`Fault`]. A script names them one by one, for a test of one thing:
+//!
+//! ```
+//! # use integrations_sandbox::*;
+//! # struct Silent;
+//! # impl Vendor for Silent {
+//! #     fn answer(&mut self, _: &Call<'_>, _: &mut World<'_>) -> Answer { Answer::empty(204) }
+//! #     fn word(&self, _: Trouble) -> Option<Answer> { None }
+//! #     fn settings(&self) -> Vec<(&'static str, String)> { Vec::new() }
+//! #     fn known(&self) -> Known { Known::new() }
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # let sandbox = Sandbox::new(&Fake::new("silent", "demo", |_| Box::new(Silent)), 0);
+//! sandbox.plan(Plan::script([Some(Fault::HangAfter), None, Some(Fault::Rotated)]));
+//! // Weather from a seed, which every call that may be sent again survives with the default policy.
+//! sandbox.plan(Plan::seeded(7, Severity::Passing));
+//! // And weather in which calls fail: what they are told must be true.
+//! sandbox.plan(Plan::seeded(7, Severity::Any));
+//! # });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! Afterwards [`Sandbox::faults`], [`Sandbox::exchanges`] and [`Sandbox::ledger`] tell what went wrong, how often each call
+//! came, and what it changed.
+//!
+//! # Time
+//!
+//! Everything waits on the runtime's clock. Under a paused runtime (`tokio::time::pause`) all waits are virtual, and the
+//! vendor's wall time, which begins at 2026-03-02T12:00:00Z, moves with them. A server works in real time: its vendors'
+//! clocks begin at the same moment and then run at the common pace, so that a client with the system's clock takes their
+//! tokens for expired and their delays, told as dates, for long or over. Such clients get vendors
+//! [`starting`](Sandbox::starting) at the present time.
+//!
+//! # Invariants
+//!
 //! - A fake is written from the vendor's documents and descriptions. It shares no type with the client that it judges.
 //! - The same seed gives the same data and the same faults.
 //! - What a call changed stands in the [`Ledger`], whether the caller was told or not.

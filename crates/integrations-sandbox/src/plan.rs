@@ -34,6 +34,8 @@ struct Chance {
     streak: Option<(Fault, u32)>,
     /// When credentials or clock were changed last.
     disturbed: Option<Timestamp>,
+    /// When the rate was limited last.
+    limited: Option<Timestamp>,
 }
 
 /// One request as a plan sees it.
@@ -63,7 +65,8 @@ impl Plan {
     /// Requests go wrong by chance, from a seed: the same requests in the same order meet the same faults.
     pub fn seeded(seed: u64, severity: Severity) -> Self {
         let random = fastrand::Rng::with_seed(seed);
-        Self { chance: Some(Chance { random, severity, streak: None, disturbed: None }), ..Self::default() }
+        let chance = Chance { random, severity, streak: None, disturbed: None, limited: None };
+        Self { chance: Some(chance), ..Self::default() }
     }
 
     /// What happens to the next request.
@@ -90,7 +93,7 @@ static PASSING: &Mix = &[
     (4, |_| Fault::ResetAfter),
     (1, |_| Fault::HangBefore),
     (1, |_| Fault::HangAfter),
-    (4, |random| Fault::RateLimited(Duration::from_secs(random.u64(0..=1)), form(random))),
+    (4, |random| Fault::RateLimited(Duration::from_secs(1), told(random))),
     (5, broken),
     (2, |_| Fault::ProxyPage),
     (2, |_| Fault::FailedWithSuccess),
@@ -123,7 +126,12 @@ fn broken(random: &mut fastrand::Rng) -> Fault {
 }
 
 fn form(random: &mut fastrand::Rng) -> DelayForm {
-    [DelayForm::Seconds, DelayForm::HttpDate, DelayForm::Missing][random.usize(..3)]
+    if random.u8(..3) == 0 { DelayForm::Missing } else { told(random) }
+}
+
+/// Where no delay is told, a client has to guess one, and may guess one that is too long to wait for.
+fn told(random: &mut fastrand::Rng) -> DelayForm {
+    if random.bool() { DelayForm::Seconds } else { DelayForm::HttpDate }
 }
 
 /// None, seconds, minutes or hours.
@@ -148,8 +156,11 @@ const DRAWS: usize = 8;
 /// The attempts of the default policy.
 const ATTEMPTS: u32 = 3;
 /// Credentials are refreshed, and a clock is corrected, once per call: no call of the default policy, which takes 30 s
-/// at most, meets two changes of them.
+/// at most, meets two changes of them. A limiter that was refused often guesses a limit that is too slow to wait for.
 const CALM: SignedDuration = SignedDuration::from_mins(1);
+
+/// Longer than a call of the default policy.
+const REMEMBERED: Duration = Duration::from_mins(1);
 
 impl Chance {
     fn draw(&mut self, asked: &Asked) -> Option<Fault> {
@@ -163,15 +174,25 @@ impl Chance {
         if asked.exchange.attempt >= ATTEMPTS || self.random.u8(..100) >= 30 {
             return None;
         }
-        let calm = self.disturbed.is_none_or(|at| asked.now.duration_since(at) >= CALM);
         let fault = (0..DRAWS)
             .filter_map(|_| pick(PASSING, &mut self.random))
             .map(|fault| asked.suited(fault))
-            .find(|fault| asked.passes(fault) && (calm || !disturbs(fault)))?;
-        if disturbs(&fault) {
-            self.disturbed = Some(asked.now);
+            .find(|fault| asked.passes(fault))?;
+        let Some(last) = self.last(&fault) else { return Some(fault) };
+        if last.is_some_and(|at| asked.now.duration_since(at) < CALM) {
+            return None;
         }
+        *last = Some(asked.now);
         Some(fault)
+    }
+
+    /// When the last fault came that must not come again soon.
+    fn last(&mut self, fault: &Fault) -> Option<&mut Option<Timestamp>> {
+        match fault {
+            Fault::Rotated | Fault::ClockSkew(_) => Some(&mut self.disturbed),
+            Fault::RateLimited(..) => Some(&mut self.limited),
+            _ => None,
+        }
     }
 
     fn anything(&mut self, asked: &Asked) -> Option<Fault> {
@@ -201,11 +222,6 @@ impl Chance {
         self.streak = left.checked_sub(2).map(|left| (fault, left + 1));
         asked.meets(&fault).then_some(fault)
     }
-}
-
-/// Whether it changes more than this one request.
-fn disturbs(fault: &Fault) -> bool {
-    matches!(fault, Fault::Rotated | Fault::ClockSkew(_))
 }
 
 impl Asked {
@@ -239,7 +255,7 @@ impl Asked {
             Fault::Broken { status, .. } => self.may_repeat_unknown() || self.promises(*status),
             // A hang takes a whole attempt: one leaves enough of the call's time, two might not.
             Fault::HangBefore | Fault::HangAfter => first && self.own && self.may_repeat_unknown(),
-            // Refusals in a row are held off for longer and longer.
+            // Refusals in a row are held off for longer and longer by the client itself.
             Fault::RateLimited(..) => {
                 first && (self.exchange.op.safety != Safety::Once || self.promises(429))
             }
@@ -258,12 +274,7 @@ impl Asked {
         let op = self.exchange.op;
         match op.safety {
             Safety::Read | Safety::Idempotent => true,
-            Safety::Keyed => {
-                let remembered = op
-                    .key_lifetime
-                    .is_none_or(|time| SignedDuration::try_from(time).is_ok_and(|t| t >= CALM));
-                remembered && !op.replays_failures
-            }
+            Safety::Keyed => !op.replays_failures && op.key_lifetime.is_none_or(|time| time >= REMEMBERED),
             _ => false,
         }
     }
@@ -379,7 +390,9 @@ mod tests {
         for fault in drawn(Severity::Passing, 500, 20, asked(&READ, 1)) {
             match fault {
                 Fault::Latency(time) => assert!(time <= Duration::from_millis(1_500)),
-                Fault::RateLimited(delay, _) => assert!(delay <= Duration::from_secs(1)),
+                Fault::RateLimited(delay, form) => {
+                    assert!(delay == Duration::from_secs(1) && form != DelayForm::Missing);
+                }
                 _ => {}
             }
         }
@@ -400,7 +413,8 @@ mod tests {
         for second in 0..2_000 {
             let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
             let fault = plan.draw(&Asked { now, ..asked(&READ, 1) });
-            changes.extend(fault.filter(disturbs).map(|_| second));
+            let disturbs = matches!(fault, Some(Fault::Rotated | Fault::ClockSkew(_)));
+            changes.extend(disturbs.then_some(second));
         }
         assert!(changes.len() > 5 && changes.windows(2).all(|pair| pair[1] - pair[0] >= 60), "{changes:?}");
     }

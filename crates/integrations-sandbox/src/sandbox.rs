@@ -173,8 +173,14 @@ impl Sandbox {
         self.state().answer(call, now)
     }
 
-    /// One request meets what the plan has for it.
-    pub(crate) fn meet(&self, call: &Call<'_>, exchange: Exchange, replayable: bool, served: bool) -> Met {
+    /// One request meets what the plan has for it. The kind of the fault is told too.
+    pub(crate) fn meet(
+        &self,
+        call: &Call<'_>,
+        exchange: Exchange,
+        replayable: bool,
+        served: bool,
+    ) -> (Option<&'static str>, Met) {
         let now = self.clock.now();
         let own = served || exchange.op.provider == self.fake.provider;
         self.state().meet(call, &Asked { exchange, now, own, replayable, served })
@@ -199,7 +205,7 @@ impl Transport for Sandbox {
         let replayable = body.can_replay();
         let body = collected(body).await?;
         let call = Call::new(&head.method, &head.uri, &head.headers, &body);
-        let met = self.meet(&call, exchange, replayable, false);
+        let (_, met) = self.meet(&call, exchange, replayable, false);
         let failure = |failure, sent, message| Err(TransportError::new(failure, sent, message));
         match met {
             Met::Answered(answer, time) => {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -90,8 +91,8 @@ impl State {
         self.vendor.settings().into_iter().map(present).collect()
     }
 
-    /// One request meets what the plan has for it.
-    pub(crate) fn meet(&mut self, call: &Call<'_>, asked: &Asked) -> Met {
+    /// One request meets what the plan has for it. The kind of the fault is told too.
+    pub(crate) fn meet(&mut self, call: &Call<'_>, asked: &Asked) -> (Option<&'static str>, Met) {
         self.requests += 1;
         let drawn = self.plan.draw(asked);
         let suffered = drawn.and_then(|fault| Some((fault, self.suffer(fault, call, asked.now)?)));
@@ -104,8 +105,9 @@ impl State {
             fault = fault.filter(|fault| spoil(fault, answer, self.requests));
             self.date(answer, asked.now);
         }
-        self.note(fault.map(|fault| fault.kind()), &met, asked);
-        met
+        let kind = fault.map(|fault| fault.kind());
+        self.note(kind, &met, asked);
+        (kind, met)
     }
 
     /// Answers one request, and nothing goes wrong.
@@ -177,10 +179,9 @@ impl State {
         Some(answer)
     }
 
-    /// A service that says when to come back has refused on purpose, hence has not acted.
     fn broken(&mut self, status: u16, acted: bool, call: &Call<'_>, now: Timestamp) -> Option<Answer> {
         let answer = self.vendor.word(Trouble::Broken(status))?;
-        if acted && !tells_delay(&answer) {
+        if acted && !refuses_on_purpose(&answer) {
             let _lost = self.act(call, now);
         }
         Some(answer)
@@ -220,8 +221,13 @@ impl State {
 
 /// Whether a vendor has put the delay into a place of its own already.
 fn tells_delay(answer: &Answer) -> bool {
-    let names = answer.headers.keys().map(http::HeaderName::as_str);
-    names.into_iter().any(|name| name.starts_with("retry-after") || name.ends_with("reset"))
+    let tells = |name: &str| name.starts_with("retry-after") || name.ends_with("reset");
+    answer.headers.keys().any(|name| tells(name.as_str()))
+}
+
+/// A service that says when to come back has not acted (RFC 9110 section 15.6.4).
+fn refuses_on_purpose(answer: &Answer) -> bool {
+    answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.headers.contains_key(RETRY_AFTER)
 }
 
 fn proxy_page() -> Answer {
