@@ -137,11 +137,15 @@ pub struct Report {
     pub trials: Vec<Trial>,
     /// What the instance declares and no case that ran has needed.
     pub untested: Vec<&'static str>,
-    /// What is wrong with the suite.
+    /// What is wrong with the suite, or why there is no client.
     pub gaps: Vec<String>,
 }
 
 impl Report {
+    fn without_client(provider: &'static str, reason: String) -> Self {
+        Self { provider, trials: Vec::new(), untested: Vec::new(), gaps: vec![reason] }
+    }
+
     /// Whether every case is as it should be and nothing is untested.
     pub fn is_good(&self) -> bool {
         self.untested.is_empty() && self.gaps.is_empty() && self.failed().next().is_none()
@@ -179,26 +183,22 @@ impl fmt::Display for Report {
         for cap in &self.untested {
             writeln!(f, "  `{cap}` is declared, and no case that ran needs it")?;
         }
-        self.gaps.iter().try_for_each(|gap| writeln!(f, "  the suite: {gap}"))
+        self.gaps.iter().try_for_each(|gap| writeln!(f, "  {gap}"))
     }
 }
 
 /// Runs every case of a suite, one by one.
 pub fn check<C: 'static>(harness: &Harness<C>, suite: &Suite<C>) -> Report {
-    let caps = declared(harness, suite);
-    let trials: Vec<Trial> = match &caps {
-        Ok(caps) => suite.cases.iter().map(|case| trial(harness, suite, case, caps)).collect(),
-        Err(reason) => {
-            let failed =
-                |case: &Case<C>| Trial { case: case.id, verdict: Verdict::Failed(vec![reason.clone()]) };
-            suite.cases.iter().map(failed).collect()
-        }
+    let caps = match declared(harness, suite) {
+        Ok(caps) => caps,
+        Err(reason) => return Report::without_client(harness.spec().id, reason),
     };
+    let trials: Vec<Trial> = suite.cases.iter().map(|case| trial(harness, suite, case, &caps)).collect();
     let is_twin = |trial: &Trial| matches!(trial.verdict, Verdict::Twin(_));
     let tried: Vec<&str> = trials.iter().filter(|trial| !is_twin(trial)).map(|trial| trial.case).collect();
     let needed =
         |cap: &str| suite.cases.iter().any(|case| case.needs.contains(&cap) && tried.contains(&case.id));
-    let untested = caps.iter().flatten().copied().filter(|cap| !needed(cap)).collect();
+    let untested = caps.into_iter().filter(|cap| !needed(cap)).collect();
     Report { provider: harness.spec().id, trials, untested, gaps: suite.gaps() }
 }
 
