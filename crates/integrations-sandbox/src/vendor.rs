@@ -154,7 +154,8 @@ pub enum Trouble {
     QuotaExhausted,
     /// The credentials were refused.
     Unauthorized,
-    /// The service is broken or overloaded, with this status: 500, 502, 503 or 504.
+    /// The service is broken or overloaded, with this status: 500, 502, 503 or 504. A delay in the vendor's words should
+    /// be a second at most, so that this passes.
     Broken(u16),
     /// A passing failure that is told under status 200.
     FailedWithSuccess,
