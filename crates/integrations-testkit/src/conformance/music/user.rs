@@ -178,16 +178,18 @@ pub(super) async fn playback_state(lab: &MusicLab) -> Run {
     Ok(())
 }
 
-/// Playing begins on the known device, so that every command has something to act on.
-async fn play(lab: &MusicLab) -> Result<DeviceId, Failure> {
+/// Playing begins on the known device, so that every command has something to act on. One track repeats, so that no time
+/// that passes moves on to the next.
+async fn play(lab: &MusicLab) -> Run {
     let device = device(lab)?;
+    let playback = lab.client().playback()?;
+    lab.step("repeat one", playback.set_repeat(&RepeatMode::Track, Some(&device))).await?;
     let what = PlayRequest::Tracks(vec![
         TrackId::from(lab.known("track")?),
         TrackId::from(lab.known("track_2")?),
         TrackId::from(lab.known("track_3")?),
     ]);
-    lab.step("play", lab.client().playback()?.play(&what, Some(&device))).await?;
-    Ok(device)
+    Ok(lab.step("play", playback.play(&what, Some(&device))).await?)
 }
 
 /// What plays has the id that the peer knows under a name.
