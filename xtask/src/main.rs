@@ -18,6 +18,8 @@ mod process;
 mod release;
 mod rust_source;
 mod services;
+mod sha256;
+mod specs;
 mod test;
 mod tidy;
 mod workspace;
@@ -62,6 +64,18 @@ const COMMANDS: &[Command] = &[
         arguments: "<category> <provider>",
         about: "write a provider that compiles, with one call and its tests",
         run: new::run,
+    },
+    Command {
+        name: "contract",
+        arguments: "[--specs DIR] [--provider ID] [--json]",
+        about: "judge requests and answers by the vendors' own descriptions",
+        run: forward::contract,
+    },
+    Command {
+        name: "specs",
+        arguments: "fetch [--into DIR]",
+        about: "download the vendors' own descriptions that specs.toml pins",
+        run: specs::run,
     },
     Command {
         name: "prove",
@@ -119,7 +133,7 @@ fn dispatch(arguments: &[String]) -> Outcome {
 
 fn usage() -> String {
     let row =
-        |command: &Command| format!("  {:<9} {:<28} {}", command.name, command.arguments, command.about);
+        |command: &Command| format!("  {:<9} {:<38} {}", command.name, command.arguments, command.about);
     let rows: Vec<String> = COMMANDS.iter().map(row).collect();
     format!("usage: cargo xtask <command>\n\ncommands:\n{}", rows.join("\n"))
 }

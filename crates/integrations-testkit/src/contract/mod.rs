@@ -39,6 +39,8 @@
 
 mod check;
 mod document;
+#[cfg(feature = "golden")]
+mod judge;
 mod leaf;
 mod plan;
 mod report;
@@ -56,6 +58,8 @@ use std::path::Path;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 pub use document::{Format, ReadError};
+#[cfg(feature = "golden")]
+pub use judge::Judge;
 pub use report::{ProviderReport, Report, Unchecked};
 pub use violation::{Rule, Violation};
 

@@ -35,6 +35,8 @@ pub struct Unchecked {
     pub op: String,
     /// Why, in one line.
     pub why: String,
+    /// Whether it ought to have been checked, so that the whole has failed.
+    pub due: bool,
 }
 
 impl Report {
@@ -44,6 +46,12 @@ impl Report {
             provider.request_violations.len() + provider.response_violations.len()
         };
         self.providers.iter().map(of).sum()
+    }
+
+    /// Whether everything that ought to be checked was, and nothing is wrong.
+    pub fn passed(&self) -> bool {
+        let mut unchecked = self.providers.iter().flat_map(|provider| &provider.unchecked);
+        self.violations() == 0 && !unchecked.any(|entry| entry.due)
     }
 
     /// `{"violations":N,"providers":[{"id":…,"operations":N,"checked":N,"request_violations":[…],…}]}`.

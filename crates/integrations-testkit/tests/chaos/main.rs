@@ -11,7 +11,7 @@ use integrations_testkit::{chaos, conformance};
 use parcels::{Defect, harness, suite};
 
 /// So many seeds find every planted defect, and a sound client survives them.
-const SEEDS: u64 = 1_200;
+const SEEDS: u64 = 600;
 
 fn violated(defect: Defect) -> (BTreeSet<&'static str>, chaos::Report) {
     let report = chaos::run(&harness(defect), &suite(), 0..SEEDS).unwrap();

@@ -498,7 +498,7 @@ fn hyper_schema_links_to_instances_answer_with_lists() {
 fn a_report_counts_violations_and_tells_what_was_not_checked() {
     let description = get(&json!([]));
     let found = description.check_request(&request("GET /a?b=1"));
-    let unchecked = vec![Unchecked { op: "demo.b".to_owned(), why: "no description".to_owned() }];
+    let unchecked = vec![Unchecked { op: "demo.b".to_owned(), why: "no description".to_owned(), due: false }];
     let request_violations = found.into_iter().map(|violation| ("demo.a".to_owned(), violation)).collect();
     let provider = ProviderReport {
         id: "demo".to_owned(),
@@ -508,7 +508,14 @@ fn a_report_counts_violations_and_tells_what_was_not_checked() {
         unchecked,
         ..ProviderReport::default()
     };
+    let late = Unchecked { op: "demo.c".to_owned(), why: "no golden".to_owned(), due: true };
+    let outcomes = [(vec![], true), (provider.unchecked.clone(), true), (vec![late], false)];
+    for (unchecked, passed) in outcomes {
+        let provider = ProviderReport { unchecked, ..ProviderReport::default() };
+        assert_eq!(Report { providers: vec![provider] }.passed(), passed);
+    }
     let report = Report { providers: vec![provider] };
+    assert!(!report.passed());
     let expected = json!({"violations": 1, "providers": [{
         "id": "demo", "operations": 2, "checked": 1,
         "request_violations": [

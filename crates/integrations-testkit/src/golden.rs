@@ -1,1 +1,0 @@
-//! Golden files: what an endpoint sends, and what it makes of the answer.

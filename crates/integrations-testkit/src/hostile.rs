@@ -1,1 +1,0 @@
-//! What a provider makes of answers that nobody promised.
