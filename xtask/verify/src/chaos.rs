@@ -114,7 +114,7 @@ fn replay(harnesses: &[Harness<Music>], options: &Options) -> Result<ExitCode, S
         runs.push(chaos::one(harness, &music::suite(), options.seeds.start)?);
     }
     if options.json {
-        print(&format!("{}\n", Value::from_iter(runs.iter().map(chaos::Run::to_json))))?;
+        print(&format!("{}\n", runs.iter().map(chaos::Run::to_json).collect::<Value>()))?;
     } else {
         runs.iter().try_for_each(|run| print(&run.to_string()))?;
     }
@@ -131,7 +131,7 @@ fn summary(options: &Options, reports: &BTreeMap<&str, Report>) -> Value {
     json["seeds"] = json!(options.seeds.end - options.seeds.start);
     json["cases"] = json!(reports.values().map(|report| report.cases.len()).sum::<usize>());
     let each = |(id, report): (&&str, &Report)| ((*id).to_owned(), report.to_json());
-    json["providers"] = Value::from_iter(reports.iter().map(each));
+    json["providers"] = reports.iter().map(each).collect();
     json
 }
 
@@ -145,8 +145,6 @@ fn print(text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use integrations_testkit::conformance::check;
-
     use super::*;
 
     fn parsed(line: &str) -> Result<Options, String> {
@@ -165,15 +163,6 @@ mod tests {
         {
             assert!(parsed(line).unwrap_err().contains(told), "{line}");
         }
-    }
-
-    #[test]
-    fn every_music_provider_passes_the_cases_of_its_category() {
-        let reports =
-            chosen(None).unwrap().iter().map(|harness| check(harness, &music::suite())).collect::<Vec<_>>();
-        let wrong: Vec<String> =
-            reports.iter().filter(|report| !report.is_good()).map(ToString::to_string).collect();
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl fmt::Display for Report {
 /// # Errors
 /// Why there is no client, or no case that it can run.
 pub fn run<C: 'static>(harness: &Harness<C>, suite: &Suite<C>, seeds: Range<u64>) -> Result<Report, String> {
-    let mut chaos = Chaos::new(harness, suite)?;
+    let chaos = Chaos::new(harness, suite)?;
     let mut report = Report { seeds: seeds.end.saturating_sub(seeds.start), ..Report::default() };
     for seed in seeds {
         report.add(chaos.run(seed));
@@ -208,6 +208,7 @@ pub fn one<C: 'static>(harness: &Harness<C>, suite: &Suite<C>, seed: u64) -> Res
 struct Chaos<'h, C: 'static> {
     harness: &'h Harness<C>,
     suite: &'h Suite<C>,
+    /// Those that the instance can run and that send something.
     cases: Vec<&'h Case<C>>,
     /// What each case does undisturbed.
     calm: BTreeMap<&'static str, Calm>,
@@ -218,6 +219,13 @@ pub(crate) struct Story {
     pub(crate) ended: Result<(), Failure>,
     pub(crate) steps: Vec<Step>,
     pub(crate) seen: Vec<Seen>,
+}
+
+impl Story {
+    /// What sends nothing meets no fault.
+    fn sends(&self) -> bool {
+        self.steps.iter().any(|step| !step.sent.is_empty())
+    }
 }
 
 type Calm = Result<Story, String>;
@@ -238,13 +246,17 @@ impl<'h, C: 'static> Chaos<'h, C> {
         let caps = declared(harness, suite)?;
         let runs = |case: &&Case<C>| case.needs.iter().all(|need| caps.contains(need));
         let cases: Vec<_> = suite.cases.iter().filter(runs).collect();
+        let calm: BTreeMap<_, _> = cases.iter().map(|case| (case.id, calm(harness, case))).collect();
+        let sends =
+            |case: &&Case<C>| calm.get(case.id).is_none_or(|calm| calm.as_ref().map_or(true, Story::sends));
+        let cases: Vec<_> = cases.into_iter().filter(sends).collect();
         if cases.is_empty() {
             return Err(format!("`{}` declares nothing that a case needs", harness.spec().id));
         }
-        Ok(Self { harness, suite, cases, calm: BTreeMap::new() })
+        Ok(Self { harness, suite, cases, calm })
     }
 
-    fn run(&mut self, seed: u64) -> Run {
+    fn run(&self, seed: u64) -> Run {
         let case = self.cases[(seed % self.cases.len() as u64) as usize];
         let severity = severity(seed);
         let mut run = Run {
@@ -257,13 +269,13 @@ impl<'h, C: 'static> Chaos<'h, C> {
             violations: Vec::new(),
         };
         let harness = self.harness;
-        let calm = self.calm.entry(case.id).or_insert_with(|| calm(harness, case));
-        let calm = match calm {
-            Ok(calm) => calm,
-            Err(what) => {
+        let calm = match self.calm.get(case.id) {
+            Some(Ok(calm)) => calm,
+            Some(Err(what)) => {
                 run.violations.push(Violation { invariant: "result", what: what.clone() });
                 return run;
             }
+            None => return run,
         };
         fastrand::seed(seed);
         let suite = self.suite;

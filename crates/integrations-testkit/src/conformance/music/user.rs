@@ -2,7 +2,7 @@
 
 use integrations_core::music::{DeviceId, PlaylistEntry};
 use integrations_core::music::{
-    IgnoredReason, Music, Period, Play, PlayRequest, PlaybackState, RepeatMode, Scrobbled, TrackId,
+    IgnoredReason, Music, Period, Play, PlayRequest, PlaybackState, Played, RepeatMode, Scrobbled, TrackId,
 };
 use integrations_core::{ErrorKind, Result as Called};
 use jiff::SignedDuration;
@@ -87,9 +87,18 @@ pub(super) async fn library_albums(lab: &MusicLab) -> Run {
 
 pub(super) async fn recently_played(lab: &MusicLab) -> Run {
     let history = lab.client().history()?;
-    let played = lab.all("recently played", 2, || history.recently_played()).await?;
-    lab.see("played", &played.iter().map(|played| played.track.id.as_str()).collect::<Vec<_>>());
-    hold(!played.is_empty(), "the user heard nothing")?;
+    let start = lab.now();
+    let played = lab.step("recently played", history.recently_played().collect_up_to(2_000)).await?;
+    let paged = history.recently_played().limit(2).collect_up_to(2_000);
+    let paged = lab.step("recently played in small pages", paged).await?;
+    // Whatever plays meanwhile comes on top.
+    let before = |played: &[Played]| -> Vec<Played> {
+        played.iter().filter(|played| played.at.is_some_and(|at| at <= start)).cloned().collect()
+    };
+    hold(before(&played) == before(&paged), "what was heard differs in small pages")?;
+    let heard = before(&played);
+    lab.see("heard", &heard.iter().map(|played| played.track.id.as_str()).collect::<Vec<_>>());
+    hold(!heard.is_empty(), "the user heard nothing")?;
     let at: Vec<_> = played.iter().filter_map(|played| played.at).collect();
     hold(at.is_sorted_by(|a, b| a >= b), "what was heard is not in order, the latest first")?;
     let playing = played.iter().skip(1).filter(|played| played.at.is_none()).count();
