@@ -8,7 +8,7 @@ mod parcels;
 use std::collections::BTreeSet;
 
 use integrations_testkit::{chaos, conformance};
-use parcels::{Defect, harness, suite};
+use parcels::{Defect, harness, suite, undeclared};
 
 /// So many seeds find every planted defect, and a sound client survives them.
 const SEEDS: u64 = 600;
@@ -29,6 +29,15 @@ fn finds(defect: Defect, invariant: &str) {
 fn every_case_holds_without_faults() {
     let report = conformance::check(&harness(Defect::None), &suite());
     assert!(report.failed().next().is_none() && report.untested.is_empty(), "{report}");
+}
+
+#[test]
+fn a_call_that_works_though_it_is_not_declared_is_a_failure() {
+    let report = conformance::check(&harness(Defect::None), &undeclared());
+    let failed: Vec<_> = report.failed().collect();
+    assert_eq!(failed.len(), 1, "{report}");
+    assert_eq!(failed[0].0, "reroute");
+    assert!(failed[0].1[0].contains("sent 1 requests"), "{report}");
 }
 
 #[test]

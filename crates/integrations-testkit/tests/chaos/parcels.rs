@@ -215,6 +215,14 @@ fn alive<'c>(client: &'c Parcels, _: &'c Known) -> Boxed<'c, Result<()>> {
 }
 
 pub(crate) fn suite() -> Suite<Parcels> {
-    static TWINS: &[Twin<Parcels>] = &[];
-    Suite { caps: CAPS, caps_of: |_| Caps::of(&SPEC), cases: CASES, twins: TWINS, alive }
+    Suite { caps: CAPS, caps_of: |_| Caps::of(&SPEC), cases: CASES, twins: &[], alive }
+}
+
+/// The same for clients that do not declare a call, and make it nevertheless.
+pub(crate) fn undeclared() -> Suite<Parcels> {
+    static TWINS: &[Twin<Parcels>] = &[Twin {
+        cap: "reroute",
+        call: |client| Box::pin(async move { client.reroute("3", "0 Nowhere").await }),
+    }];
+    Suite { caps_of: |_| Caps::of(&SPEC).without("reroute"), twins: TWINS, ..suite() }
 }
