@@ -26,6 +26,12 @@ pub(crate) fn bench(arguments: &[String]) -> Outcome {
     process::run_quietly(&mut command("xtask-bench", arguments))
 }
 
+/// Runs conformance cases under faults. Debug builds do it well enough, so nothing is built for release.
+pub(crate) fn chaos(arguments: &[String]) -> Outcome {
+    let mut command = process::cargo(&["run", "--quiet", "--package", "xtask-verify", "--", "chaos"]);
+    process::run_quietly(command.args(arguments))
+}
+
 /// Runs the contract check. It runs in the workspace's root, so a folder that is named from here is named in full.
 pub(crate) fn contract(arguments: &[String]) -> Outcome {
     let here = std::env::current_dir().map_err(|e| format!("the current folder is not known: {e}"))?;

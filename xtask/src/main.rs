@@ -90,6 +90,12 @@ const COMMANDS: &[Command] = &[
         run: forward::bench,
     },
     Command {
+        name: "chaos",
+        arguments: "[--seeds N] [--provider ID] ...",
+        about: "run every music provider's conformance cases under faults; --seed S: one run again; --json",
+        run: forward::chaos,
+    },
+    Command {
         name: "release",
         arguments: "--dry-run",
         about: "check everything that is published and print the order; never publishes",

@@ -1,14 +1,16 @@
-//! Judges that look at all providers at once: `xtask-verify contract`.
+//! Judges that look at all providers at once: `xtask-verify contract | chaos`.
 
 use std::process::ExitCode;
 
+mod chaos;
 mod contract;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((name, rest)) if name == "contract" => contract::run(rest),
-        _ => Err(contract::USAGE.to_owned()),
+        Some((name, rest)) if name == "chaos" => chaos::run(rest),
+        _ => Err(format!("{}\n{}", contract::USAGE, chaos::USAGE)),
     };
     outcome.unwrap_or_else(|message| {
         eprintln!("{message}");

@@ -1,1 +1,0 @@
-//! Conformance cases under faults, from seeds.

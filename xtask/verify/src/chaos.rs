@@ -1,0 +1,174 @@
+//! Every music provider's client against its fake, under faults from seeds.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::ops::Range;
+use std::process::ExitCode;
+use std::thread;
+
+use integrations::music::Music;
+use integrations::provider::ProviderSpec;
+use integrations_sandbox::{FAKES, Fake};
+use integrations_testkit::chaos::{self, Report};
+use integrations_testkit::conformance::{Harness, music};
+use serde_json::{Value, json};
+
+pub(crate) const USAGE: &str = "usage: xtask-verify chaos [--seeds N] [--provider ID] [--seed S] [--json]";
+
+/// What runs where nobody says how much: some seconds of work.
+const SEEDS: u64 = 1_000;
+
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    seeds: Range<u64>,
+    /// One seed alone, with everything that it did.
+    replay: bool,
+    provider: Option<String>,
+    json: bool,
+}
+
+/// Fails if anything did not hold.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, String> {
+    let options = options(arguments)?;
+    let harnesses = chosen(options.provider.as_deref())?;
+    if options.replay {
+        return replay(&harnesses, &options);
+    }
+    let mut reports = BTreeMap::new();
+    for harness in &harnesses {
+        let report = on_all_cores(harness, &options.seeds)?;
+        if !options.json {
+            print(&format!("{}: {report}", harness.spec().id))?;
+        }
+        reports.insert(harness.spec().id, report);
+    }
+    if options.json {
+        print(&format!("{}\n", summary(&options, &reports)))?;
+    }
+    Ok(exit(reports.values().all(|report| report.violations.is_empty())))
+}
+
+fn options(arguments: &[String]) -> Result<Options, String> {
+    let mut options = Options { seeds: 0..SEEDS, replay: false, provider: None, json: false };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| format!("`{argument}` needs a value\n{USAGE}"));
+        let number = |text: &String| {
+            text.parse::<u64>().map_err(|_| format!("`{argument}` needs a number, not `{text}`\n{USAGE}"))
+        };
+        match argument.as_str() {
+            "--seeds" => options.seeds = 0..number(value()?)?,
+            "--seed" => {
+                let seed = number(value()?)?;
+                (options.seeds, options.replay) = (seed..seed.saturating_add(1), true);
+            }
+            "--provider" => options.provider = Some(value()?.clone()),
+            "--json" => options.json = true,
+            _ => return Err(format!("`{argument}` is no option\n{USAGE}")),
+        }
+    }
+    Ok(options)
+}
+
+/// The providers of music that have both a client and a fake.
+fn chosen(id: Option<&str>) -> Result<Vec<Harness<Music>>, String> {
+    let registry = integrations::registry();
+    let both = |fake: &'static Fake| Some((fake, registry.spec(fake.provider)?));
+    let all: Vec<_> = FAKES.iter().filter(|fake| fake.category == "music").filter_map(both).collect();
+    let is_chosen = |(fake, _): &&(&'static Fake, _)| id.is_none_or(|id| fake.provider == id);
+    let chosen: Vec<_> = all.iter().filter(is_chosen).map(|(fake, spec)| harness(spec, fake)).collect();
+    if chosen.is_empty() {
+        let ids: Vec<&str> = all.iter().map(|(fake, _)| fake.provider).collect();
+        return Err(format!("there is no such provider with a fake; there are {}", ids.join(", ")));
+    }
+    Ok(chosen)
+}
+
+fn harness(spec: &'static ProviderSpec, fake: &'static Fake) -> Harness<Music> {
+    let registry = integrations::registry();
+    Harness::new(spec, fake, move |setup| registry.open::<Music>(setup))
+}
+
+/// Seeds are independent of each other, so each core gets a part of them.
+fn on_all_cores(harness: &Harness<Music>, seeds: &Range<u64>) -> Result<Report, String> {
+    let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let part = (seeds.end - seeds.start).div_ceil(cores).max(1);
+    let parts = (0..cores).map(|core| {
+        let end = |core: u64| seeds.start.saturating_add(part * core).min(seeds.end);
+        end(core)..end(core + 1)
+    });
+    thread::scope(|scope| {
+        let run = |seeds| scope.spawn(move || chaos::run(harness, &music::suite(), seeds));
+        let running: Vec<_> = parts.map(run).collect();
+        let mut all = Report::default();
+        for thread in running {
+            all.join(thread.join().map_err(|_| "a thread panicked".to_owned())??);
+        }
+        Ok(all)
+    })
+}
+
+fn replay(harnesses: &[Harness<Music>], options: &Options) -> Result<ExitCode, String> {
+    let mut runs = Vec::new();
+    for harness in harnesses {
+        runs.push(chaos::one(harness, &music::suite(), options.seeds.start)?);
+    }
+    if options.json {
+        print(&format!("{}\n", runs.iter().map(chaos::Run::to_json).collect::<Value>()))?;
+    } else {
+        runs.iter().try_for_each(|run| print(&run.to_string()))?;
+    }
+    Ok(exit(runs.iter().all(|run| run.violations.is_empty())))
+}
+
+/// All providers in one, and each by itself.
+fn summary(options: &Options, reports: &BTreeMap<&str, Report>) -> Value {
+    let mut all = Report::default();
+    for report in reports.values() {
+        all.join(report.clone());
+    }
+    let mut json = all.to_json();
+    json["seeds"] = json!(options.seeds.end - options.seeds.start);
+    json["cases"] = json!(reports.values().map(|report| report.cases.len()).sum::<usize>());
+    let each = |(id, report): (&&str, &Report)| ((*id).to_owned(), report.to_json());
+    json["providers"] = reports.iter().map(each).collect();
+    json
+}
+
+fn exit(is_good: bool) -> ExitCode {
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print(text: &str) -> Result<(), String> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(|e| format!("nothing can be printed: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Options, String> {
+        options(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_are_read_and_mistakes_told() {
+        let all = parsed("--seeds 20 --provider spotify --json").unwrap();
+        assert_eq!((all.seeds, all.replay, all.json), (0..20, false, true));
+        assert_eq!(all.provider.as_deref(), Some("spotify"));
+        let one = parsed("--seed 7").unwrap();
+        assert_eq!((one.seeds, one.replay), (7..8, true));
+        for (line, told) in
+            [("--seeds", "needs a value"), ("--seed x", "needs a number"), ("--fast", "no option")]
+        {
+            assert!(parsed(line).unwrap_err().contains(told), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_music_provider_with_a_fake_is_chosen_and_no_other() {
+        assert!(!chosen(None).unwrap().is_empty());
+        assert_eq!(chosen(Some("spotify")).unwrap()[0].spec().id, "spotify");
+        assert!(chosen(Some("nobody")).unwrap_err().contains("spotify"));
+    }
+}
