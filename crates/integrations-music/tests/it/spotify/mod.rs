@@ -3,6 +3,8 @@
 mod client;
 mod error;
 mod fake;
+#[cfg(feature = "dynamic")]
+mod judged;
 mod mapping;
 mod paging;
 mod script;
