@@ -39,7 +39,7 @@ pub(crate) fn conforms(spec: &'static ProviderSpec, open: Open) {
 
 /// The same under faults; `cargo xtask chaos` takes more seeds.
 pub(crate) fn bears_faults(spec: &'static ProviderSpec, open: Open) {
-    let report = chaos::run(&Harness::new(spec, fake(spec), open), &music::suite(), 0..60);
+    let report = chaos::run(&Harness::new(spec, fake(spec), open), &music::suite(), 0..60).unwrap();
     assert!(report.violations.is_empty(), "{report}");
 }
 
