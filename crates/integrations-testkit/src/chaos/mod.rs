@@ -238,7 +238,7 @@ pub(crate) struct Storm {
     /// The read after everything, with what it ended as.
     pub(crate) later: Result<()>,
     /// Every secret that the client was given, with its setting.
-    pub(crate) secrets: Vec<(String, String)>,
+    pub(crate) secrets: Vec<(String, String)>, // tidy: not a secret, a fake gave it, and logs are searched for it
 }
 
 impl<'h, C: 'static> Chaos<'h, C> {
