@@ -145,6 +145,8 @@ fn print(text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use integrations_testkit::conformance::check;
+
     use super::*;
 
     fn parsed(line: &str) -> Result<Options, String> {
@@ -163,6 +165,15 @@ mod tests {
         {
             assert!(parsed(line).unwrap_err().contains(told), "{line}");
         }
+    }
+
+    #[test]
+    fn every_music_provider_passes_the_cases_of_its_category() {
+        let reports =
+            chosen(None).unwrap().iter().map(|harness| check(harness, &music::suite())).collect::<Vec<_>>();
+        let wrong: Vec<String> =
+            reports.iter().filter(|report| !report.is_good()).map(ToString::to_string).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     #[test]
