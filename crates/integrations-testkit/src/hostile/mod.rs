@@ -16,15 +16,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use integrations_core::{Classify, Effect, Error, ErrorKind, Safety, WireResponse};
 
 use crate::golden::{Golden, Goldens, Problems};
-use mutation::{CANARIES, List, Must, Mutation};
+use mutation::{CANARIES, List, Met, Must, Mutation};
 
 /// Judges what the endpoints make of the recorded answers, changed. `classify` is the provider's: in the pipeline it sees
 /// every answer before an endpoint does.
 pub fn check(goldens: &Goldens, classify: &dyn Classify) -> Result<(), Problems> {
-    Problems::none_of(goldens.iter().flat_map(|golden| problems(golden, classify)).collect())
+    let mut met = Met::default();
+    Problems::none_of(goldens.iter().flat_map(|golden| problems(golden, classify, &mut met)).collect())
 }
 
-fn problems(golden: &Golden, classify: &dyn Classify) -> Vec<String> {
+fn problems(golden: &Golden, classify: &dyn Classify, met: &mut Met) -> Vec<String> {
     let Some(response) = golden.response() else {
         return vec![format!("{}.json: it was not recorded yet", golden.name())];
     };
@@ -35,7 +36,7 @@ fn problems(golden: &Golden, classify: &dyn Classify) -> Vec<String> {
     trial.judge(&mutation::none(&response));
     // Some answers have an element for each thing that was asked for; those are taken as they are.
     let short = mutation::shortened(&response).filter(|short| matches!(trial.read(short), Outcome::Read));
-    mutation::each(golden, &short.unwrap_or(response), |mutation| trial.judge(&mutation));
+    mutation::each(golden, &short.unwrap_or(response), met, |mutation| trial.judge(&mutation));
     trial.problems()
 }
 
