@@ -44,6 +44,7 @@ mod open_enum;
 #[cfg(feature = "inbox")]
 pub mod outbox;
 pub mod page;
+pub mod params;
 pub mod pipeline;
 pub mod provider;
 pub mod quota;
@@ -58,7 +59,7 @@ pub mod tls;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
-pub use authorize::{Basic, Bearer, HeaderKey};
+pub use authorize::{Basic, Bearer, HeaderKey, bearer_token};
 pub use body::{Body, BodyStream, BoxError, ReplayBody};
 pub use caller::{Caller, CallerBuilder, StreamResponse};
 pub use clock::{Clock, Skew, WallClock};

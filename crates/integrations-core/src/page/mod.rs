@@ -3,10 +3,12 @@
 
 mod cursor;
 mod listing;
+mod numbered;
 mod stream;
 
 pub use cursor::{Cursor, Scope};
 pub use listing::Listing;
+pub use numbered::{Numbered, NumberedItems};
 pub use stream::{Items, Pages, pages};
 
 use crate::error::Result;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use http::Uri;
 
+use crate::authorize::Bearer;
 use crate::caller::{Caller, CallerBuilder};
 use crate::clock::Clock;
 use crate::endpoint::Authorize;
@@ -195,6 +196,14 @@ impl Setup {
     /// Who proves each call, when that is not in the settings.
     pub fn authorizer(&self) -> Option<&Arc<dyn Authorize>> {
         self.authorize.as_ref()
+    }
+
+    /// Who proves each call with a bearer token: who was set, or the token in a setting, if there is one.
+    pub fn bearer(&self, name: &str) -> Result<Option<Arc<dyn Authorize>>> {
+        if self.authorize.is_some() || self.settings.secret(name)?.is_none() {
+            return Ok(self.authorize.clone());
+        }
+        Ok(Some(Arc::new(Bearer::new(self.live(name)?))))
     }
 
     /// The clock.

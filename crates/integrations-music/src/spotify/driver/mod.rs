@@ -121,44 +121,10 @@ impl MusicDriver for Spotify {
         self.found_tracks(self.search_for("track", query), &page).await
     }
 
-    fn isrc(&self) -> Option<&dyn IsrcDriver> {
-        Some(self)
-    }
-
-    fn albums(&self) -> Option<&dyn AlbumDriver> {
-        Some(self)
-    }
-
-    fn artists(&self) -> Option<&dyn ArtistDriver> {
-        Some(self)
-    }
-
-    fn artist_info(&self) -> Option<&dyn ArtistInfoDriver> {
-        Some(self)
-    }
-
-    fn playlists(&self) -> Option<&dyn PlaylistDriver> {
-        Some(self)
-    }
-
-    fn library(&self) -> Option<&dyn LibraryDriver> {
-        Some(self)
-    }
-
-    fn history(&self) -> Option<&dyn HistoryDriver> {
-        Some(self)
-    }
-
-    fn recommendations(&self) -> Option<&dyn RecommendationDriver> {
-        Some(self)
-    }
-
-    fn playback(&self) -> Option<&dyn PlaybackDriver> {
-        Some(self)
-    }
-
-    fn playback_tokens(&self) -> Option<&dyn PlaybackTokenDriver> {
-        Some(self)
+    integrations_core::facets! {
+        isrc: IsrcDriver, albums: AlbumDriver, artists: ArtistDriver, artist_info: ArtistInfoDriver,
+        playlists: PlaylistDriver, library: LibraryDriver, history: HistoryDriver,
+        recommendations: RecommendationDriver, playback: PlaybackDriver, playback_tokens: PlaybackTokenDriver,
     }
 }
 
