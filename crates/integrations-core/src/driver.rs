@@ -85,6 +85,25 @@ macro_rules! facets {
     };
 }
 
+/// What is the same in the [`Driver`](crate::driver::Driver) of every client that is called over HTTP: its facts, itself,
+/// and its field `caller`.
+#[macro_export]
+macro_rules! client_driver {
+    ($spec:expr) => {
+        fn spec(&self) -> &'static $crate::provider::ProviderSpec {
+            $spec
+        }
+
+        fn raw(&self) -> &dyn ::core::any::Any {
+            self
+        }
+
+        fn caller(&self) -> ::core::option::Option<&$crate::Caller> {
+            ::core::option::Option::Some(&self.caller)
+        }
+    };
+}
+
 /// The part that the drivers of all categories have in common.
 pub trait Driver: Send + Sync + 'static {
     /// The provider's facts.

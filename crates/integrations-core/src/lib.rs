@@ -37,6 +37,7 @@ pub mod egress;
 pub mod hub;
 #[cfg(feature = "inbox")]
 pub mod inbox;
+pub mod loose;
 pub mod money;
 #[cfg(feature = "music")]
 pub mod music;

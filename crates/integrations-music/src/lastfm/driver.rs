@@ -1,12 +1,9 @@
 //! The category's operations on this service.
 
-use std::any::Any;
-
 use async_trait::async_trait;
 use integrations_core::driver::{Caps, Driver};
 use integrations_core::page::{Numbered, NumberedItems, Scope};
-use integrations_core::provider::ProviderSpec;
-use integrations_core::{Caller, Effect, Endpoint, Error, ErrorKind, Page, PageReq, Result};
+use integrations_core::{Effect, Endpoint, Error, ErrorKind, Page, PageReq, Result};
 
 use super::id::Place;
 use super::ops::{
@@ -38,21 +35,11 @@ const BY_SESSION: &[&str] = &["library_write", "scrobble", "now_playing"];
 const BY_USER: &[&str] = &["library", "library_check", "recently_played", "top_tracks", "top_artists"];
 
 impl Driver for Lastfm {
-    fn spec(&self) -> &'static ProviderSpec {
-        &spec::SPEC
-    }
+    integrations_core::client_driver!(&spec::SPEC);
 
     fn caps(&self) -> Caps {
         let caps = Caps::of(&spec::SPEC).only_if(self.has_session, BY_SESSION);
         caps.only_if(self.user.is_some(), BY_USER)
-    }
-
-    fn raw(&self) -> &dyn Any {
-        self
-    }
-
-    fn caller(&self) -> Option<&Caller> {
-        Some(&self.caller)
     }
 }
 
@@ -180,10 +167,6 @@ impl LibraryDriver for Lastfm {
             })?);
         }
         Ok(loved)
-    }
-
-    async fn saved_albums(&self, _: PageReq) -> Result<Page<Album>> {
-        Err(Error::unsupported("`lastfm` keeps no albums for a user", "read `Library::tracks`"))
     }
 }
 

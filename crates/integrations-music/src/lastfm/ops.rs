@@ -17,21 +17,19 @@ type Pairs = Vec<(String, String)>;
 
 /// Declares a call: how its fields become parameters, and how its answer is read.
 macro_rules! call {
-    ($name:ident $op:ident $method:literal $output:ty, $call:ident: $pairs:expr, $response:ident: $read:expr) => {
+    ($name:ident $op:ident $method:literal $output:ty, $pairs:expr, $read:expr) => {
         impl Endpoint for $name {
             type Output = $output;
             const OP: &'static Op = &spec::$op;
 
             fn request(&self, base: &Uri) -> Result<WireRequest> {
-                let $call = self;
-                let _ = $call;
-                request(Self::OP, base, $method, $pairs)
+                let pairs: fn(&Self) -> Pairs = $pairs;
+                request(Self::OP, base, $method, pairs(self))
             }
 
-            fn response(&self, $response: WireResponse) -> Result<$output> {
-                let ($call, $response) = (self, &$response);
-                let _ = $call;
-                $read
+            fn response(&self, response: WireResponse) -> Result<$output> {
+                let read: fn(&Self, &WireResponse) -> Result<$output> = $read;
+                read(self, &response)
             }
         }
     };
@@ -42,11 +40,11 @@ pub(super) trait Paged: Endpoint + Serialize {
     fn at(self, page: &Numbered) -> Self;
 }
 
-/// Declares calls by the vendor's parameters: `(texts that there must be) [texts] {numbers} <length and number of a page>`.
+/// Declares calls by the vendor's parameters: `(texts that there must be) [texts] {numbers}`, and whether its list is [`Paged`].
 macro_rules! calls {
     (also [$($also:ident)+]
      $($name:ident $op:ident $method:literal ($($need:ident)*) [$($text:ident)*] {$($number:ident)*}
-        <$($limit:ident $page:ident)?> -> $output:ty: $read:expr;)+) => {
+        $($paged:ident)? -> $output:ty: $read:expr;)+) => {
         $(
             #[doc = concat!("Vendor page [", $method, "](https://www.last.fm/api/show/", $method, ").")]
             #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -54,29 +52,20 @@ macro_rules! calls {
                 $(#[doc = concat!("The vendor's parameter `", stringify!($need), "`.")] pub $need: String,)*
                 $(#[doc = concat!("The vendor's parameter `", stringify!($text), "`.")] pub $text: Option<String>,)*
                 $(#[doc = concat!("The vendor's parameter `", stringify!($number), "`.")] pub $number: Option<u32>,)*
-                $(
-                    /// How many items the page has at most.
-                    pub $limit: Option<u32>,
-                    /// The number of the page, from 1.
-                    pub $page: Option<u32>,
-                )?
             }
-            call!($name $op $method $output, call: {
+            call!($name $op $method $output, |call| {
+                let _ = call;
                 let pairs: Vec<(&str, Option<String>)> = vec![
                     $((stringify!($need), Some(call.$need.clone())),)*
                     $((stringify!($text), call.$text.clone()),)*
                     $((stringify!($number), call.$number.map(|number| number.to_string())),)*
-                    $(
-                        (stringify!($limit), call.$limit.map(|limit| limit.to_string())),
-                        (stringify!($page), call.$page.map(|page| page.to_string())),
-                    )?
                 ];
                 pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-            }, response: ($read)(response));
+            }, |_, response| ($read)(response));
             $(
-                impl Paged for $name {
+                impl $paged for $name {
                     fn at(self, page: &Numbered) -> Self {
-                        Self { $limit: Some(page.length()), $page: Some(page.number()), ..self }
+                        Self { limit: Some(page.length()), page: Some(page.number()), ..self }
                     }
                 }
             )?
@@ -90,44 +79,44 @@ macro_rules! calls {
 
 calls! {
     also [AuthGetSession AuthGetMobileSession TrackScrobble TrackUpdateNowPlaying]
-    TrackSearch TRACK_SEARCH "track.search" (track) [artist] {} <limit page>
+    TrackSearch TRACK_SEARCH "track.search" (track) [artist] {limit page} Paged
         -> NumberedItems<Track>: |r| wire::found(r, "track", wire::to_track);
-    TrackGetInfo TRACK_GET_INFO "track.getInfo" () [artist track mbid username] {autocorrect} <>
+    TrackGetInfo TRACK_GET_INFO "track.getInfo" () [artist track mbid username] {autocorrect}
         -> TrackDetails: |r| wire::one(r, "track", wire::to_track_details);
-    TrackGetTopTags TRACK_GET_TOP_TAGS "track.getTopTags" () [artist track mbid] {autocorrect} <>
+    TrackGetTopTags TRACK_GET_TOP_TAGS "track.getTopTags" () [artist track mbid] {autocorrect}
         -> Vec<Tag>: |r| wire::one(r, "toptags", |tags| Ok(wire::to_tags(tags)));
-    TrackGetSimilar TRACK_GET_SIMILAR "track.getSimilar" () [artist track mbid] {autocorrect limit} <>
-        -> Vec<Track>: |r| wire::list(r, "similartracks", "track", wire::to_track).map(|list| list.items);
-    TrackLove TRACK_LOVE "track.love" (artist track) [] {} <> -> (): wire::done;
-    TrackUnlove TRACK_UNLOVE "track.unlove" (artist track) [] {} <> -> (): wire::done;
-    ArtistSearch ARTIST_SEARCH "artist.search" (artist) [] {} <limit page>
+    TrackGetSimilar TRACK_GET_SIMILAR "track.getSimilar" () [artist track mbid] {autocorrect limit}
+        -> Vec<Track>: |r| wire::list(r, ["similartracks", "track"], wire::to_track).map(|list| list.items);
+    TrackLove TRACK_LOVE "track.love" (artist track) [] {} -> (): wire::done;
+    TrackUnlove TRACK_UNLOVE "track.unlove" (artist track) [] {} -> (): wire::done;
+    ArtistSearch ARTIST_SEARCH "artist.search" (artist) [] {limit page} Paged
         -> NumberedItems<Artist>: |r| wire::found(r, "artist", wire::to_artist);
-    ArtistGetInfo ARTIST_GET_INFO "artist.getInfo" () [artist mbid username lang] {autocorrect} <>
+    ArtistGetInfo ARTIST_GET_INFO "artist.getInfo" () [artist mbid username lang] {autocorrect}
         -> ArtistInfo: |r| wire::one(r, "artist", wire::to_artist_info);
-    ArtistGetSimilar ARTIST_GET_SIMILAR "artist.getSimilar" () [artist mbid] {autocorrect limit} <>
-        -> Vec<Artist>: |r| wire::list(r, "similarartists", "artist", wire::to_artist).map(|list| list.items);
-    ArtistGetTopTracks ARTIST_GET_TOP_TRACKS "artist.getTopTracks" () [artist mbid] {autocorrect} <limit page>
-        -> NumberedItems<Track>: |r| wire::list(r, "toptracks", "track", wire::to_track);
-    ArtistGetTopTags ARTIST_GET_TOP_TAGS "artist.getTopTags" () [artist mbid] {autocorrect} <>
+    ArtistGetSimilar ARTIST_GET_SIMILAR "artist.getSimilar" () [artist mbid] {autocorrect limit}
+        -> Vec<Artist>: |r| wire::list(r, ["similarartists", "artist"], wire::to_artist).map(|list| list.items);
+    ArtistGetTopTracks ARTIST_GET_TOP_TRACKS "artist.getTopTracks" () [artist mbid] {autocorrect limit page} Paged
+        -> NumberedItems<Track>: |r| wire::list(r, ["toptracks", "track"], wire::to_track);
+    ArtistGetTopTags ARTIST_GET_TOP_TAGS "artist.getTopTags" () [artist mbid] {autocorrect}
         -> Vec<Tag>: |r| wire::one(r, "toptags", |tags| Ok(wire::to_tags(tags)));
-    ArtistGetTopAlbums ARTIST_GET_TOP_ALBUMS "artist.getTopAlbums" () [artist mbid] {autocorrect} <limit page>
-        -> NumberedItems<Album>: |r| wire::list(r, "topalbums", "album", wire::to_album);
-    AlbumSearch ALBUM_SEARCH "album.search" (album) [] {} <limit page>
+    ArtistGetTopAlbums ARTIST_GET_TOP_ALBUMS "artist.getTopAlbums" () [artist mbid] {autocorrect limit page} Paged
+        -> NumberedItems<Album>: |r| wire::list(r, ["topalbums", "album"], wire::to_album);
+    AlbumSearch ALBUM_SEARCH "album.search" (album) [] {limit page} Paged
         -> NumberedItems<Album>: |r| wire::found(r, "album", wire::to_album);
-    AlbumGetInfo ALBUM_GET_INFO "album.getInfo" () [artist album mbid username lang] {autocorrect} <>
+    AlbumGetInfo ALBUM_GET_INFO "album.getInfo" () [artist album mbid username lang] {autocorrect}
         -> AlbumDetails: |r| wire::one(r, "album", wire::to_album_details);
-    UserGetInfo USER_GET_INFO "user.getInfo" () [user] {} <> -> User: |r| wire::one(r, "user", wire::to_user);
-    UserGetRecentTracks USER_GET_RECENT_TRACKS "user.getRecentTracks" (user) [] {from to extended} <limit page>
-        -> NumberedItems<Played>: |r| wire::list(r, "recenttracks", "track", wire::to_played);
-    UserGetTopTracks USER_GET_TOP_TRACKS "user.getTopTracks" (user) [period] {} <limit page>
-        -> NumberedItems<Track>: |r| wire::list(r, "toptracks", "track", wire::to_track);
-    UserGetTopArtists USER_GET_TOP_ARTISTS "user.getTopArtists" (user) [period] {} <limit page>
-        -> NumberedItems<Artist>: |r| wire::list(r, "topartists", "artist", wire::to_artist);
-    UserGetLovedTracks USER_GET_LOVED_TRACKS "user.getLovedTracks" (user) [] {} <limit page>
-        -> NumberedItems<PlaylistEntry>: |r| wire::list(r, "lovedtracks", "track", wire::to_entry);
-    TagGetTopTracks TAG_GET_TOP_TRACKS "tag.getTopTracks" (tag) [] {} <limit page>
-        -> NumberedItems<Track>: |r| wire::list(r, "tracks", "track", wire::to_track);
-    AuthGetToken AUTH_GET_TOKEN "auth.getToken" () [] {} <> -> Token: wire::token;
+    UserGetInfo USER_GET_INFO "user.getInfo" () [user] {} -> User: |r| wire::one(r, "user", wire::to_user);
+    UserGetRecentTracks USER_GET_RECENT_TRACKS "user.getRecentTracks" (user) [] {limit page from to extended} Paged
+        -> NumberedItems<Played>: |r| wire::list(r, ["recenttracks", "track"], wire::to_played);
+    UserGetTopTracks USER_GET_TOP_TRACKS "user.getTopTracks" (user) [period] {limit page} Paged
+        -> NumberedItems<Track>: |r| wire::list(r, ["toptracks", "track"], wire::to_track);
+    UserGetTopArtists USER_GET_TOP_ARTISTS "user.getTopArtists" (user) [period] {limit page} Paged
+        -> NumberedItems<Artist>: |r| wire::list(r, ["topartists", "artist"], wire::to_artist);
+    UserGetLovedTracks USER_GET_LOVED_TRACKS "user.getLovedTracks" (user) [] {limit page} Paged
+        -> NumberedItems<PlaylistEntry>: |r| wire::list(r, ["lovedtracks", "track"], wire::to_entry);
+    TagGetTopTracks TAG_GET_TOP_TRACKS "tag.getTopTracks" (tag) [] {limit page} Paged
+        -> NumberedItems<Track>: |r| wire::list(r, ["tracks", "track"], wire::to_track);
+    AuthGetToken AUTH_GET_TOKEN "auth.getToken" () [] {} -> Token: wire::token;
 }
 
 /// Vendor page [auth.getSession](https://www.last.fm/api/show/auth.getSession).
@@ -137,8 +126,8 @@ pub struct AuthGetSession {
     pub token: SecretString,
 }
 call!(AuthGetSession AUTH_GET_SESSION "auth.getSession" Session,
-    call: vec![pair("token", call.token.expose())],
-    response: wire::one(response, "session", wire::to_session));
+    |call| vec![pair("token", call.token.expose())],
+    |_, response| wire::one(response, "session", wire::to_session));
 
 /// Vendor page [auth.getMobileSession](https://www.last.fm/api/show/auth.getMobileSession).
 #[derive(Debug, Clone, Deserialize)]
@@ -149,8 +138,8 @@ pub struct AuthGetMobileSession {
     pub password: SecretString,
 }
 call!(AuthGetMobileSession AUTH_GET_MOBILE_SESSION "auth.getMobileSession" Session,
-    call: vec![pair("username", &call.username), pair("password", call.password.expose())],
-    response: wire::one(response, "session", wire::to_session));
+    |call| vec![pair("username", &call.username), pair("password", call.password.expose())],
+    |_, response| wire::one(response, "session", wire::to_session));
 
 /// Vendor page [track.scrobble](https://www.last.fm/api/show/track.scrobble).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -159,8 +148,8 @@ pub struct TrackScrobble {
     pub plays: Vec<Play>,
 }
 call!(TrackScrobble TRACK_SCROBBLE "track.scrobble" Vec<Scrobbled>,
-    call: call.plays.iter().enumerate().flat_map(|(at, play)| numbered(at, play)).collect(),
-    response: wire::scrobbled(response, call.plays.len()));
+    |call| call.plays.iter().enumerate().flat_map(|(at, play)| numbered(at, play)).collect(),
+    |call, response| wire::scrobbled(response, call.plays.len()));
 
 /// Vendor page [track.updateNowPlaying](https://www.last.fm/api/show/track.updateNowPlaying).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -169,8 +158,8 @@ pub struct TrackUpdateNowPlaying {
     pub play: Play,
 }
 call!(TrackUpdateNowPlaying TRACK_UPDATE_NOW_PLAYING "track.updateNowPlaying" Scrobbled,
-    call: heard(&call.play),
-    response: wire::one(response, "nowplaying", |thing| Ok(wire::to_outcome(thing))));
+    |call| heard(&call.play),
+    |_, response| wire::one(response, "nowplaying", |thing| Ok(wire::to_outcome(thing))));
 
 /// What both kinds of scrobbling say about a track. Durations are in seconds.
 fn heard(play: &Play) -> Pairs {

@@ -2,10 +2,9 @@
 //! empty text, numbers are texts, the text of an element is `#text`, its attributes are `@attr`
 //! (<https://www.last.fm/api/rest>). So nothing has one shape, and all is asked for by name.
 
+use integrations_core::loose::Thing;
 use integrations_core::page::NumberedItems;
 use integrations_core::{Result, WireResponse};
-use jiff::Timestamp;
-use serde_json::{Map, Value};
 
 use super::id::{album_id, track_id};
 use super::types::{AlbumDetails, Session, Token, TrackDetails, User};
@@ -30,106 +29,23 @@ const IGNORED: &[(&str, IgnoredReason)] = &[
     ("5", IgnoredReason::DailyLimit),
 ];
 
-/// An element, of which anything may be missing.
-pub(super) struct Thing<'r> {
-    response: &'r WireResponse,
-    fields: Map<String, Value>,
-}
-
-impl<'r> Thing<'r> {
-    /// The whole answer.
-    pub(super) fn top(response: &'r WireResponse) -> Result<Self> {
-        Ok(Self { response, fields: response.json()? })
-    }
-
-    /// What stands under the one name that every answer has on top. A text in its place is an empty thing.
-    fn of(response: &'r WireResponse, name: &str) -> Result<Self> {
-        let top = Self::top(response)?;
-        match top.fields.get(name) {
-            Some(Value::Object(_) | Value::String(_)) => Ok(top.thing(name)),
-            _ => Err(response.undecodable(format!("the answer has no `{name}`"))),
-        }
-    }
-
-    fn thing(&self, name: &str) -> Self {
-        let fields = self.fields.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
-        Self { response: self.response, fields }
-    }
-
-    /// One or many; what is no thing is left out.
-    fn many(&self, name: &str) -> Vec<Self> {
-        let items = match self.fields.get(name) {
-            Some(Value::Array(items)) => items.as_slice(),
-            one => one.map(std::slice::from_ref).unwrap_or_default(),
-        };
-        let items = items.iter().filter_map(Value::as_object).cloned();
-        items.map(|fields| Self { response: self.response, fields }).collect()
-    }
-
-    /// One or many, each of which must be readable.
-    fn each<T>(&self, name: &str, read: impl Fn(&Self) -> Result<T>) -> Result<Vec<T>> {
-        self.many(name).iter().map(read).collect()
-    }
-
-    pub(super) fn word(&self, name: &str) -> Option<String> {
-        text(self.fields.get(name)?)
-    }
-
-    pub(super) fn number(&self, name: &str) -> Option<u64> {
-        self.word(name)?.trim().parse().ok()
-    }
-
-    /// A word without which the answer cannot be used.
-    fn need(&self, name: &str) -> Result<String> {
-        self.word(name).ok_or_else(|| self.response.undecodable(format!("something has no `{name}`")))
-    }
-
-    /// A duration in milliseconds, of which the vendor's unit has so many. Zero is its word for "not known".
-    fn duration(&self, unit: u64) -> Option<u64> {
-        self.number("duration").filter(|duration| *duration > 0).map(|duration| duration.saturating_mul(unit))
-    }
-
-    /// Zero is the vendor's word for "not known".
-    fn time(&self, name: &str) -> Option<Timestamp> {
-        let seconds = i64::try_from(self.number(name).filter(|unix| *unix > 0)?).ok()?;
-        Timestamp::from_second(seconds).ok()
-    }
-}
-
-/// A text, as it is, as a number, or as the name or the text of a thing. Empty is none.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Object(thing) => ["name", "#text"].iter().find_map(|name| text(thing.get(*name)?)),
-        _ => None,
-    }
-}
+type Read<T> = fn(&Thing) -> Result<T>;
 
 /// The one thing that an answer has.
-pub(super) fn one<T>(response: &WireResponse, name: &str, read: impl Fn(&Thing) -> Result<T>) -> Result<T> {
-    read(&Thing::of(response, name)?)
+pub(super) fn one<T>(response: &WireResponse, name: &str, read: Read<T>) -> Result<T> {
+    read(&Thing::under(response, name)?)
 }
 
 /// A list.
-pub(super) fn list<T>(
-    response: &WireResponse,
-    outer: &str,
-    inner: &str,
-    read: impl Fn(&Thing) -> Result<T>,
-) -> Result<NumberedItems<T>> {
-    let list = Thing::of(response, outer)?;
+pub(super) fn list<T>(response: &WireResponse, at: [&str; 2], read: Read<T>) -> Result<NumberedItems<T>> {
+    let list = Thing::under(response, at[0])?;
     let about = list.thing("@attr");
-    Ok(NumberedItems::new(list.each(inner, read)?, about.number("totalPages"), about.number("total")))
+    Ok(NumberedItems::new(list.each(at[1], read)?, about.number("totalPages"), about.number("total")))
 }
 
 /// What a search has found.
-pub(super) fn found<T>(
-    response: &WireResponse,
-    kind: &str,
-    read: impl Fn(&Thing) -> Result<T>,
-) -> Result<NumberedItems<T>> {
-    let results = Thing::of(response, "results")?;
+pub(super) fn found<T>(response: &WireResponse, kind: &str, read: Read<T>) -> Result<NumberedItems<T>> {
+    let results = Thing::under(response, "results")?;
     let items = results.thing(&format!("{kind}matches")).each(kind, read)?;
     let total = results.number("opensearch:totalResults");
     let size = results.number("opensearch:itemsPerPage").filter(|size| *size > 0);
@@ -147,7 +63,7 @@ pub(super) fn to_entry(thing: &Thing) -> Result<PlaylistEntry> {
 /// A track by itself counts milliseconds (<https://lastfm-docs.github.io/api-docs/track/getInfo/>).
 pub(super) fn to_track_details(thing: &Thing) -> Result<TrackDetails> {
     let mut track = to_track(thing)?;
-    track.duration_ms = thing.duration(1);
+    track.duration_ms = duration(thing, 1);
     let (loved, plays) = (thing.number("userloved").map(|loved| loved > 0), thing.number("userplaycount"));
     Ok(TrackDetails { track, loved, plays })
 }
@@ -191,7 +107,7 @@ pub(super) fn done(response: &WireResponse) -> Result<()> {
 
 /// The items stand in the order of the batch, and have nothing else that says which is which.
 pub(super) fn scrobbled(response: &WireResponse, sent: usize) -> Result<Vec<Scrobbled>> {
-    let items = Thing::of(response, "scrobbles")?.many("scrobble");
+    let items = Thing::under(response, "scrobbles")?.many("scrobble");
     if items.len() != sent {
         return Err(response.undecodable(format!("{} outcomes for {sent} scrobbles", items.len())));
     }
@@ -209,14 +125,14 @@ pub(super) fn to_outcome(thing: &Thing) -> Scrobbled {
 /// A track is its names: without them it cannot be used. Lists and albums count seconds
 /// (<https://lastfm-docs.github.io/api-docs/album/getInfo/>).
 pub(super) fn to_track(thing: &Thing) -> Result<Track> {
-    let (artist, title) = (thing.need("artist")?, thing.need("name")?);
+    let (artist, title) = (artist(thing)?, thing.need("name")?);
     let mut track = Track::new(track_id(&artist, &title), title);
     let album = thing.thing("album");
     let album_artist = album.word("artist").unwrap_or_else(|| artist.clone());
     let album = album.word("title").or_else(|| album.word("#text"));
     track.album = album.map(|title| AlbumRef::new(Some(album_id(&album_artist, &title)), title));
     track.artists = vec![artist_ref(artist)];
-    track.duration_ms = thing.duration(1000);
+    track.duration_ms = duration(thing, 1000);
     (track.ids, track.url, track.images) = (ids(thing), thing.word("url"), images(thing));
     for name in ["listeners", "playcount"] {
         track.extra.extend(thing.number(name).map(|count| (name.to_owned(), count.into())));
@@ -232,7 +148,7 @@ pub(super) fn to_artist(thing: &Thing) -> Result<Artist> {
 }
 
 pub(super) fn to_album(thing: &Thing) -> Result<Album> {
-    let (artist, title) = (thing.need("artist")?, thing.need("name")?);
+    let (artist, title) = (artist(thing)?, thing.need("name")?);
     let mut album = Album::new(album_id(&artist, &title), title);
     album.artists = vec![artist_ref(artist)];
     (album.ids, album.url, album.images) = (ids(thing), thing.word("url"), images(thing));
@@ -242,6 +158,16 @@ pub(super) fn to_album(thing: &Thing) -> Result<Album> {
 pub(super) fn to_tags(thing: &Thing) -> Vec<Tag> {
     let weight = |tag: &Thing| u8::try_from(tag.number("count")?.min(100)).ok();
     thing.many("tag").iter().filter_map(|tag| Some(Tag::new(tag.word("name")?, weight(tag)))).collect()
+}
+
+/// In lists it is a text, or a thing with a name or a text.
+fn artist(thing: &Thing) -> Result<String> {
+    thing.thing("artist").word("name").map_or_else(|| thing.need("artist"), Ok)
+}
+
+/// In milliseconds; the vendor's unit has so many. Zero is its word for "not known".
+fn duration(thing: &Thing, unit: u64) -> Option<u64> {
+    thing.number("duration").filter(|duration| *duration > 0).map(|duration| duration.saturating_mul(unit))
 }
 
 fn artist_ref(name: String) -> ArtistRef {

@@ -7,13 +7,10 @@ mod playback;
 mod playlists;
 mod user;
 
-use std::any::Any;
-
 use async_trait::async_trait;
 use integrations_core::driver::{Caps, Driver};
 use integrations_core::page::{self, Page, PageReq};
-use integrations_core::provider::ProviderSpec;
-use integrations_core::{Caller, Effect, Result, Safety};
+use integrations_core::{Effect, Result, Safety};
 
 use super::ops::{Args, Call, Get, Search, Single};
 use super::{Spotify, spec, wire};
@@ -94,20 +91,10 @@ fn words(query: &Query) -> String {
 }
 
 impl Driver for Spotify {
-    fn spec(&self) -> &'static ProviderSpec {
-        &spec::SPEC
-    }
+    integrations_core::client_driver!(&spec::SPEC);
 
     fn caps(&self) -> Caps {
         self.granted()
-    }
-
-    fn raw(&self) -> &dyn Any {
-        self
-    }
-
-    fn caller(&self) -> Option<&Caller> {
-        Some(&self.caller)
     }
 }
 
