@@ -57,6 +57,16 @@ impl Authorize for Bearer {
 
 /// The token that somebody puts on requests as `Authorization: Bearer TOKEN`, for services that take it elsewhere.
 /// [`ErrorKind::Config`](crate::ErrorKind) if it is no bearer token.
+///
+/// ```
+/// use integrations_core::{Basic, Bearer, bearer_token};
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// assert_eq!(bearer_token(&Bearer::new("t-1")).await?.expose(), "t-1");
+/// assert!(bearer_token(&Basic::new("user", "password")?).await.is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub async fn bearer_token(authorizer: &dyn Authorize) -> Result<SecretString> {
     let mut carrier = WireRequest::default();
     authorizer.authorize(&mut carrier).await?;

@@ -31,6 +31,12 @@ impl<T> Page<T> {
         Self { items, next, total: None }
     }
 
+    /// A list that comes as one page.
+    pub fn whole(items: Vec<T>) -> Self {
+        let total = u64::try_from(items.len()).ok();
+        Self { items, next: None, total }
+    }
+
     /// Sets the number of results on all pages.
     #[must_use]
     pub fn with_total(mut self, total: Option<u64>) -> Self {

@@ -4,8 +4,8 @@
 ///
 /// The builder is a [`Setup`](crate::setup::Setup) of the provider, with `vars`, `base`, `transport`, `pipeline`,
 /// `authorize`, `clock`, `build` and, with the declaring crate's own feature `cache`, `cache`. `build` calls the
-/// client's `open(&Setup) -> Result<Self>`. What only this provider has, above all its credentials, is added in an
-/// `impl` of the builder beside it, by its `set`.
+/// client's `open(&Setup) -> Result<Self>`. What only this provider has, above all its credentials, is listed behind it
+/// with the type of its value; what is more than one setting is added in an `impl` of the builder beside it, by its `set`.
 ///
 /// ```
 /// use integrations_core::provider::{Host, ProviderSpec, Setting, Status};

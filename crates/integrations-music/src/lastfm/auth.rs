@@ -8,9 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use integrations_core::{
-    Authorize, CredentialVersion, Error, LiveSecret, Result, SecretString, WireRequest, bearer_token, params,
+    Authorize, CredentialVersion, LiveSecret, Result, SecretString, WireRequest, bearer_token, params,
 };
 use md5::{Digest, Md5};
+
+use super::spec::SPEC;
 
 /// Parameters that the signature leaves out.
 const UNSIGNED: [&str; 2] = ["format", "callback"];
@@ -33,10 +35,7 @@ pub(super) struct Signature {
 
 impl Signature {
     async fn session_key(&self) -> Result<SecretString> {
-        let session = self.session.as_ref().ok_or_else(|| {
-            Error::config("this call needs a user's session key")
-                .with_hint("set `session_key`, which `auth.getSession` gives once the user has consented")
-        })?;
+        let session = self.session.as_ref().ok_or_else(|| SPEC.missing("session_key"))?;
         bearer_token(session.as_ref()).await
     }
 
@@ -58,10 +57,7 @@ impl Authorize for Signature {
             pairs.push(("sk".to_owned(), self.session_key().await?.expose().clone()));
         }
         if is_of_user || is_of_application {
-            let secret = self.secret.as_ref().ok_or_else(|| {
-                Error::config("a signed call needs the setting `shared_secret`")
-                    .with_hint("set `shared_secret`, or the variable `LASTFM_SHARED_SECRET`")
-            })?;
+            let secret = self.secret.as_ref().ok_or_else(|| SPEC.missing("shared_secret"))?;
             let present = secret.current();
             pairs.push(("api_sig".to_owned(), sign(&mut pairs.clone(), &present.value)));
             request.extensions_mut().insert(CredentialVersion(present.version));

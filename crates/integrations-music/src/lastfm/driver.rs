@@ -17,9 +17,9 @@ use super::{Lastfm, spec};
 use crate::batch::{by_batch, one_by_one};
 use crate::search::{Part, joined, refuse};
 use crate::{
-    Album, AlbumDriver, AlbumId, Artist, ArtistDriver, ArtistId, ArtistInfo, ArtistInfoDriver, HistoryDriver,
-    LibraryDriver, Market, MusicDriver, Period, Play, Played, PlaylistEntry, Query, ScrobbleDriver,
-    Scrobbled, Tag, TagDriver, Track, TrackId,
+    Album, AlbumDriver, AlbumId, Artist, ArtistDriver, ArtistId, ArtistInfo, ArtistInfoDriver, ArtistRef,
+    HistoryDriver, LibraryDriver, Market, MusicDriver, Period, Play, Played, PlaylistEntry, Query,
+    ScrobbleDriver, Scrobbled, Tag, TagDriver, Track, TrackId,
 };
 
 /// The vendor's default, and the most that each of its lists takes
@@ -71,20 +71,16 @@ impl AlbumDriver for Lastfm {
     /// The vendor gives all tracks with the album, so that there is one page.
     async fn album_tracks(&self, id: &AlbumId, _: Option<Market>, page: PageReq) -> Result<Page<Track>> {
         Scope::new(AlbumGetInfo::OP, id)?.position::<u64>(page.cursor.as_ref())?;
-        let tracks = self.album_details(id).await?.tracks;
-        let total = u64::try_from(tracks.len()).ok();
-        Ok(Page::new(tracks, None).with_total(total))
+        self.album_details(id).await.map(|details| Page::whole(details.tracks))
     }
 
     async fn search_albums(&self, query: &Query, page: PageReq) -> Result<Page<Album>> {
         refuse("lastfm", query, &[Part::Title, Part::Year])?;
         let album = joined([&query.text, &query.album, &query.artist]).unwrap_or_default();
         let mut found = self.page(AlbumSearch { album, ..Default::default() }, page).await?;
-        if let Some(artist) = query.artist.as_ref().map(|artist| artist.to_lowercase()) {
-            let is_by =
-                |album: &Album| album.artists.iter().any(|by| by.name.to_lowercase().contains(&artist));
-            found.items.retain(is_by);
-        }
+        let artist = query.artist.as_deref().unwrap_or_default().to_lowercase();
+        let is_by = |by: &ArtistRef| by.name.to_lowercase().contains(&artist);
+        found.items.retain(|album| album.artists.iter().any(is_by));
         Ok(found)
     }
 }
@@ -177,12 +173,12 @@ impl HistoryDriver for Lastfm {
     }
 
     async fn top_tracks(&self, period: &Period, page: PageReq) -> Result<Page<Track>> {
-        let (user, period) = (self.user()?, Some(spelled(period)));
+        let (user, period) = (self.user()?, Some(spelled(period).to_owned()));
         self.page(UserGetTopTracks { user, period, ..Default::default() }, page).await
     }
 
     async fn top_artists(&self, period: &Period, page: PageReq) -> Result<Page<Artist>> {
-        let (user, period) = (self.user()?, Some(spelled(period)));
+        let (user, period) = (self.user()?, Some(spelled(period).to_owned()));
         self.page(UserGetTopArtists { user, period, ..Default::default() }, page).await
     }
 }
@@ -198,14 +194,10 @@ impl ScrobbleDriver for Lastfm {
     }
 
     async fn now_playing(&self, play: &Play) -> Result<()> {
-        match self.caller.call(&TrackUpdateNowPlaying { play: play.clone() }).await? {
-            Scrobbled::Ignored(reason) => {
-                let message = format!("the service does not show this: {reason}");
-                Err(Error::new(ErrorKind::Declined, Effect::Rejected, message)
-                    .with_op(TrackUpdateNowPlaying::OP))
-            }
-            _ => Ok(()),
-        }
+        let outcome = self.caller.call(&TrackUpdateNowPlaying { play: play.clone() }).await?;
+        let Scrobbled::Ignored(reason) = outcome else { return Ok(()) };
+        let message = format!("the service does not show this: {reason}");
+        Err(Error::new(ErrorKind::Declined, Effect::Rejected, message).with_op(TrackUpdateNowPlaying::OP))
     }
 }
 
@@ -237,10 +229,7 @@ impl Lastfm {
     }
 
     fn user(&self) -> Result<String> {
-        self.user.clone().ok_or_else(|| {
-            Error::config("`lastfm` does not know whose library and history are meant")
-                .with_hint("set `user`, or the variable `LASTFM_USER`")
-        })
+        self.user.clone().ok_or_else(|| spec::SPEC.missing("user"))
     }
 
     /// One page of a list, which `call` names without a place in it.
@@ -254,13 +243,12 @@ impl Lastfm {
 }
 
 /// Vendor page: <https://www.last.fm/api/show/user.getTopTracks>; what it knows besides can be given in its own words.
-fn spelled(period: &Period) -> String {
-    let word = match period {
+fn spelled(period: &Period) -> &str {
+    match period {
         Period::Month => "1month",
         Period::HalfYear => "6month",
         Period::Year => "12month",
         Period::All => "overall",
         other => other.as_str(),
-    };
-    word.to_owned()
+    }
 }

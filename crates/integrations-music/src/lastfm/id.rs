@@ -6,7 +6,7 @@
 
 use integrations_core::{Error, Result, params};
 
-use crate::{AlbumId, ArtistId, TrackId};
+use crate::{AlbumId, ArtistId, TrackId, is_mbid};
 
 /// The parameters by which the vendor finds one thing: `mbid`, or the names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -51,10 +51,7 @@ pub(super) fn album_id(artist: &str, title: &str) -> AlbumId {
 }
 
 fn by_mbid(text: &str) -> Option<Place> {
-    let is_hyphen = |at| matches!(at, 8 | 13 | 18 | 23);
-    let fits = |(at, byte): (usize, u8)| if is_hyphen(at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
-    let is_mbid = text.len() == 36 && text.bytes().enumerate().all(fits);
-    is_mbid.then(|| Place { mbid: Some(text.to_owned()), ..Place::default() })
+    is_mbid(text).then(|| Place { mbid: Some(text.to_owned()), ..Place::default() })
 }
 
 fn name(text: &str) -> Option<String> {

@@ -9,8 +9,8 @@ use integrations_core::{Result, WireResponse};
 use super::id::{album_id, track_id};
 use super::types::{AlbumDetails, Session, Token, TrackDetails, User};
 use crate::{
-    Album, AlbumRef, Artist, ArtistId, ArtistInfo, ArtistRef, ExternalIds, IgnoredReason, Image, Played,
-    PlaylistEntry, Scrobbled, Tag, Track,
+    Album, AlbumRef, Artist, ArtistId, ArtistInfo, ArtistRef, IgnoredReason, Image, Played, PlaylistEntry,
+    Scrobbled, Tag, Track,
 };
 
 /// What the vendor shows where it has no picture.
@@ -133,7 +133,7 @@ pub(super) fn to_track(thing: &Thing) -> Result<Track> {
     track.album = album.map(|title| AlbumRef::new(Some(album_id(&album_artist, &title)), title));
     track.artists = vec![artist_ref(artist)];
     track.duration_ms = duration(thing, 1000);
-    (track.ids, track.url, track.images) = (ids(thing), thing.word("url"), images(thing));
+    (track.ids.mbid, track.url, track.images) = (thing.word("mbid"), thing.word("url"), images(thing));
     for name in ["listeners", "playcount"] {
         track.extra.extend(thing.number(name).map(|count| (name.to_owned(), count.into())));
     }
@@ -143,7 +143,7 @@ pub(super) fn to_track(thing: &Thing) -> Result<Track> {
 pub(super) fn to_artist(thing: &Thing) -> Result<Artist> {
     let name = thing.need("name")?;
     let mut artist = Artist::new(name.as_str(), name.clone());
-    (artist.ids, artist.url, artist.images) = (ids(thing), thing.word("url"), images(thing));
+    (artist.ids.mbid, artist.url, artist.images) = (thing.word("mbid"), thing.word("url"), images(thing));
     Ok(artist)
 }
 
@@ -151,7 +151,7 @@ pub(super) fn to_album(thing: &Thing) -> Result<Album> {
     let (artist, title) = (artist(thing)?, thing.need("name")?);
     let mut album = Album::new(album_id(&artist, &title), title);
     album.artists = vec![artist_ref(artist)];
-    (album.ids, album.url, album.images) = (ids(thing), thing.word("url"), images(thing));
+    (album.ids.mbid, album.url, album.images) = (thing.word("mbid"), thing.word("url"), images(thing));
     Ok(album)
 }
 
@@ -172,12 +172,6 @@ fn duration(thing: &Thing, unit: u64) -> Option<u64> {
 
 fn artist_ref(name: String) -> ArtistRef {
     ArtistRef::new(Some(ArtistId::from(name.as_str())), name)
-}
-
-fn ids(thing: &Thing) -> ExternalIds {
-    let mut ids = ExternalIds::default();
-    ids.mbid = thing.word("mbid");
-    ids
 }
 
 fn images(thing: &Thing) -> Vec<Image> {
