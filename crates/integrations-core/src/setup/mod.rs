@@ -211,7 +211,7 @@ impl Setup {
     ///
     /// let setup = Setup::new(&SPEC);
     /// assert!(setup.bearer("token")?.is_none());
-    /// let setup = setup.set("token", "t-1");
+    /// let setup = setup.set("token", integrations_core::SecretString::from("t-1"));
     /// assert_eq!(bearer_token(&*setup.bearer("token")?.expect("it is set")).await?.expose(), "t-1");
     /// let setup = setup.authorize(Arc::new(integrations_core::Bearer::new("t-2")));
     /// assert_eq!(bearer_token(&*setup.bearer("token")?.expect("it is set")).await?.expose(), "t-2");
