@@ -23,6 +23,16 @@ fn each_status_and_reason_has_its_kind_effect_and_hint() {
         (400, None, "Invalid limit", InvalidRequest, Effect::Rejected, None),
         (401, None, "The access token expired", Unauthenticated, Effect::Rejected, None),
         (403, None, "Insufficient client scope", PermissionDenied, Effect::Rejected, Some("scope")),
+        // What the player says of a missing scope: github.com/spotipy-dev/spotipy issue 1205.
+        (401, None, "Permissions missing", PermissionDenied, Effect::Rejected, Some("scope")),
+        (
+            401,
+            None,
+            "Valid user authentication required",
+            PermissionDenied,
+            Effect::Rejected,
+            Some("user's consent"),
+        ),
         (
             403,
             None,
