@@ -18,6 +18,23 @@
 
 #![allow(clippy::exhaustive_structs, reason = "made by their fields, with `..Default::default()`")]
 
+/// What calls of a family differ in, one row for each kind: the operation, what it gives, and the field of the answer that
+/// holds that.
+macro_rules! rows {
+    (Several: $($kind:ty => $op:ident, $key:literal;)+) => {$(
+        impl Several for $kind {
+            const SEVERAL: (&'static Op, &'static str) = (&spec::$op, $key);
+        }
+    )+};
+    ($family:ident, $gives:ident, $call:ident: $($kind:ty => $op:ident, $output:ty $(, $key:literal)?;)+) => {$(
+        impl $family for $kind {
+            type $gives = $output;
+            const $call: &'static Op = &spec::$op;
+            $(const KEY: &'static str = $key;)?
+        }
+    )+};
+}
+
 mod catalog;
 mod library;
 mod player;
