@@ -37,12 +37,29 @@ const REASONS: &[(&str, ErrorKind, &str)] = &[
 
 /// What a refusal without a reason means, by what is in its text; <https://developer.spotify.com/documentation/web-api/concepts/api-calls>
 /// tells only the status. Some come as 401, and no other token would help.
-const REFUSALS: &[(&str, &str)] = &[
-    ("scope", SCOPE),
-    ("permissions missing", SCOPE),
-    ("user authentication required", "this call needs a user's consent, and an application alone has none"),
-    ("not registered", "put the user on the application's list in the developer's dashboard"),
-    ("premium", "the user, or in development mode the application's owner, needs Spotify Premium"),
+const REFUSALS: &[(&str, ErrorKind, &str)] = &[
+    ("scope", PermissionDenied, SCOPE),
+    ("permissions missing", PermissionDenied, SCOPE),
+    (
+        "user authentication required",
+        PermissionDenied,
+        "this call needs a user's consent, and an application alone has none",
+    ),
+    (
+        "not registered",
+        PermissionDenied,
+        "put the user on the application's list in the developer's dashboard",
+    ),
+    (
+        "premium",
+        PermissionDenied,
+        "the user, or in development mode the application's owner, needs Spotify Premium",
+    ),
+    (
+        "restriction violated",
+        Precondition,
+        "it plays already, it is paused already, or what plays now does not allow it",
+    ),
 ];
 const SCOPE: &str = "let the user connect again with the scope that this call needs";
 const REFUSED: &str = "a scope is missing, the user is not on the application's list, the playlist is another user's, or \
@@ -103,13 +120,12 @@ fn told(response: &WireResponse) -> (Option<String>, Option<String>) {
 /// What a refusal without a known reason means. A 401 whose text tells nothing else is about the token.
 fn refusal(by_status: ErrorKind, text: &str) -> Option<(ErrorKind, &'static str)> {
     let text = text.to_lowercase();
-    let told = REFUSALS.iter().find(|(part, _)| text.contains(part)).map(|(_, hint)| *hint);
-    let hint = match by_status {
-        PermissionDenied => told.unwrap_or(REFUSED),
-        Unauthenticated => told?,
-        _ => return None,
-    };
-    Some((PermissionDenied, hint))
+    let told = REFUSALS.iter().find(|(part, ..)| text.contains(part)).map(|(_, kind, hint)| (*kind, *hint));
+    match by_status {
+        PermissionDenied => told.or(Some((PermissionDenied, REFUSED))),
+        Unauthenticated => told,
+        _ => None,
+    }
 }
 
 /// A proxy's page for people is none.

@@ -58,13 +58,15 @@ fn each_status_and_reason_has_its_kind_effect_and_hint() {
             Effect::Rejected,
             Some("first track"),
         ),
+        (403, Some("SOMETHING_NEW"), "Something new", PermissionDenied, Effect::Rejected, Some("scope")),
+        // Pausing what is paused, for one: github.com/spotify/web-api issue 1433.
         (
             403,
-            Some("SOMETHING_NEW"),
-            "Restriction violated",
-            PermissionDenied,
+            Some("UNKNOWN"),
+            "Player command failed: Restriction violated",
+            Precondition,
             Effect::Rejected,
-            Some("scope"),
+            Some("plays already"),
         ),
         (404, None, "Resource not found", NotFound, Effect::Rejected, None),
         (
