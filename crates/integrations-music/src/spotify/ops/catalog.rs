@@ -221,61 +221,36 @@ impl Args for GetRecommendations {
     const KEY: &'static str = "tracks";
 }
 
-/// A podcast.
-#[derive(Debug, Clone, Default)]
-pub struct Show;
-
-/// An episode of a podcast.
-#[derive(Debug, Clone, Default)]
-pub struct Episode;
-
-/// An audiobook.
-#[derive(Debug, Clone, Default)]
-pub struct Audiobook;
-
-/// A chapter of an audiobook.
-#[derive(Debug, Clone, Default)]
-pub struct Chapter;
-
-/// How a track sounds, as numbers by name: `tempo`, `energy`, `key`.
-#[derive(Debug, Clone, Default)]
-pub struct AudioFeatures;
-
-/// A track's bars, beats, sections and segments.
-#[derive(Debug, Clone, Default)]
-pub struct AudioAnalysis;
-
-/// What is heard most of an artist.
-#[derive(Debug, Clone, Default)]
-pub struct TopTracks;
-
-/// Artists like an artist.
-#[derive(Debug, Clone, Default)]
-pub struct RelatedArtists;
-
-/// A playlist's pictures.
-#[derive(Debug, Clone, Default)]
-pub struct Cover;
-
-/// What editors sort playlists by.
-#[derive(Debug, Clone, Default)]
-pub struct Category;
-
-/// Playlists that editors chose.
-#[derive(Debug, Clone, Default)]
-pub struct Featured;
-
-/// Albums that came out lately.
-#[derive(Debug, Clone, Default)]
-pub struct NewReleases;
-
-/// The genres that recommendations start from.
-#[derive(Debug, Clone, Default)]
-pub struct Genres;
-
-/// The countries that have a catalogue.
-#[derive(Debug, Clone, Default)]
-pub struct Markets;
+kinds! {
+    /// A podcast.
+    Show;
+    /// An episode of a podcast.
+    Episode;
+    /// An audiobook.
+    Audiobook;
+    /// A chapter of an audiobook.
+    Chapter;
+    /// How a track sounds, as numbers by name: `tempo`, `energy`, `key`.
+    AudioFeatures;
+    /// A track's bars, beats, sections and segments.
+    AudioAnalysis;
+    /// What is heard most of an artist.
+    TopTracks;
+    /// Artists like an artist.
+    RelatedArtists;
+    /// A playlist's pictures.
+    Cover;
+    /// What editors sort playlists by.
+    Category;
+    /// Playlists that editors chose.
+    Featured;
+    /// Albums that came out lately.
+    NewReleases;
+    /// The genres that recommendations start from.
+    Genres;
+    /// The countries that have a catalogue.
+    Markets;
+}
 
 rows! { Single, Output, GET:
     Track => GET_TRACK, Self;

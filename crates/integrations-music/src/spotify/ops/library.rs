@@ -71,37 +71,6 @@ impl<K: Saving> Args for CheckSaved<K> {
 #[derive(Debug, Clone, Default)]
 pub struct Saved<K>(PhantomData<K>);
 
-impl Saving for Track {
-    const SAVE: &'static Op = &spec::SAVE_TRACKS;
-    const REMOVE: &'static Op = &spec::REMOVE_TRACKS;
-    const CHECK: &'static Op = &spec::CHECK_TRACKS;
-    const BODY: &'static [&'static str] = &["ids"];
-}
-
-impl Saving for Album {
-    const SAVE: &'static Op = &spec::SAVE_ALBUMS;
-    const REMOVE: &'static Op = &spec::REMOVE_ALBUMS;
-    const CHECK: &'static Op = &spec::CHECK_ALBUMS;
-}
-
-impl Saving for Show {
-    const SAVE: &'static Op = &spec::SAVE_SHOWS;
-    const REMOVE: &'static Op = &spec::REMOVE_SHOWS;
-    const CHECK: &'static Op = &spec::CHECK_SHOWS;
-}
-
-impl Saving for Episode {
-    const SAVE: &'static Op = &spec::SAVE_EPISODES;
-    const REMOVE: &'static Op = &spec::REMOVE_EPISODES;
-    const CHECK: &'static Op = &spec::CHECK_EPISODES;
-}
-
-impl Saving for Audiobook {
-    const SAVE: &'static Op = &spec::SAVE_AUDIOBOOKS;
-    const REMOVE: &'static Op = &spec::REMOVE_AUDIOBOOKS;
-    const CHECK: &'static Op = &spec::CHECK_AUDIOBOOKS;
-}
-
 /// `PUT /me/library`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SaveItems {
@@ -205,6 +174,14 @@ pub struct GetRecentlyPlayed {
 impl Args for GetRecentlyPlayed {
     type Output = Page<Entry>;
     const OP: &'static Op = &spec::GET_RECENTLY_PLAYED;
+}
+
+rows! { Saving:
+    Track => SAVE_TRACKS, REMOVE_TRACKS, CHECK_TRACKS, &["ids"];
+    Album => SAVE_ALBUMS, REMOVE_ALBUMS, CHECK_ALBUMS;
+    Show => SAVE_SHOWS, REMOVE_SHOWS, CHECK_SHOWS;
+    Episode => SAVE_EPISODES, REMOVE_EPISODES, CHECK_EPISODES;
+    Audiobook => SAVE_AUDIOBOOKS, REMOVE_AUDIOBOOKS, CHECK_AUDIOBOOKS;
 }
 
 rows! { Listed, Item, LIST:
