@@ -6,7 +6,7 @@ use integrations_core::seal::{Envelope, LocalKeys};
 use integrations_core::setup::Setup;
 use integrations_core::{Authorize, Bearer, ConnectionId, Error, Result, Transport};
 use integrations_oauth::store::MemoryTokens;
-use integrations_oauth::{Client, ClientCredentials, Vault, vendors};
+use integrations_oauth::{Address, Client, ClientCredentials, Issuer, Vault, vendors};
 
 use super::spec;
 
@@ -42,7 +42,7 @@ impl Proof {
 /// again when they end. There is nothing to keep when the process ends, so they stay in memory.
 /// <https://developer.spotify.com/documentation/web-api/tutorials/client-credentials-flow>
 fn application(setup: &Setup, transport: Arc<dyn Transport>) -> Result<Arc<dyn Authorize>> {
-    let client = Client::builder(vendors::SPOTIFY, setup.text("client_id")?)
+    let client = Client::builder(accounts(setup)?, setup.text("client_id")?)
         .secret(setup.live("client_secret")?)
         .transport(transport)
         .clock(setup.wall_clock().clone())
@@ -55,4 +55,14 @@ fn application(setup: &Setup, transport: Arc<dyn Transport>) -> Result<Arc<dyn A
         .clock(setup.wall_clock().clone())
         .build();
     Ok(vault.authorizer(&ConnectionId::new("", instance, "application")?))
+}
+
+/// Who gives tokens: the vendor, or what stands in for it.
+fn accounts(setup: &Setup) -> Result<Issuer> {
+    let vendor = Issuer::from(vendors::SPOTIFY);
+    let other = setup.all().text("accounts_url")?;
+    Ok(match other.map(|url| url.trim_end_matches('/')) {
+        Some(url) => vendor.at(Address::Token, format!("{url}/api/token")),
+        None => vendor,
+    })
 }

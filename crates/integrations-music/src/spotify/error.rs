@@ -36,12 +36,32 @@ const REASONS: &[(&str, ErrorKind, &str)] = &[
 ];
 
 /// What a refusal without a reason means, by what is in its text; <https://developer.spotify.com/documentation/web-api/concepts/api-calls>
-/// tells only the status.
-const REFUSALS: &[(&str, &str)] = &[
-    ("scope", "let the user connect again with the scope that this call needs"),
-    ("not registered", "put the user on the application's list in the developer's dashboard"),
-    ("premium", "the user, or in development mode the application's owner, needs Spotify Premium"),
+/// tells only the status. Some come as 401, and no other token would help.
+const REFUSALS: &[(&str, ErrorKind, &str)] = &[
+    ("scope", PermissionDenied, SCOPE),
+    ("permissions missing", PermissionDenied, SCOPE),
+    (
+        "user authentication required",
+        PermissionDenied,
+        "this call needs a user's consent, and an application alone has none",
+    ),
+    (
+        "not registered",
+        PermissionDenied,
+        "put the user on the application's list in the developer's dashboard",
+    ),
+    (
+        "premium",
+        PermissionDenied,
+        "the user, or in development mode the application's owner, needs Spotify Premium",
+    ),
+    (
+        "restriction violated",
+        Precondition,
+        "it plays already, it is paused already, or what plays now does not allow it",
+    ),
 ];
+const SCOPE: &str = "let the user connect again with the scope that this call needs";
 const REFUSED: &str = "a scope is missing, the user is not on the application's list, the playlist is another user's, or \
                        the application's quota mode lacks this call";
 
@@ -75,20 +95,17 @@ impl Classify for Errors {
         let shown = message.as_deref().filter(|text| is_fit_to_show(text));
         let shown = shown.unwrap_or_else(|| by_status.message()).to_owned();
         let known = REASONS.iter().find(|(reason, ..)| Some(*reason) == code.as_deref());
+        // A user who is not on the list is refused in plain text, without an envelope.
+        let text = message.as_deref().or_else(|| response.text().ok()).unwrap_or_default();
+        let known = known.map(|(_, kind, hint)| (*kind, *hint)).or_else(|| refusal(by_status.kind(), text));
         let error = match known {
-            Some((_, kind, hint)) => Error::new(*kind, Effect::Rejected, shown).with_hint(*hint),
+            Some((kind, hint)) => Error::new(kind, Effect::Rejected, shown).with_hint(hint),
             None => Error::new(by_status.kind(), by_status.effect(), shown),
         };
-        let error = match code {
+        Some(match code {
             Some(code) if is_fit_to_show(&code) => error.with_code(code),
             _ => error,
-        };
-        if known.is_some() || error.kind() != PermissionDenied {
-            return Some(error);
-        }
-        // A user who is not on the list is refused in plain text, without an envelope.
-        let text = message.or_else(|| response.text().ok().map(str::to_owned)).unwrap_or_default();
-        Some(error.with_hint(hint_of(&text.to_lowercase())))
+        })
     }
 }
 
@@ -100,8 +117,15 @@ fn told(response: &WireResponse) -> (Option<String>, Option<String>) {
     }
 }
 
-fn hint_of(text: &str) -> &'static str {
-    REFUSALS.iter().find(|(part, _)| text.contains(part)).map_or(REFUSED, |(_, hint)| hint)
+/// What a refusal without a known reason means. A 401 whose text tells nothing else is about the token.
+fn refusal(by_status: ErrorKind, text: &str) -> Option<(ErrorKind, &'static str)> {
+    let text = text.to_lowercase();
+    let told = REFUSALS.iter().find(|(part, ..)| text.contains(part)).map(|(_, kind, hint)| (*kind, *hint));
+    match by_status {
+        PermissionDenied => told.or(Some((PermissionDenied, REFUSED))),
+        Unauthenticated => told,
+        _ => None,
+    }
 }
 
 /// A proxy's page for people is none.

@@ -3,7 +3,7 @@
 
 use integrations_core::provider::{
     ApiVersion, AuthKind, Bucket, Host, OAuth, OpRow, Pagination, ProviderSpec, Quirk, Refresh, Setting,
-    Status, WebhookScheme,
+    SettingKind, Status, WebhookScheme,
 };
 use integrations_core::{Op, Safety};
 
@@ -459,6 +459,9 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("spotify", "Spotify", "music",
     .env("SPOTIFY_QUOTA_MODE")
     .optional(), Setting::new("market", "the country (ISO 3166-1) whose catalogue is meant where a call names none; a user's own country comes first")
     .env("SPOTIFY_MARKET")
+    .optional(), Setting::new("accounts_url", "where an application's own tokens come from, for a fake or a proxy; the vendor's `https://accounts.spotify.com` otherwise")
+    .env("SPOTIFY_ACCOUNTS_URL")
+    .kind(SettingKind::Url)
     .optional()])
     .buckets(&[Bucket::new("web", 0, 30, "requests", "https://developer.spotify.com/documentation/web-api/concepts/rate-limits")])
     .pagination(Pagination::Mixed)

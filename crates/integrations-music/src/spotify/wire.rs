@@ -8,7 +8,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// Anything of the service: a show, an episode, an audiobook, a category; and what a track has in common with them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -53,8 +53,10 @@ pub struct Image {
     /// Where it is.
     pub url: Option<String>,
     /// Its width in pixels.
+    #[serde(deserialize_with = "whole")]
     pub width: Option<u32>,
     /// Its height in pixels.
+    #[serde(deserialize_with = "whole")]
     pub height: Option<u32>,
 }
 
@@ -69,10 +71,13 @@ pub struct Page<T> {
     /// The address of the next part; `None` for the last.
     pub next: Option<String>,
     /// How many there are in all.
+    #[serde(deserialize_with = "whole")]
     pub total: Option<u64>,
     /// The most that it could hold.
+    #[serde(deserialize_with = "whole")]
     pub limit: Option<u32>,
     /// How many come before it, in a list that is counted.
+    #[serde(deserialize_with = "whole")]
     pub offset: Option<u64>,
     /// Where its neighbours begin, in a list that is not counted.
     pub cursors: Option<Cursors>,
@@ -103,6 +108,7 @@ pub struct Track {
     /// The album that it is on; `None` among the tracks of an album.
     pub album: Option<Album>,
     /// How long it is, in milliseconds.
+    #[serde(deserialize_with = "whole")]
     pub duration_ms: Option<u64>,
     /// Whether its words are explicit.
     pub explicit: Option<bool>,
@@ -132,6 +138,7 @@ pub struct Album {
     /// When it came out: `1981`, `1981-12` or `1981-12-15`.
     pub release_date: Option<String>,
     /// How many tracks it has.
+    #[serde(deserialize_with = "whole")]
     pub total_tracks: Option<u32>,
     /// Who published it; not in development mode.
     pub label: Option<String>,
@@ -267,6 +274,7 @@ pub struct Device {
     /// Whether it takes no commands from here.
     pub is_restricted: Option<bool>,
     /// From 0 to 100; `None` where it cannot be told.
+    #[serde(deserialize_with = "whole")]
     pub volume_percent: Option<u8>,
 }
 
@@ -282,6 +290,7 @@ pub struct Playback {
     /// Whether the order is random; `None` when only the track was asked for.
     pub shuffle_state: Option<bool>,
     /// How far into it, in milliseconds.
+    #[serde(deserialize_with = "whole")]
     pub progress_ms: Option<u64>,
     /// Whether it plays now.
     pub is_playing: Option<bool>,
@@ -311,4 +320,15 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D)
 fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     let items: Option<Vec<Option<T>>> = Option::deserialize(from)?;
     Ok(items.into_iter().flatten().flatten().collect())
+}
+
+/// A whole number, though the service may write it with a fraction; one that cannot be, such as a length below zero, is
+/// unknown. <https://github.com/ramsayleung/rspotify/issues/452>
+pub(super) fn whole<'de, D: Deserializer<'de>, N: TryFrom<u64>>(from: D) -> Result<Option<N>, D::Error> {
+    let number: Option<Number> = Option::deserialize(from)?;
+    let number = number.and_then(|number| match number.as_u64() {
+        None => format!("{:.0}", number.as_f64()?).parse().ok(),
+        whole => whole,
+    });
+    Ok(number.and_then(|number| number.try_into().ok()))
 }

@@ -6,6 +6,7 @@ use integrations_core::{Error, Result};
 
 use super::super::ops::{GetRecommendations, ListOf, RelatedArtists, TopTracks};
 use super::super::{Spotify, wire};
+use super::id::id as id_of;
 use super::{all, convert, everywhere};
 use crate::{
     Album, AlbumDriver, AlbumId, Artist, ArtistDriver, ArtistId, ArtistInfo, ArtistInfoDriver, Market, Query,
@@ -15,12 +16,12 @@ use crate::{
 #[async_trait]
 impl AlbumDriver for Spotify {
     async fn album(&self, id: &AlbumId, market: Option<Market>) -> Result<Album> {
-        self.ask(self.one::<wire::Album>(id, market), convert::album).await
+        self.ask(self.one::<wire::Album>(id_of("album", id)?, market), convert::album).await
     }
 
     async fn album_tracks(&self, id: &AlbumId, market: Option<Market>, page: PageReq) -> Result<Page<Track>> {
         let market = self.in_market(market);
-        let args = ListOf::<wire::Track> { id: id.to_string(), market, ..ListOf::default() };
+        let args = ListOf::<wire::Track> { id: id_of("album", id)?, market, ..ListOf::default() };
         self.listed(args, &page, 50, convert::track).await
     }
 
@@ -32,7 +33,7 @@ impl AlbumDriver for Spotify {
 #[async_trait]
 impl ArtistDriver for Spotify {
     async fn artist(&self, id: &ArtistId) -> Result<Artist> {
-        self.ask(everywhere::<wire::Artist>(id), convert::artist).await
+        self.ask(everywhere::<wire::Artist>(id_of("artist", id)?), convert::artist).await
     }
 
     async fn artist_albums(
@@ -42,12 +43,13 @@ impl ArtistDriver for Spotify {
         page: PageReq,
     ) -> Result<Page<Album>> {
         let market = self.in_market(market);
-        let args = ListOf::<wire::Album> { id: id.to_string(), market, ..ListOf::default() };
+        let args = ListOf::<wire::Album> { id: id_of("artist", id)?, market, ..ListOf::default() };
         self.listed(args, &page, if self.is_extended { 50 } else { 10 }, convert::album).await
     }
 
     async fn artist_top_tracks(&self, id: &ArtistId, market: Option<Market>) -> Result<Vec<Track>> {
-        self.ask(self.one::<TopTracks>(id, market), |found| all(found, convert::track)).await
+        self.ask(self.one::<TopTracks>(id_of("artist", id)?, market), |found| all(found, convert::track))
+            .await
     }
 
     async fn search_artists(&self, query: &Query, page: PageReq) -> Result<Page<Artist>> {
@@ -63,7 +65,8 @@ impl ArtistInfoDriver for Spotify {
     }
 
     async fn similar_artists(&self, id: &ArtistId) -> Result<Vec<Artist>> {
-        self.ask(everywhere::<RelatedArtists>(id), |found| all(found, convert::artist)).await
+        self.ask(everywhere::<RelatedArtists>(id_of("artist", id)?), |found| all(found, convert::artist))
+            .await
     }
 }
 
@@ -71,8 +74,8 @@ impl ArtistInfoDriver for Spotify {
 impl RecommendationDriver for Spotify {
     async fn recommend(&self, seeds: &Seeds, limit: u32, market: Option<Market>) -> Result<Vec<Track>> {
         let args = GetRecommendations {
-            seed_tracks: seeds.tracks.iter().map(ToString::to_string).collect(),
-            seed_artists: seeds.artists.iter().map(ToString::to_string).collect(),
+            seed_tracks: seeds.tracks.iter().map(|id| id_of("track", id)).collect::<Result<_>>()?,
+            seed_artists: seeds.artists.iter().map(|id| id_of("artist", id)).collect::<Result<_>>()?,
             seed_genres: seeds.genres.clone(),
             limit: Some(limit),
             market: self.in_market(market),

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What an id cannot stand for where tracks are meant: a local file has none, and an episode's would name another thing.
-const LOCAL: &str = "spotify:local:";
+pub(super) const LOCAL: &str = "spotify:local:";
 const EPISODE: &str = "spotify:episode:";
 
 /// What cannot be used without its id, or its like.
@@ -27,9 +27,12 @@ fn is_local(track: &wire::Track) -> bool {
     track.is_local == Some(true) || track.object.uri.as_deref().is_some_and(|uri| uri.starts_with(LOCAL))
 }
 
+/// Where another track stands in, the id is that of the one that was asked for: a playlist and a library have that.
+/// <https://developer.spotify.com/documentation/web-api/concepts/track-relinking>
 pub(super) fn track(mut from: wire::Track) -> Result<Track> {
     let address = from.object.uri.take_if(|uri| uri.starts_with(LOCAL) || uri.starts_with(EPISODE));
-    let id = address.map_or_else(|| id(&from.object, "a track without an id"), Ok)?;
+    let meant = address.or_else(|| from.linked_from.take()?.id);
+    let id = meant.map_or_else(|| id(&from.object, "a track without an id"), Ok)?;
     let url = from.object.url().map(str::to_owned);
     let mut track = Track::new(id, from.object.name.unwrap_or_default());
     track.artists = artist_refs(from.artists);
@@ -71,7 +74,8 @@ pub(super) fn artist(from: wire::Artist) -> Result<Artist> {
         Artist::new(id(&from.object, "an artist without an id")?, from.object.name.unwrap_or_default());
     artist.genres = from.genres;
     let mut extra = from.object.extra;
-    artist.followers = extra.remove("followers").and_then(|followers| followers.get("total")?.as_u64());
+    let followers = extra.remove("followers").unwrap_or_default();
+    artist.followers = followers.get("total").and_then(|total| wire::whole(total).ok()?);
     artist.popularity =
         share(extra.remove("popularity").and_then(|percent| serde_json::from_value(percent).ok()));
     artist.url = url;

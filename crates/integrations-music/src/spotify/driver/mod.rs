@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod convert;
+mod id;
 mod paging;
 mod playback;
 mod playlists;
@@ -20,6 +21,7 @@ use crate::{
     TrackId,
 };
 
+use id::id as id_of;
 use paging::WINDOW;
 
 impl Spotify {
@@ -39,8 +41,8 @@ impl Spotify {
         market.or(self.market)
     }
 
-    fn one<K: Single + Default>(&self, id: &impl ToString, market: Option<Market>) -> Get<K> {
-        Get { market: self.in_market(market), ..everywhere(id) }
+    fn one<K: Single + Default>(&self, id: String, market: Option<Market>) -> Get<K> {
+        Get { id, market: self.in_market(market), ..Get::default() }
     }
 
     fn search_for(&self, kind: &str, query: &Query) -> Search {
@@ -54,22 +56,13 @@ impl Spotify {
 }
 
 /// What is the same in every market.
-fn everywhere<K: Single + Default>(id: &impl ToString) -> Get<K> {
-    Get { id: id.to_string(), ..Get::default() }
+fn everywhere<K: Single + Default>(id: String) -> Get<K> {
+    Get { id, ..Get::default() }
 }
 
 /// What is there of a list that has nulls for what is not.
 fn all<T, U>(found: Vec<Option<T>>, read: impl FnMut(T) -> Result<U>) -> Result<Vec<U>> {
     found.into_iter().flatten().map(read).collect()
-}
-
-/// An id as the service's address of it; one that is an address stays as it is.
-fn uri(kind: &str, id: &str) -> String {
-    if id.starts_with("spotify:") { id.to_owned() } else { format!("spotify:{kind}:{id}") }
-}
-
-fn track_uris(tracks: &[TrackId]) -> Vec<String> {
-    tracks.iter().map(|track| uri("track", track.as_str())).collect()
 }
 
 /// The query in the service's words. A quotation mark would end the words that it stands in.
@@ -101,7 +94,7 @@ impl Driver for Spotify {
 #[async_trait]
 impl MusicDriver for Spotify {
     async fn track(&self, id: &TrackId, market: Option<Market>) -> Result<Track> {
-        self.ask(self.one::<wire::Track>(id, market), convert::track).await
+        self.ask(self.one::<wire::Track>(id_of("track", id)?, market), convert::track).await
     }
 
     async fn search(&self, query: &Query, page: PageReq) -> Result<Page<Track>> {

@@ -1,5 +1,7 @@
 //! Parts of lists that are counted by offset.
 
+use std::str::FromStr;
+
 use integrations_core::page::{Page, PageReq, Scope};
 use integrations_core::{Effect, Error, ErrorKind, Result};
 
@@ -55,21 +57,22 @@ impl Place {
     /// The page. Whether there is another one, the service alone knows: nulls make pages short, and while a list shrinks
     /// an empty page may name a next one that lies behind the end.
     fn page<T, U>(&self, found: wire::Page<T>, read: impl FnMut(T) -> Result<U>) -> Result<Page<U>> {
-        let next = found.next.as_deref().map(offset_of).transpose()?;
-        let is_there = |next: &u64| !found.items.is_empty() || found.total.is_some_and(|total| *next < total);
+        let next = found.next.as_deref().map(|next| number_of(next, "offset")).transpose()?;
+        let is_there = |next: &u64| !found.items.is_empty() || found.total.is_none_or(|total| *next < total);
         let next = next.filter(is_there).map(|offset| self.scope.cursor(offset));
         let items = found.items.into_iter().map(read).collect::<Result<_>>()?;
         Ok(Page::new(items, next).with_total(found.total))
     }
 
-    /// The page of a search. Behind the last one that the service shows there may be more: a cursor leads to an error.
+    /// The page of a search. Behind the last one that the service shows there may be more: a cursor leads to an error, of
+    /// the service itself if it counts a page's own length among what it shows.
     fn page_in_window<T, U>(
         &self,
         found: wire::Page<T>,
         read: impl FnMut(T) -> Result<U>,
     ) -> Result<Page<U>> {
         let behind = self.offset + u64::from(self.limit);
-        let is_cut = behind > WINDOW && found.total.is_some_and(|total| total > behind);
+        let is_cut = behind >= WINDOW && found.total.is_some_and(|total| total > behind);
         let mut page = self.page(found, read)?;
         page.next = page.next.or_else(|| is_cut.then(|| self.scope.cursor(behind)));
         Ok(page)
@@ -113,11 +116,12 @@ impl Spotify {
     }
 }
 
-/// The place in the address of a part. The address itself is never called: a cursor may have been in foreign hands.
-fn offset_of(address: &str) -> Result<u64> {
+/// Where the next part begins, by its address. The address itself is never called: a cursor may have been in foreign hands.
+pub(super) fn number_of<T: FromStr>(address: &str, name: &str) -> Result<T> {
     let query = address.split_once('?').map_or("", |(_, query)| query);
-    let offset = query.split('&').find_map(|pair| pair.strip_prefix("offset="));
-    offset.and_then(|offset| offset.parse().ok()).ok_or_else(|| {
-        Error::new(ErrorKind::Decode, Effect::Rejected, "the address of the next page has no offset")
+    let number = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    number.and_then(|number| number.parse().ok()).ok_or_else(|| {
+        let message = format!("the address of the next page has no `{name}`");
+        Error::new(ErrorKind::Decode, Effect::Rejected, message)
     })
 }

@@ -9,7 +9,8 @@ use super::super::ops::{
     Transfer, Volume,
 };
 use super::super::{Spotify, wire};
-use super::{all, convert, track_uris, uri};
+use super::id::{track_uri, uri};
+use super::{all, convert};
 use crate::{
     Device, DeviceId, Enqueued, PlayRequest, PlaybackDriver, PlaybackState, PlaybackToken,
     PlaybackTokenDriver, RepeatMode, TrackId,
@@ -41,10 +42,12 @@ impl PlaybackDriver for Spotify {
         let mut play = Play::default();
         match what {
             PlayRequest::Resume => {}
-            PlayRequest::Tracks(tracks) => play.uris = Some(track_uris(tracks)),
-            PlayRequest::Album(id) => play.context_uri = Some(uri("album", id.as_str())),
-            PlayRequest::Artist(id) => play.context_uri = Some(uri("artist", id.as_str())),
-            PlayRequest::Playlist(id) => play.context_uri = Some(uri("playlist", id.as_str())),
+            PlayRequest::Tracks(tracks) => {
+                play.uris = Some(tracks.iter().map(track_uri).collect::<Result<_>>()?);
+            }
+            PlayRequest::Album(id) => play.context_uri = Some(uri("album", id)?),
+            PlayRequest::Artist(id) => play.context_uri = Some(uri("artist", id)?),
+            PlayRequest::Playlist(id) => play.context_uri = Some(uri("playlist", id)?),
             _ => return Err(Error::invalid_request("`spotify` cannot play this")),
         }
         self.tell(device, play).await
@@ -79,7 +82,7 @@ impl PlaybackDriver for Spotify {
     }
 
     async fn enqueue(&self, track: &TrackId, device: Option<&DeviceId>) -> Result<()> {
-        self.tell(device, Enqueue { uri: uri("track", track.as_str()) }).await
+        self.tell(device, Enqueue { uri: track_uri(track)? }).await
     }
 
     async fn transfer(&self, device: &DeviceId, play: bool) -> Result<()> {

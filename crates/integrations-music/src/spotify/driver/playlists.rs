@@ -9,7 +9,8 @@ use super::super::ops::{
     RemoveItems, ReorderContents, ReplaceContents,
 };
 use super::super::{Spotify, wire};
-use super::{convert, track_uris, uri};
+use super::convert;
+use super::id::{entry_uris, id as id_of, uri};
 use crate::{
     Market, NewPlaylist, Playlist, PlaylistDriver, PlaylistEdit, PlaylistEntry, PlaylistId, Snapshot, TrackId,
 };
@@ -31,11 +32,12 @@ impl PlaylistDriver for Spotify {
     }
 
     async fn playlist(&self, id: &PlaylistId) -> Result<Playlist> {
-        let args = GetPlaylist { id: id.to_string(), market: self.market, ..GetPlaylist::default() };
+        let args = GetPlaylist { id: id_of("playlist", id)?, market: self.market, ..GetPlaylist::default() };
         self.ask(args, convert::playlist).await
     }
 
-    /// Without the types an episode would come as a track that is none.
+    /// Without the types an episode would come as a track that is none. In a market others stand in for tracks, and
+    /// development mode does not tell for which: only a call that names one gets it.
     async fn entries(
         &self,
         id: &PlaylistId,
@@ -43,8 +45,8 @@ impl PlaylistDriver for Spotify {
         page: PageReq,
     ) -> Result<Page<PlaylistEntry>> {
         let args = GetContents::<Items> {
-            id: id.to_string(),
-            market: self.in_market(market),
+            id: id_of("playlist", id)?,
+            market,
             additional_types: ["track", "episode"].map(str::to_owned).into(),
             ..GetContents::default()
         };
@@ -64,17 +66,17 @@ impl PlaylistDriver for Spotify {
 
     async fn edit(&self, id: &PlaylistId, edit: &PlaylistEdit) -> Result<()> {
         let PlaylistEdit { name, description, public, collaborative } = edit.clone();
-        let id = id.to_string();
+        let id = id_of("playlist", id)?;
         self.call(ChangePlaylist { id, name, description, public, collaborative }).await
     }
 
     /// There is no deletion: the user's library lets it go.
     async fn delete(&self, id: &PlaylistId) -> Result<()> {
-        self.call(RemoveItems { uris: vec![uri("playlist", id.as_str())] }).await
+        self.call(RemoveItems { uris: vec![uri("playlist", id)?] }).await
     }
 
     async fn add(&self, id: &PlaylistId, tracks: &[TrackId], at: Option<u32>) -> Result<Option<Snapshot>> {
-        let (id, uris) = (id.to_string(), track_uris(tracks));
+        let (id, uris) = (id_of("playlist", id)?, entry_uris(tracks)?);
         let args = AddContents::<Items> { id, uris, position: at, ..AddContents::default() };
         self.write(args).await
     }
@@ -86,8 +88,8 @@ impl PlaylistDriver for Spotify {
         seen: Option<&Snapshot>,
     ) -> Result<Option<Snapshot>> {
         let args = RemoveContents::<Items> {
-            id: id.to_string(),
-            uris: track_uris(tracks),
+            id: id_of("playlist", id)?,
+            uris: entry_uris(tracks)?,
             snapshot_id: seen.map(ToString::to_string),
             ..RemoveContents::default()
         };
@@ -103,7 +105,7 @@ impl PlaylistDriver for Spotify {
         seen: Option<&Snapshot>,
     ) -> Result<Option<Snapshot>> {
         let args = ReorderContents::<Items> {
-            id: id.to_string(),
+            id: id_of("playlist", id)?,
             range_start: from,
             insert_before: before,
             range_length: Some(length),
@@ -114,7 +116,7 @@ impl PlaylistDriver for Spotify {
     }
 
     async fn replace(&self, id: &PlaylistId, tracks: &[TrackId]) -> Result<Option<Snapshot>> {
-        let (id, uris) = (id.to_string(), track_uris(tracks));
+        let (id, uris) = (id_of("playlist", id)?, entry_uris(tracks)?);
         self.write(ReplaceContents::<Items> { id, uris, ..ReplaceContents::default() }).await
     }
 

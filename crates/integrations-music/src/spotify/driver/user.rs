@@ -6,7 +6,9 @@ use integrations_core::{Effect, Error, ErrorKind, Result};
 
 use super::super::ops::{Args, CheckItems, GetRecentlyPlayed, List, RemoveItems, SaveItems, Saved};
 use super::super::{Spotify, wire};
-use super::{all, convert, track_uris};
+use super::id::track_uri;
+use super::paging::number_of;
+use super::{all, convert};
 use crate::batch::by_batch;
 use crate::{Album, Artist, HistoryDriver, LibraryDriver, Period, Played, PlaylistEntry, Track, TrackId};
 
@@ -14,25 +16,31 @@ use crate::{Album, Artist, HistoryDriver, LibraryDriver, Period, Played, Playlis
 const LIBRARY_BATCH: usize = 40;
 
 impl Spotify {
-    /// Writes batch by batch.
+    /// Writes batch by batch; what is no track is in none.
     async fn each_batch<A: Args<Output = ()>>(
         &self,
         tracks: &[TrackId],
         write: impl Fn(Vec<String>) -> A + Send + Sync,
     ) -> Vec<Result<()>> {
-        by_batch(tracks, LIBRARY_BATCH, |batch| {
-            let call = self.call(write(track_uris(batch)));
+        let uris: Vec<_> = tracks.iter().map(track_uri).collect();
+        let good: Vec<_> = uris.iter().filter_map(|uri| uri.as_ref().ok().cloned()).collect();
+        let written = by_batch(&good, LIBRARY_BATCH, |batch| {
+            let call = self.call(write(batch.to_vec()));
             async move { call.await.map(|()| vec![(); batch.len()]) }
-        })
-        .await
+        });
+        let mut written = written.await.into_iter();
+        let outcome = |uri: Result<String>| match uri {
+            Ok(_) => written.next(),
+            Err(e) => Some(Err(e)),
+        };
+        uris.into_iter().filter_map(outcome).collect()
     }
 }
 
 #[async_trait]
 impl LibraryDriver for Spotify {
     async fn saved_tracks(&self, page: PageReq) -> Result<Page<PlaylistEntry>> {
-        let args = List::<Saved<wire::Track>> { market: self.market, ..List::default() };
-        self.listed(args, &page, 50, |entry| Ok(convert::entry(entry))).await
+        self.listed(List::<Saved<wire::Track>>::default(), &page, 50, |entry| Ok(convert::entry(entry))).await
     }
 
     async fn save_tracks(&self, tracks: &[TrackId]) -> Vec<Result<()>> {
@@ -44,9 +52,10 @@ impl LibraryDriver for Spotify {
     }
 
     async fn has_tracks(&self, tracks: &[TrackId]) -> Result<Vec<bool>> {
+        let uris: Vec<_> = tracks.iter().map(track_uri).collect::<Result<_>>()?;
         let mut told = Vec::with_capacity(tracks.len());
-        for batch in tracks.chunks(LIBRARY_BATCH) {
-            let has = self.ask(CheckItems { uris: track_uris(batch) }, |has| all(has, Ok)).await?;
+        for batch in uris.chunks(LIBRARY_BATCH) {
+            let has = self.ask(CheckItems { uris: batch.to_vec() }, |has| all(has, Ok)).await?;
             if has.len() != batch.len() {
                 return Err(incomplete());
             }
@@ -68,14 +77,17 @@ fn incomplete() -> Error {
 
 #[async_trait]
 impl HistoryDriver for Spotify {
-    /// Goes backwards by the time of the oldest one that a page has.
+    /// Goes backwards by the time of the oldest one that a page has. Where cursors lack, the next address has it.
     async fn recently_played(&self, page: PageReq) -> Result<Page<Played>> {
         let scope = Scope::new(GetRecentlyPlayed::OP, &())?;
         let before = scope.position(page.cursor.as_ref())?;
         let limit = Some(page.limit.unwrap_or(50).clamp(1, 50));
         self.ask(GetRecentlyPlayed { limit, before, after: None }, |found| {
             let before = found.cursors.and_then(|cursors| cursors.before);
-            let next = before.filter(|_| found.next.is_some()).map(|before| scope.cursor(before));
+            let before = |next: &str| {
+                before.and_then(|time| time.parse().ok()).map_or_else(|| number_of(next, "before"), Ok)
+            };
+            let next = found.next.as_deref().map(before).transpose()?.map(|before: i64| scope.cursor(before));
             Ok(Page::new(found.items.into_iter().map(convert::played).collect::<Result<_>>()?, next))
         })
         .await

@@ -221,238 +221,84 @@ impl Args for GetRecommendations {
     const KEY: &'static str = "tracks";
 }
 
-impl Single for Track {
-    type Output = Self;
-    const GET: &'static Op = &spec::GET_TRACK;
+kinds! {
+    /// A podcast.
+    Show;
+    /// An episode of a podcast.
+    Episode;
+    /// An audiobook.
+    Audiobook;
+    /// A chapter of an audiobook.
+    Chapter;
+    /// How a track sounds, as numbers by name: `tempo`, `energy`, `key`.
+    AudioFeatures;
+    /// A track's bars, beats, sections and segments.
+    AudioAnalysis;
+    /// What is heard most of an artist.
+    TopTracks;
+    /// Artists like an artist.
+    RelatedArtists;
+    /// A playlist's pictures.
+    Cover;
+    /// What editors sort playlists by.
+    Category;
+    /// Playlists that editors chose.
+    Featured;
+    /// Albums that came out lately.
+    NewReleases;
+    /// The genres that recommendations start from.
+    Genres;
+    /// The countries that have a catalogue.
+    Markets;
 }
 
-impl Several for Track {
-    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_TRACKS, "tracks");
+rows! { Single, Output, GET:
+    Track => GET_TRACK, Self;
+    Album => GET_ALBUM, Self;
+    Artist => GET_ARTIST, Self;
+    Show => GET_SHOW, Object;
+    Episode => GET_EPISODE, Object;
+    Audiobook => GET_AUDIOBOOK, Object;
+    Chapter => GET_CHAPTER, Object;
+    AudioFeatures => GET_AUDIO_FEATURES, Map<String, Value>;
+    AudioAnalysis => GET_AUDIO_ANALYSIS, Map<String, Value>;
+    TopTracks => GET_ARTIST_TOP_TRACKS, Vec<Option<Track>>, "tracks";
+    RelatedArtists => GET_RELATED_ARTISTS, Vec<Option<Artist>>, "artists";
+    Cover => GET_PLAYLIST_COVER, Vec<Option<Image>>;
+    User => GET_USER, Self;
 }
 
-impl Single for Album {
-    type Output = Self;
-    const GET: &'static Op = &spec::GET_ALBUM;
+rows! { Several:
+    Track => GET_TRACKS, "tracks";
+    Album => GET_ALBUMS, "albums";
+    Artist => GET_ARTISTS, "artists";
+    Show => GET_SHOWS, "shows";
+    Episode => GET_EPISODES, "episodes";
+    Audiobook => GET_AUDIOBOOKS, "audiobooks";
+    Chapter => GET_CHAPTERS, "chapters";
+    AudioFeatures => GET_SEVERAL_AUDIO_FEATURES, "audio_features";
 }
 
-impl Several for Album {
-    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_ALBUMS, "albums");
+rows! { Part, Item, LIST:
+    Track => GET_ALBUM_TRACKS, Self;
+    Album => GET_ARTIST_ALBUMS, Self;
+    Episode => GET_SHOW_EPISODES, Object;
+    Chapter => GET_AUDIOBOOK_CHAPTERS, Object;
+    Playlist => GET_USER_PLAYLISTS, Self;
+    Category => GET_CATEGORY_PLAYLISTS, Playlist, "playlists";
 }
 
-impl Single for Artist {
-    type Output = Self;
-    const GET: &'static Op = &spec::GET_ARTIST;
+rows! { Listed, Item, LIST:
+    Category => GET_CATEGORIES, Object, "categories";
+    Playlist => GET_MY_PLAYLISTS, Self;
+    Featured => GET_FEATURED_PLAYLISTS, Playlist, "playlists";
+    NewReleases => GET_NEW_RELEASES, Album, "albums";
+    Track => GET_TOP_TRACKS, Self;
+    Artist => GET_TOP_ARTISTS, Self;
 }
 
-impl Several for Artist {
-    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_ARTISTS, "artists");
-}
-
-/// A podcast.
-#[derive(Debug, Clone, Default)]
-pub struct Show;
-
-impl Single for Show {
-    type Output = Object;
-    const GET: &'static Op = &spec::GET_SHOW;
-}
-
-impl Several for Show {
-    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_SHOWS, "shows");
-}
-
-/// An episode of a podcast.
-#[derive(Debug, Clone, Default)]
-pub struct Episode;
-
-impl Single for Episode {
-    type Output = Object;
-    const GET: &'static Op = &spec::GET_EPISODE;
-}
-
-impl Several for Episode {
-    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_EPISODES, "episodes");
-}
-
-/// An audiobook.
-#[derive(Debug, Clone, Default)]
-pub struct Audiobook;
-
-impl Single for Audiobook {
-    type Output = Object;
-    const GET: &'static Op = &spec::GET_AUDIOBOOK;
-}
-
-impl Several for Audiobook {
-    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_AUDIOBOOKS, "audiobooks");
-}
-
-/// A chapter of an audiobook.
-#[derive(Debug, Clone, Default)]
-pub struct Chapter;
-
-impl Single for Chapter {
-    type Output = Object;
-    const GET: &'static Op = &spec::GET_CHAPTER;
-}
-
-impl Several for Chapter {
-    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_CHAPTERS, "chapters");
-}
-
-/// How a track sounds, as numbers by name: `tempo`, `energy`, `key`.
-#[derive(Debug, Clone, Default)]
-pub struct AudioFeatures;
-
-impl Single for AudioFeatures {
-    type Output = Map<String, Value>;
-    const GET: &'static Op = &spec::GET_AUDIO_FEATURES;
-}
-
-impl Several for AudioFeatures {
-    const SEVERAL: (&'static Op, &'static str) = (&spec::GET_SEVERAL_AUDIO_FEATURES, "audio_features");
-}
-
-/// A track's bars, beats, sections and segments.
-#[derive(Debug, Clone, Default)]
-pub struct AudioAnalysis;
-
-impl Single for AudioAnalysis {
-    type Output = Map<String, Value>;
-    const GET: &'static Op = &spec::GET_AUDIO_ANALYSIS;
-}
-
-/// What is heard most of an artist.
-#[derive(Debug, Clone, Default)]
-pub struct TopTracks;
-
-impl Single for TopTracks {
-    type Output = Vec<Option<Track>>;
-    const GET: &'static Op = &spec::GET_ARTIST_TOP_TRACKS;
-    const KEY: &'static str = "tracks";
-}
-
-/// Artists like an artist.
-#[derive(Debug, Clone, Default)]
-pub struct RelatedArtists;
-
-impl Single for RelatedArtists {
-    type Output = Vec<Option<Artist>>;
-    const GET: &'static Op = &spec::GET_RELATED_ARTISTS;
-    const KEY: &'static str = "artists";
-}
-
-/// A playlist's pictures.
-#[derive(Debug, Clone, Default)]
-pub struct Cover;
-
-impl Single for Cover {
-    type Output = Vec<Option<Image>>;
-    const GET: &'static Op = &spec::GET_PLAYLIST_COVER;
-}
-
-impl Single for User {
-    type Output = Self;
-    const GET: &'static Op = &spec::GET_USER;
-}
-
-impl Part for Track {
-    type Item = Self;
-    const LIST: &'static Op = &spec::GET_ALBUM_TRACKS;
-}
-
-impl Part for Album {
-    type Item = Self;
-    const LIST: &'static Op = &spec::GET_ARTIST_ALBUMS;
-}
-
-impl Part for Episode {
-    type Item = Object;
-    const LIST: &'static Op = &spec::GET_SHOW_EPISODES;
-}
-
-impl Part for Chapter {
-    type Item = Object;
-    const LIST: &'static Op = &spec::GET_AUDIOBOOK_CHAPTERS;
-}
-
-impl Part for Playlist {
-    type Item = Self;
-    const LIST: &'static Op = &spec::GET_USER_PLAYLISTS;
-}
-
-/// What editors sort playlists by.
-#[derive(Debug, Clone, Default)]
-pub struct Category;
-
-impl Part for Category {
-    type Item = Playlist;
-    const LIST: &'static Op = &spec::GET_CATEGORY_PLAYLISTS;
-    const KEY: &'static str = "playlists";
-}
-
-impl Listed for Category {
-    type Item = Object;
-    const LIST: &'static Op = &spec::GET_CATEGORIES;
-    const KEY: &'static str = "categories";
-}
-
-impl Listed for Playlist {
-    type Item = Self;
-    const LIST: &'static Op = &spec::GET_MY_PLAYLISTS;
-}
-
-/// Playlists that editors chose.
-#[derive(Debug, Clone, Default)]
-pub struct Featured;
-
-impl Listed for Featured {
-    type Item = Playlist;
-    const LIST: &'static Op = &spec::GET_FEATURED_PLAYLISTS;
-    const KEY: &'static str = "playlists";
-}
-
-/// Albums that came out lately.
-#[derive(Debug, Clone, Default)]
-pub struct NewReleases;
-
-impl Listed for NewReleases {
-    type Item = Album;
-    const LIST: &'static Op = &spec::GET_NEW_RELEASES;
-    const KEY: &'static str = "albums";
-}
-
-impl Listed for Track {
-    type Item = Self;
-    const LIST: &'static Op = &spec::GET_TOP_TRACKS;
-}
-
-impl Listed for Artist {
-    type Item = Self;
-    const LIST: &'static Op = &spec::GET_TOP_ARTISTS;
-}
-
-impl Only for User {
-    type Output = Self;
-    const GET: &'static Op = &spec::GET_ME;
-}
-
-/// The genres that recommendations start from.
-#[derive(Debug, Clone, Default)]
-pub struct Genres;
-
-impl Only for Genres {
-    type Output = Vec<Option<String>>;
-    const GET: &'static Op = &spec::GET_GENRES;
-    const KEY: &'static str = "genres";
-}
-
-/// The countries that have a catalogue.
-#[derive(Debug, Clone, Default)]
-pub struct Markets;
-
-impl Only for Markets {
-    type Output = Vec<Option<String>>;
-    const GET: &'static Op = &spec::GET_MARKETS;
-    const KEY: &'static str = "markets";
+rows! { Only, Output, GET:
+    User => GET_ME, Self;
+    Genres => GET_GENRES, Vec<Option<String>>, "genres";
+    Markets => GET_MARKETS, Vec<Option<String>>, "markets";
 }

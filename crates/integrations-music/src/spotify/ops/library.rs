@@ -71,62 +71,6 @@ impl<K: Saving> Args for CheckSaved<K> {
 #[derive(Debug, Clone, Default)]
 pub struct Saved<K>(PhantomData<K>);
 
-impl Saving for Track {
-    const SAVE: &'static Op = &spec::SAVE_TRACKS;
-    const REMOVE: &'static Op = &spec::REMOVE_TRACKS;
-    const CHECK: &'static Op = &spec::CHECK_TRACKS;
-    const BODY: &'static [&'static str] = &["ids"];
-}
-
-impl Listed for Saved<Track> {
-    type Item = Entry;
-    const LIST: &'static Op = &spec::GET_SAVED_TRACKS;
-}
-
-impl Saving for Album {
-    const SAVE: &'static Op = &spec::SAVE_ALBUMS;
-    const REMOVE: &'static Op = &spec::REMOVE_ALBUMS;
-    const CHECK: &'static Op = &spec::CHECK_ALBUMS;
-}
-
-impl Listed for Saved<Album> {
-    type Item = Entry;
-    const LIST: &'static Op = &spec::GET_SAVED_ALBUMS;
-}
-
-impl Saving for Show {
-    const SAVE: &'static Op = &spec::SAVE_SHOWS;
-    const REMOVE: &'static Op = &spec::REMOVE_SHOWS;
-    const CHECK: &'static Op = &spec::CHECK_SHOWS;
-}
-
-impl Listed for Saved<Show> {
-    type Item = Entry;
-    const LIST: &'static Op = &spec::GET_SAVED_SHOWS;
-}
-
-impl Saving for Episode {
-    const SAVE: &'static Op = &spec::SAVE_EPISODES;
-    const REMOVE: &'static Op = &spec::REMOVE_EPISODES;
-    const CHECK: &'static Op = &spec::CHECK_EPISODES;
-}
-
-impl Listed for Saved<Episode> {
-    type Item = Entry;
-    const LIST: &'static Op = &spec::GET_SAVED_EPISODES;
-}
-
-impl Saving for Audiobook {
-    const SAVE: &'static Op = &spec::SAVE_AUDIOBOOKS;
-    const REMOVE: &'static Op = &spec::REMOVE_AUDIOBOOKS;
-    const CHECK: &'static Op = &spec::CHECK_AUDIOBOOKS;
-}
-
-impl Listed for Saved<Audiobook> {
-    type Item = Entry;
-    const LIST: &'static Op = &spec::GET_SAVED_AUDIOBOOKS;
-}
-
 /// `PUT /me/library`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SaveItems {
@@ -230,4 +174,20 @@ pub struct GetRecentlyPlayed {
 impl Args for GetRecentlyPlayed {
     type Output = Page<Entry>;
     const OP: &'static Op = &spec::GET_RECENTLY_PLAYED;
+}
+
+rows! { Saving:
+    Track => SAVE_TRACKS, REMOVE_TRACKS, CHECK_TRACKS, &["ids"];
+    Album => SAVE_ALBUMS, REMOVE_ALBUMS, CHECK_ALBUMS;
+    Show => SAVE_SHOWS, REMOVE_SHOWS, CHECK_SHOWS;
+    Episode => SAVE_EPISODES, REMOVE_EPISODES, CHECK_EPISODES;
+    Audiobook => SAVE_AUDIOBOOKS, REMOVE_AUDIOBOOKS, CHECK_AUDIOBOOKS;
+}
+
+rows! { Listed, Item, LIST:
+    Saved<Track> => GET_SAVED_TRACKS, Entry;
+    Saved<Album> => GET_SAVED_ALBUMS, Entry;
+    Saved<Show> => GET_SAVED_SHOWS, Entry;
+    Saved<Episode> => GET_SAVED_EPISODES, Entry;
+    Saved<Audiobook> => GET_SAVED_AUDIOBOOKS, Entry;
 }

@@ -18,6 +18,40 @@
 
 #![allow(clippy::exhaustive_structs, reason = "made by their fields, with `..Default::default()`")]
 
+/// What calls of a family differ in, one row for each kind: the operation, what it gives, and the field of the answer that
+/// holds that.
+macro_rules! rows {
+    (Several: $($kind:ty => $op:ident, $key:literal;)+) => {$(
+        impl Several for $kind {
+            const SEVERAL: (&'static Op, &'static str) = (&spec::$op, $key);
+        }
+    )+};
+    (Saving: $($kind:ty => $save:ident, $remove:ident, $check:ident $(, $body:expr)?;)+) => {$(
+        impl Saving for $kind {
+            const SAVE: &'static Op = &spec::$save;
+            const REMOVE: &'static Op = &spec::$remove;
+            const CHECK: &'static Op = &spec::$check;
+            $(const BODY: &'static [&'static str] = $body;)?
+        }
+    )+};
+    ($family:ident, $gives:ident, $call:ident: $($kind:ty => $op:ident, $output:ty $(, $key:literal)?;)+) => {$(
+        impl $family for $kind {
+            type $gives = $output;
+            const $call: &'static Op = &spec::$op;
+            $(const KEY: &'static str = $key;)?
+        }
+    )+};
+}
+
+/// Names of kinds that have no type of their own.
+macro_rules! kinds {
+    ($($(#[$about:meta])+ $name:ident;)+) => {$(
+        $(#[$about])+
+        #[derive(Debug, Clone, Default)]
+        pub struct $name;
+    )+};
+}
+
 mod catalog;
 mod library;
 mod player;

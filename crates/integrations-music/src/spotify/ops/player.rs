@@ -35,17 +35,6 @@ impl Args for GetCurrentlyPlaying {
     const OP: &'static Op = &spec::GET_CURRENTLY_PLAYING;
 }
 
-impl Only for Device {
-    type Output = Vec<Option<Self>>;
-    const GET: &'static Op = &spec::GET_DEVICES;
-    const KEY: &'static str = "devices";
-}
-
-impl Only for Queue {
-    type Output = Self;
-    const GET: &'static Op = &spec::GET_QUEUE;
-}
-
 /// `PUT /me/player`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Transfer {
@@ -180,4 +169,9 @@ pub struct Enqueue {
 
 impl Command for Enqueue {
     const OP: &'static Op = &spec::ENQUEUE;
+}
+
+rows! { Only, Output, GET:
+    Device => GET_DEVICES, Vec<Option<Self>>, "devices";
+    Queue => GET_QUEUE, Self;
 }

@@ -37,6 +37,33 @@ fn tokens_asked(script: &Script) -> Vec<Seen> {
     script.seen().into_iter().filter(|seen| seen.line == "POST /api/token").collect()
 }
 
+/// Where a fake or a proxy stands in for the service, its secrets go there too.
+#[tokio::test(start_paused = true)]
+async fn tokens_are_asked_where_the_setting_says() {
+    let setup = |url: &str| {
+        Setup::new(&spec::SPEC)
+            .set("client_id", "app")
+            .set("client_secret", integrations_core::SecretString::from("hunter2"))
+            .set("accounts_url", url)
+    };
+    let script = Script::new(|seen, _| match seen.line.as_str() {
+        "POST /spotify/api/token" => {
+            (200, r#"{"access_token":"at-1","token_type":"Bearer","expires_in":3600}"#.into())
+        }
+        _ => (200, r#"{"id":"t1","name":"x"}"#.into()),
+    });
+    for url in ["http://127.0.0.1:8080/spotify", "http://127.0.0.1:8080/spotify/"] {
+        let setup = setup(url).transport(std::sync::Arc::new(script.clone()));
+        Music::new(Spotify::open(&setup).unwrap()).track("t1").await.unwrap();
+    }
+    assert_eq!(script.lines()[0], "POST /spotify/api/token");
+    assert_eq!(script.lines()[2], "POST /spotify/api/token");
+    let setup = setup("http://accounts.example").transport(std::sync::Arc::new(script));
+    let error = Spotify::open(&setup).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(!format!("{error:?}").contains("hunter2"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn many_calls_share_one_token_and_a_new_one_follows_its_end() {
     let script = issuing(|_| 200);

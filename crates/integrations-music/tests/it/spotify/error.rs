@@ -23,6 +23,16 @@ fn each_status_and_reason_has_its_kind_effect_and_hint() {
         (400, None, "Invalid limit", InvalidRequest, Effect::Rejected, None),
         (401, None, "The access token expired", Unauthenticated, Effect::Rejected, None),
         (403, None, "Insufficient client scope", PermissionDenied, Effect::Rejected, Some("scope")),
+        // What the player says of a missing scope: github.com/spotipy-dev/spotipy issue 1205.
+        (401, None, "Permissions missing", PermissionDenied, Effect::Rejected, Some("scope")),
+        (
+            401,
+            None,
+            "Valid user authentication required",
+            PermissionDenied,
+            Effect::Rejected,
+            Some("user's consent"),
+        ),
         (
             403,
             None,
@@ -48,13 +58,15 @@ fn each_status_and_reason_has_its_kind_effect_and_hint() {
             Effect::Rejected,
             Some("first track"),
         ),
+        (403, Some("SOMETHING_NEW"), "Something new", PermissionDenied, Effect::Rejected, Some("scope")),
+        // Pausing what is paused, for one: github.com/spotify/web-api issue 1433.
         (
             403,
-            Some("SOMETHING_NEW"),
-            "Restriction violated",
-            PermissionDenied,
+            Some("UNKNOWN"),
+            "Player command failed: Restriction violated",
+            Precondition,
             Effect::Rejected,
-            Some("scope"),
+            Some("plays already"),
         ),
         (404, None, "Resource not found", NotFound, Effect::Rejected, None),
         (

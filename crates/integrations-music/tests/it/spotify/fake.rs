@@ -6,7 +6,7 @@ use integrations_core::setup::{Setup, Value};
 use integrations_core::{Error, ErrorKind};
 use integrations_music::spotify::{Spotify, SpotifyBuilder, spec};
 use integrations_music::{EntryKind, Isrc, Music, NewPlaylist, PlayRequest, Playlists, Query, TrackId};
-use integrations_sandbox::Sandbox;
+use integrations_sandbox::{DelayForm, Fault, Plan, Sandbox};
 
 use EntryKind::{Episode, Gone, Local, Track};
 
@@ -224,4 +224,51 @@ async fn the_fakes_settings_open_a_client_with_everything() {
     let seeds = integrations_music::Seeds { tracks: vec![world.known("track").into()], ..Default::default() };
     assert!(!music.recommend(&seeds, 3, None).await.unwrap().is_empty());
     assert!(music.track(world.known("track")).await.unwrap().popularity.is_some());
+}
+
+/// Hours are not waited for, and what shares the application does not ask meanwhile (github.com/Mincka/spotcast issue 68).
+#[tokio::test(start_paused = true)]
+async fn a_delay_of_hours_ends_the_call_and_all_others_until_then() {
+    let world = World::new();
+    let music = world.user();
+    let day = Duration::from_secs(79_892);
+    world.sandbox.plan(Plan::script([Some(Fault::RateLimited(day, DelayForm::Seconds))]));
+    let begun = tokio::time::Instant::now();
+    let many: Vec<TrackId> = (0..100).map(|_| world.known("track").into()).collect();
+    for outcome in music.library().unwrap().save(&many).await.unwrap() {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RateLimited);
+        assert!(error.retry_after().unwrap() > Duration::from_secs(79_000), "{error:?}");
+    }
+    assert_eq!(music.track(world.known("track")).await.unwrap_err().kind(), ErrorKind::RateLimited);
+    assert_eq!(world.sandbox.requests(), 1);
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    tokio::time::advance(day + Duration::from_secs(3600)).await;
+    assert!(!music.library().unwrap().save(&many[..1]).await.unwrap().is_empty());
+}
+
+/// A refusal by the limit has changed nothing: the call is made again, and what it does is done once.
+#[tokio::test(start_paused = true)]
+async fn an_addition_is_repeated_after_a_refusal_and_not_after_silence() {
+    let world = World::new();
+    let music = world.user();
+    let (playlists, id) = (music.playlists().unwrap(), world.known("playlist"));
+    let id = id.as_str();
+    let track = [TrackId::from(world.known("track_5"))];
+    let before = tracks(&playlists, id).await.len();
+    let second = Duration::from_secs(1);
+    world.sandbox.plan(Plan::script([Some(Fault::RateLimited(second, DelayForm::Seconds))]));
+    playlists.add(id, &track).await.unwrap();
+    assert_eq!(tracks(&playlists, id).await.len(), before + 1);
+    world.sandbox.plan(Plan::script([Some(Fault::ResetAfter)]));
+    let error = playlists.add(id, &track).await.unwrap_err();
+    assert_eq!(error.effect(), integrations_core::Effect::Unknown);
+    assert_eq!(tracks(&playlists, id).await.len(), before + 2);
+    // Where the first track goes to the end, a second time would take another there.
+    let order = tracks(&playlists, id).await;
+    world.sandbox.plan(Plan::script([Some(Fault::ResetAfter)]));
+    let end = u32::try_from(order.len()).unwrap();
+    playlists.reorder(id, 0, 1, end, None).await.unwrap_err();
+    let moved: Vec<_> = order[1..].iter().chain(&order[..1]).cloned().collect();
+    assert_eq!(tracks(&playlists, id).await, moved);
 }

@@ -1,8 +1,9 @@
 //! What the service says, as the category has it.
 
 use integrations_core::{Effect, ErrorKind};
+use integrations_music::spotify::Spotify;
 use integrations_music::{
-    AlbumKind, DeviceId, EntryKind, Period, Playlist, Query, ReleaseDate, RepeatMode, Seeds, Track,
+    AlbumKind, DeviceId, EntryKind, Music, Period, Playlist, Query, ReleaseDate, RepeatMode, Seeds, Track,
 };
 use serde_json::{Value, json};
 
@@ -302,4 +303,87 @@ async fn the_player_is_read() {
         json!({ "currently_playing": track(), "queue": [{ "id": "e1", "type": "episode" }, track(), null] });
     let queue = user(&Script::always(200, &queue)).playback().unwrap().queue().await.unwrap();
     assert_eq!((queue.current.unwrap().id.as_str(), queue.next.len()), ("t1", 1));
+}
+
+/// The service has sent whole numbers with a fraction (github.com/ramsayleung/rspotify issue 452), and lengths below zero.
+#[tokio::test(start_paused = true)]
+async fn numbers_that_are_odd_do_not_lose_the_thing() {
+    let told = json!({
+        "id": "ar1", "name": "Kraftwerk", "followers": { "href": null, "total": 4.902_265_6e7 },
+        "images": [{ "url": "https://i.example/l", "width": 806.0, "height": 999.0 }],
+    });
+    let artist = user(&Script::always(200, &told)).artists().unwrap().get("ar1").await.unwrap();
+    assert_eq!((artist.followers, artist.images[0].width), (Some(49_022_656), Some(806)));
+    let mut short = track();
+    short["duration_ms"] = json!(-2000);
+    let items = json!([{ "track": short }, { "track": bare() }]);
+    let script = Script::always(200, &json!({ "items": items, "next": null, "total": 2.0 }));
+    let page = user(&script).library().unwrap().tracks().page().await.unwrap();
+    assert_eq!((page.items.len(), page.total), (2, Some(2)));
+    assert_eq!(page.items[0].track.as_ref().unwrap().duration_ms, None);
+}
+
+/// What stands in a playlist is removed by the id that was put there, not by that of its stand-in.
+#[tokio::test(start_paused = true)]
+async fn a_track_that_another_stands_in_for_keeps_its_id() {
+    let mut told = track();
+    told["linked_from"] = json!({ "id": "t0", "type": "track", "uri": "spotify:track:t0" });
+    let script = Script::always(200, &told);
+    assert_eq!(extended(&script).track("t0").await.unwrap().id.as_str(), "t0");
+    let items = json!({ "items": [{ "item": told }], "next": null });
+    let script = Script::always(200, &items);
+    let page = extended(&script).playlists().unwrap().entries("p1", None).page().await.unwrap();
+    assert_eq!(page.items[0].track.as_ref().unwrap().id.as_str(), "t0");
+}
+
+/// Development mode does not tell which track a stand-in stands for.
+#[tokio::test(start_paused = true)]
+async fn what_can_be_removed_is_read_without_the_default_market() {
+    let script = Script::always(200, &json!({ "items": [], "next": null, "total": 0 }));
+    let builder = Spotify::builder().access_token("t").market("FR".parse().unwrap());
+    let music = Music::new(builder.transport(script.clone()).build().unwrap());
+    music.playlists().unwrap().entries("p1", None).page().await.unwrap();
+    music.library().unwrap().tracks().page().await.unwrap();
+    assert!(!script.lines().iter().any(|line| line.contains("market")), "{:?}", script.lines());
+    music.playlists().unwrap().entries("p1", "DE".parse().ok()).page().await.unwrap();
+    assert!(script.lines()[2].contains("market=DE"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_and_links_are_ids_too() {
+    for given in [
+        "spotify:track:t1",
+        "https://open.spotify.com/track/t1",
+        "https://open.spotify.com/intl-de/track/t1?si=abc",
+        " https://open.spotify.com/track/t1#x ",
+    ] {
+        let script = Script::always(200, &bare());
+        user(&script).track(given).await.unwrap();
+        assert_eq!(script.lines(), ["GET /tracks/t1"], "{given}");
+    }
+    let script = Script::always(200, &json!({ "id": "p1", "name": "x", "items": [] }));
+    let music = extended(&script);
+    let playlists = music.playlists().unwrap();
+    playlists.entries("spotify:user:me:playlist:p1", None).page().await.unwrap();
+    music.albums().unwrap().get("https://open.spotify.com/album/al1", None).await.unwrap();
+    let lines = ["GET /playlists/p1/items?additional_types=track%2Cepisode&limit=50", "GET /albums/al1"];
+    assert_eq!(script.lines(), lines);
+
+    let sent = script.seen().len();
+    let refused = [
+        music.track("spotify:album:al1").await.unwrap_err(),
+        music.track("spotify:local:Me:Tape:Demo:61").await.unwrap_err(),
+        music.track("https://example.com/track/t1").await.unwrap_err(),
+        music.track("a,b").await.unwrap_err(),
+        music.track("").await.unwrap_err(),
+        playlists.get("https://open.spotify.com/track/t1").await.unwrap_err(),
+        playlists.delete("spotify:track:t1").await.unwrap_err(),
+        playlists.add("p1", &["spotify:playlist:p2".into()]).await.unwrap_err(),
+        music.similar_artists("spotify:artist:").await.unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::InvalidRequest, Effect::NotSent), "{error:?}");
+        assert!(error.hint().is_some());
+    }
+    assert_eq!(script.seen().len(), sent);
 }

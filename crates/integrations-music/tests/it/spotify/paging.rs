@@ -112,6 +112,42 @@ async fn the_end_of_what_a_search_shows_is_not_the_end_of_the_list() {
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
 }
 
+/// Whether the service counts the last page's own length among the 1,000 is not said: its next page ends either way.
+#[tokio::test(start_paused = true)]
+async fn a_search_that_hides_its_next_page_at_the_thousandth_result_is_cut_too() {
+    let hiding = Script::new(|seen, _| {
+        let mut page = listed(seen, 5000, track);
+        match number(seen, "offset") {
+            Some(990) => page["next"] = Value::Null,
+            Some(1000) => return (400, json!({ "error": { "message": "Invalid offset" } }).to_string()),
+            _ => {}
+        }
+        (200, json!({ "tracks": page }).to_string())
+    });
+    let music = user(&hiding);
+    let mut all = music.search("x").pages().items();
+    let mut count = 0;
+    let error = loop {
+        match all.next().await.unwrap() {
+            Ok(_) => count += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((count, error.kind()), (1000, ErrorKind::InvalidRequest));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_nulls_without_a_total_is_not_the_end() {
+    let script = Script::new(|seen, _| {
+        let item = |at| if at < 50 { Value::Null } else { json!({ "track": track(at) }) };
+        let mut page = listed(seen, 60, item);
+        page["total"] = Value::Null;
+        (200, page.to_string())
+    });
+    let all = user(&script).library().unwrap().tracks().collect_up_to(1000).await.unwrap();
+    assert_eq!((all.len(), script.seen().len()), (10, 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn nulls_make_pages_short_and_do_not_end_the_list() {
     let script = Script::new(|seen, _| {
@@ -164,6 +200,25 @@ async fn the_history_goes_backwards_until_there_is_no_next() {
     let lines =
         ["?limit=50", "?before=200&limit=50", "?before=100&limit=50"].map(|query| format!("{path}{query}"));
     assert_eq!(script.lines(), lines);
+}
+
+/// The address of the next page alone says where it begins, or nothing does.
+#[tokio::test(start_paused = true)]
+async fn a_history_without_cursors_goes_on_by_its_next_page() {
+    let answer = |query: &str| {
+        let items = [json!({ "track": track(1) })];
+        json!({ "items": items, "next": format!("https://evil.example/x?{query}&limit=50"), "cursors": null })
+    };
+    let page = answer("before=200");
+    let script = Script::new(move |seen, _| {
+        let last = json!({ "items": [{ "track": track(2) }], "next": null, "cursors": null });
+        (200, if number(seen, "before") == Some(200) { last.to_string() } else { page.to_string() })
+    });
+    let all = user(&script).history().unwrap().recently_played().collect_up_to(100).await.unwrap();
+    assert_eq!((all.len(), script.seen().len()), (2, 2));
+    let nowhere = Script::always(200, &answer("x=1"));
+    let error = user(&nowhere).history().unwrap().recently_played().page().await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Decode, "get_recently_played"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! What changes something: what is sent, and what became of it.
 
-use integrations_core::{Effect, ErrorKind};
+use integrations_core::{Effect, Error, ErrorKind};
 use integrations_music::{DeviceId, NewPlaylist, PlayRequest, PlaylistEdit, RepeatMode, Snapshot, TrackId};
 use serde_json::{Value, json};
 
@@ -105,6 +105,22 @@ async fn the_library_is_written_in_batches_with_an_outcome_for_each_track() {
     assert!(seen[0].line.starts_with("PUT /me/library?") && seen[3].line.starts_with("DELETE /me/library?"));
     assert_eq!(uris(&seen[2])[0], "spotify:track:t80");
     assert!(library.save(&[]).await.unwrap().is_empty());
+}
+
+/// By the address of a playlist the library would let the playlist go.
+#[tokio::test(start_paused = true)]
+async fn what_is_no_track_is_not_written_and_takes_no_other_with_it() {
+    let script = Script::always(200, &Value::Null);
+    let music = user(&script);
+    let mixed =
+        ["t1", "spotify:playlist:p1", "a,spotify:playlist:p1", "spotify:episode:e1", "t2"].map(TrackId::from);
+    let outcomes = music.library().unwrap().remove(&mixed).await.unwrap();
+    let failed: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().err().map(Error::effect)).collect();
+    assert_eq!(failed, [None, Some(Effect::NotSent), Some(Effect::NotSent), None, None]);
+    assert_eq!(uris(&script.seen()[0]), ["spotify:track:t1", "spotify:episode:e1", "spotify:track:t2"]);
+    assert_eq!(script.seen().len(), 1);
+    assert!(music.library().unwrap().has(&mixed).await.is_err());
+    assert_eq!(script.seen().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
