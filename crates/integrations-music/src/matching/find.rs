@@ -225,15 +225,16 @@ fn is_trusted(wanted: &Wanted, other: &Wanted, words: f32) -> bool {
     }
 }
 
-/// Among equals: what can be heard, the nearest duration, the same explicit flag, the same album.
-fn preference(wanted: &Wanted, candidate: &Candidate) -> (bool, u64, bool, Reverse<u32>) {
+/// Among equals: what can be heard, the same explicit flag, the nearest duration, the same album. Durations that are equal
+/// here differ by silence, and flags by words.
+fn preference(wanted: &Wanted, candidate: &Candidate) -> (bool, bool, u64, Reverse<u32>) {
     let track = &candidate.track;
     let apart = wanted.duration_ms.zip(track.duration_ms).map_or(0, |(a, b)| a.abs_diff(b));
     let album = candidate.reason.album.map_or(0, |album| (album * 100.0) as u32);
     (
         track.playable == Some(false),
-        apart,
         candidate.reason.differs.contains(&Difference::Explicit),
+        apart,
         Reverse(album),
     )
 }

@@ -193,6 +193,9 @@ impl Title {
                 .extend(names(part.trim_start().split_once(char::is_whitespace).map_or("", |two| two.1)));
             return !others.is_empty();
         }
+        if *first == "from" && says_where_from(part, others) {
+            return true;
+        }
         let found: BTreeSet<Version> = versions(&words);
         if words.iter().all(|word| is_noise(word)) && !found.iter().any(|version| *version != Version::Remix)
         {
@@ -237,6 +240,13 @@ fn says_live(words: &[&str]) -> bool {
         &["at", "in", "from", "on", "version", "session", "sessions", "recording", "performance", "acoustic"];
     let follows = |at: usize| words.get(at + 1).is_none_or(|next| NEXT.contains(next) || is_year(next));
     words.iter().enumerate().any(|(at, word)| *word == "live" && follows(at))
+}
+
+/// `From "Frozen"`, `From the Motion Picture …`: the film that the recording is known from.
+fn says_where_from(part: &str, words: &[&str]) -> bool {
+    const KINDS: &[&str] = &["picture", "soundtrack", "film", "movie", "series", "musical"];
+    let is_quoted = part.contains(['"', '“', '”', '„', '«', '»']);
+    (is_quoted || words.iter().any(|word| KINDS.contains(word))) && versions(words).is_empty()
 }
 
 fn is_noise(word: &str) -> bool {
