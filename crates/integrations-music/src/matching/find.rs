@@ -189,14 +189,15 @@ impl Matcher {
 
 /// Two forms of the question, the narrower first.
 fn queries(wanted: &Wanted) -> Vec<Query> {
-    let base = Title::of(&wanted.title).base;
-    if base.is_empty() {
+    let title = Title::of(&wanted.title);
+    if title.base.is_empty() {
         return Vec::new();
     }
+    let name = title.written;
     let Some(artist) = wanted.artists.iter().find(|name| !name.trim().is_empty()) else {
-        return vec![Query::from(base)];
+        return vec![Query::from(name)];
     };
-    vec![Query::new().title(base.clone()).artist(artist.clone()), Query::from(format!("{artist} {base}"))]
+    vec![Query::new().title(name.clone()).artist(artist.clone()), Query::from(format!("{artist} {name}"))]
 }
 
 fn candidate(wanted: &Wanted, track: &Track) -> Candidate {

@@ -125,6 +125,8 @@ pub struct Title {
     pub details: BTreeSet<String>,
     /// Who takes part.
     pub featured: Vec<String>,
+    /// The name of the song as it is written: a service may not find it under the folded form.
+    pub(super) written: String,
 }
 
 impl Title {
@@ -149,8 +151,9 @@ impl Title {
         let name = title.without_featuring(&rest);
         title.base = fold(name);
         if title.base.is_empty() {
-            return Self { base: fold(text), ..Self::default() };
+            return Self { base: fold(text), written: text.to_owned(), ..Self::default() };
         }
+        name.trim().clone_into(&mut title.written);
         title
     }
 

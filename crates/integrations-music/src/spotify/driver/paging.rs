@@ -56,6 +56,9 @@ impl Place {
     /// an empty page may name a next one that lies behind the end.
     fn page<T, U>(&self, found: wire::Page<T>, read: impl FnMut(T) -> Result<U>) -> Result<Page<U>> {
         let next = found.next.as_deref().map(offset_of).transpose()?;
+        if next.is_some_and(|next| next <= self.offset) {
+            return Err(looped());
+        }
         let is_there = |next: &u64| !found.items.is_empty() || found.total.is_some_and(|total| *next < total);
         let next = next.filter(is_there).map(|offset| self.scope.cursor(offset));
         let items = found.items.into_iter().map(read).collect::<Result<_>>()?;
@@ -111,6 +114,12 @@ impl Spotify {
         }
         self.ask(search, |found| place.page_in_window(pick(found).unwrap_or_default(), read)).await
     }
+}
+
+/// A part that names itself as the next one would be given twice.
+fn looped() -> Error {
+    let message = "the next page is one that was given before: the list would never end";
+    Error::new(ErrorKind::Unexpected, Effect::Rejected, message)
 }
 
 /// The place in the address of a part. The address itself is never called: a cursor may have been in foreign hands.
