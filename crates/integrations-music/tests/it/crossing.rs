@@ -451,3 +451,159 @@ async fn two_playlists_under_any_faults_are_alike_once_these_end() {
         assert!(left.len() >= 6, "{seed} {left:?}");
     }
 }
+
+/// What an operation is asked with; music that a fake has.
+#[cfg(feature = "dynamic")]
+fn arguments(name: &str, sandbox: &Sandbox) -> serde_json::Value {
+    use serde_json::json;
+    let of = |name: &str| sandbox.known().get(name).unwrap_or("x").to_owned();
+    let (track, id) = (of("track"), |name: &str| json!({ "id": of(name) }));
+    let tracks = json!({ "tracks": [of("track"), of("track_2")] });
+    let list = |more: serde_json::Value| {
+        let mut whole = json!({ "id": of("playlist") });
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        whole
+    };
+    let play =
+        json!({ "artist": of("track_artist"), "title": of("track_title"), "started": sandbox.clock().now() });
+    match name {
+        "track" | "track_tags" => id("track"),
+        "search" => json!({ "query": { "text": "Harbour" }, "limit": 2 }),
+        "search_albums" => json!({ "query": { "album": of("track_album") }, "limit": 2 }),
+        "search_artists" => json!({ "query": { "artist": of("artist_name") }, "limit": 2 }),
+        "tracks_by_isrc" => json!({ "isrc": of("track_isrc") }),
+        "album" | "album_tracks" => id("album"),
+        "artist" | "artist_albums" | "artist_top_tracks" | "artist_info" | "similar_artists"
+        | "artist_tags" => id("artist"),
+        "tag_tracks" => json!({ "tag": of("tag"), "limit": 2 }),
+        "playlist" | "playlist_entries" | "delete_playlist" => id("playlist"),
+        "create_playlist" => json!({ "playlist": { "name": "New" } }),
+        "edit_playlist" => list(json!({ "edit": { "name": "Other" } })),
+        "insert_into_playlist" => list(json!({ "tracks": [track], "at": 0 })),
+        "add_to_playlist" | "remove_from_playlist" | "replace_playlist" => list(tracks),
+        "reorder_playlist" => list(json!({ "from": 0, "length": 1, "before": 2 })),
+        "save_tracks" | "remove_saved_tracks" | "has_saved_tracks" => tracks,
+        "top_tracks" | "top_artists" => json!({ "period": "year", "limit": 2 }),
+        "recommend" => json!({ "seeds": { "tracks": [track] }, "limit": 2 }),
+        "scrobble" => json!({ "plays": [play] }),
+        "now_playing" => play,
+        "seek" => json!({ "position_ms": 1000 }),
+        "set_volume" => json!({ "percent": 50 }),
+        "set_shuffle" => json!({ "on": true }),
+        "set_repeat" => json!({ "mode": "off" }),
+        "enqueue" => json!({ "track": track }),
+        "transfer_playback" => json!({ "device": of("device"), "play": true }),
+        _ => json!({}),
+    }
+}
+
+#[cfg(feature = "dynamic")]
+#[tokio::test(start_paused = true)]
+async fn every_operation_by_name_keeps_to_its_schemas() {
+    let mut wrong: Vec<String> = Vec::new();
+    let mut invoked = std::collections::BTreeSet::new();
+    for sandbox in [service(&spotify::spec::SPEC, 0), service(&lastfm::spec::SPEC, 0)] {
+        let music = client(&sandbox);
+        for op in integrations_core::music::OPERATIONS.iter().filter(|op| music.caps().has(op.cap)) {
+            invoked.insert(op.name);
+            let given = arguments(op.name, &sandbox);
+            let mut complain =
+                |what: String| wrong.push(format!("{} {}: {what}", sandbox.provider(), op.name));
+            let fits = |schema: serde_json::Value, value: &serde_json::Value| -> Vec<String> {
+                let validator = jsonschema::validator_for(&schema).unwrap();
+                validator
+                    .iter_errors(value)
+                    .map(|error| format!("{} at {}", error, error.instance_path()))
+                    .collect()
+            };
+            for error in fits((op.arguments)(), &given) {
+                complain(format!("argument: {error}"));
+            }
+            match (op.invoke)(&music, given.clone()).await {
+                Ok(result) => {
+                    for error in fits((op.result)(), &result) {
+                        complain(format!("result: {error}"));
+                    }
+                    for (name, secret) in sandbox.settings() {
+                        let is_secret =
+                            name.contains("token") || name.contains("key") || name.contains("secret");
+                        if is_secret && result.to_string().contains(&secret) {
+                            complain(format!("it tells the {name}"));
+                        }
+                    }
+                }
+                Err(error) => complain(format!("{error}")),
+            }
+            // An argument too many is refused before anything is sent.
+            let mut more = given;
+            more.as_object_mut().unwrap().insert("hunter2".to_owned(), "hunter2".into());
+            let before = sandbox.requests();
+            let error = (op.invoke)(&music, more).await.unwrap_err();
+            assert_eq!(
+                (error.kind(), sandbox.requests()),
+                (ErrorKind::InvalidRequest, before),
+                "{}",
+                op.name
+            );
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(invoked.len(), integrations_core::music::OPERATIONS.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn cursors_fit_their_own_list_and_a_limit_of_none_is_one() {
+    let (left, _) = spotifies();
+    let music = client(&left);
+    let playlists = music.playlists().unwrap();
+    let (own, mixed): (PlaylistId, PlaylistId) = (known(&left, "playlist"), known(&left, "mixed_playlist"));
+    let page = playlists.entries(&own, None).limit(0).page().await.unwrap();
+    assert_eq!((page.items.len(), page.total), (1, Some(6)));
+    let cursor = page.next.unwrap();
+    let before = left.requests();
+    let error = playlists.entries(&mixed, None).from(cursor.clone()).page().await.unwrap_err();
+    assert_eq!((error.kind(), left.requests()), (ErrorKind::InvalidRequest, before));
+    // What was taken out meanwhile leaves less, and no error.
+    let tracks = playlists.entries(&own, None).collect_up_to(10).await.unwrap();
+    let tracks: Vec<TrackId> = tracks.into_iter().map(|entry| entry.track.unwrap().id).collect();
+    playlists.replace(&own, &tracks[..1]).await.unwrap();
+    assert!(playlists.entries(&own, None).from(cursor).collect_up_to(10).await.unwrap().is_empty());
+    assert!(playlists.entries(&own, None).limit(u32::MAX).page().await.unwrap().next.is_none());
+
+    let loved = client(&service(&lastfm::spec::SPEC, 0));
+    let page = loved.library().unwrap().tracks().limit(0).page().await.unwrap();
+    assert_eq!(page.items.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_playlist_that_was_made_unseen_is_not_made_again() {
+    let (left, right) = spotifies();
+    let (from, to) = (client(&left), client(&right));
+    let source = Source::Playlist(known(&left, "playlist"));
+    let mut plan = Transfer::new().read(&from, &source, &to, moved()).await.unwrap();
+    Transfer::new().decide(&to, &mut plan).await.unwrap();
+    while plan.progress.namesakes.is_none() {
+        Transfer::new().step(&to, &mut plan).await.unwrap();
+    }
+    right.plan(Plan::script([None, Some(Fault::ResetAfter), Some(Fault::LaggingIndex)]));
+    let error = Transfer::new().write(&to, &mut plan).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let mut plan = stored(&plan);
+    Transfer::new().write(&client(&right), &mut plan).await.unwrap();
+    let lists = lists(&right, "Moved").await;
+    assert_eq!((lists.len(), titles(&right, &lists[0]).await.len()), (1, 6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_whose_answers_are_lost_is_not_done_twice() {
+    let mut two = Two::new().await;
+    two.services[1].plan(Plan::script(std::iter::repeat_n(None, 12).chain([Some(Fault::ResetAfter); 30])));
+    let _ = two.round().await;
+    for service in &two.services {
+        service.plan(Plan::none());
+    }
+    assert_eq!(two.round().await.unwrap(), 0);
+    let [left, right] = two.titles().await;
+    assert_eq!((left.len(), left), (6, right));
+}
