@@ -607,3 +607,25 @@ async fn a_round_whose_answers_are_lost_is_not_done_twice() {
     let [left, right] = two.titles().await;
     assert_eq!((left.len(), left), (6, right));
 }
+
+#[cfg(feature = "dynamic")]
+#[tokio::test(start_paused = true)]
+async fn what_failed_in_a_batch_is_told_without_secrets_and_can_be_read_back() {
+    use integrations_core::dynamic::{Outcome, PortableOp};
+
+    let (_, right) = spotifies();
+    let music = client(&right);
+    right.plan(Plan::script([Some(Fault::Rotated)]));
+    let save = PortableOp::find(integrations_core::music::OPERATIONS, "save_tracks").unwrap();
+    let secrets = right.settings();
+    let told = (save.invoke)(&music, arguments("save_tracks", &right)).await.unwrap();
+    let outcomes: Vec<Outcome<()>> = serde_json::from_value(told.clone()).unwrap();
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Failed(_))), "{told}");
+    assert_eq!((outcomes.len(), serde_json::to_value(&outcomes).unwrap()), (2, told.clone()));
+    for (name, secret) in secrets.iter().filter(|(name, _)| *name != "quota_mode") {
+        assert!(!told.to_string().contains(secret), "{name}");
+    }
+    let done = (save.invoke)(&client(&right), arguments("save_tracks", &right)).await.unwrap();
+    let outcomes: Vec<Outcome<()>> = serde_json::from_value(done).unwrap();
+    assert_eq!(outcomes, [Outcome::Done(()), Outcome::Done(())]);
+}
