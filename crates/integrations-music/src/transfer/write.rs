@@ -219,7 +219,14 @@ async fn save(to: &Music, plan: &mut TransferPlan) -> Result<Step> {
     let tracks = &matched[plan.progress.written..plan.progress.written + batch.len()];
     let outcomes = to.library()?.save(tracks).await?;
     let mut saved = 0;
-    for (at, outcome) in batch.into_iter().zip(outcomes) {
+    for ((at, track), outcome) in batch.into_iter().zip(tracks).zip(outcomes) {
+        let outcome = match outcome {
+            // Several in one call fail together for the one that is wrong.
+            Err(error) if tracks.len() > 1 && is_of_one_entry(&error) && !is_open(&error) => {
+                to.library()?.save(std::slice::from_ref(track)).await?.pop().unwrap_or(Err(error))
+            }
+            outcome => outcome,
+        };
         match outcome {
             Ok(()) => saved += 1,
             Err(error) if is_open(&error) => {

@@ -332,6 +332,21 @@ async fn credentials_that_end_in_between_stop_a_transfer_and_lose_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_track_that_is_no_longer_there_fails_alone() {
+    let (left, right) = spotifies();
+    let (from, to) = (client(&left), client(&right));
+    let source = Source::Playlist(known(&left, "playlist"));
+    let mut plan = Transfer::new().read(&from, &source, &to, Target::Library).await.unwrap();
+    Transfer::new().decide(&to, &mut plan).await.unwrap();
+    if let Outcome::Matched { track, .. } = &mut plan.rows[2].outcome {
+        *track = known(&right, "no_track");
+    }
+    Transfer::new().write(&to, &mut plan).await.unwrap();
+    let report = plan.report();
+    assert_eq!((report.counts.matched, report.counts.failed, report.written), (5, 1, 5), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_playlist_goes_into_each_format_and_back_to_another_service() {
     let (left, right) = spotifies();
     let (from, to) = (client(&left), client(&right));
