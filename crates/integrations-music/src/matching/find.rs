@@ -189,14 +189,15 @@ impl Matcher {
 
 /// Two forms of the question, the narrower first.
 fn queries(wanted: &Wanted) -> Vec<Query> {
-    let base = Title::of(&wanted.title).base;
-    if base.is_empty() {
+    let title = Title::of(&wanted.title);
+    if title.base.is_empty() {
         return Vec::new();
     }
+    let name = title.written;
     let Some(artist) = wanted.artists.iter().find(|name| !name.trim().is_empty()) else {
-        return vec![Query::from(base)];
+        return vec![Query::from(name)];
     };
-    vec![Query::new().title(base.clone()).artist(artist.clone()), Query::from(format!("{artist} {base}"))]
+    vec![Query::new().title(name.clone()).artist(artist.clone()), Query::from(format!("{artist} {name}"))]
 }
 
 fn candidate(wanted: &Wanted, track: &Track) -> Candidate {
@@ -225,15 +226,16 @@ fn is_trusted(wanted: &Wanted, other: &Wanted, words: f32) -> bool {
     }
 }
 
-/// Among equals: what can be heard, the nearest duration, the same explicit flag, the same album.
-fn preference(wanted: &Wanted, candidate: &Candidate) -> (bool, u64, bool, Reverse<u32>) {
+/// Among equals: what can be heard, the same explicit flag, the nearest duration, the same album. Durations that are equal
+/// here differ by silence, and flags by words.
+fn preference(wanted: &Wanted, candidate: &Candidate) -> (bool, bool, u64, Reverse<u32>) {
     let track = &candidate.track;
     let apart = wanted.duration_ms.zip(track.duration_ms).map_or(0, |(a, b)| a.abs_diff(b));
     let album = candidate.reason.album.map_or(0, |album| (album * 100.0) as u32);
     (
         track.playable == Some(false),
-        apart,
         candidate.reason.differs.contains(&Difference::Explicit),
+        apart,
         Reverse(album),
     )
 }

@@ -14,7 +14,7 @@ use unicode_normalization::UnicodeNormalization;
 /// ```
 pub fn fold(name: &str) -> String {
     let plain = letters(name);
-    let spaced: String = plain.chars().flat_map(separated).collect();
+    let spaced: String = signs(&plain).chars().flat_map(separated).collect();
     let mut words: Vec<&str> = spaced.split_whitespace().collect();
     while words.len() > 1 && matches!(words[0], "the" | "a" | "an") {
         words.remove(0);
@@ -60,6 +60,24 @@ fn plain(c: char) -> impl Iterator<Item = char> {
     ];
     let found = LETTERS.iter().find(|(letter, _)| *letter == c).map(|(_, text)| *text);
     found.unwrap_or_default().chars().chain(found.is_none().then_some(c))
+}
+
+/// Signs that are read: the sharp of a key (`F#`), and the letter that an exclamation mark inside a word stands for.
+fn signs(plain: &str) -> String {
+    let mut read = String::with_capacity(plain.len());
+    let mut chars = plain.chars().peekable();
+    let mut is_word = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '♯' => read.push_str(" sharp "),
+            '♭' => read.push_str(" flat "),
+            '#' if is_word => read.push_str(" sharp "),
+            '!' if is_word && chars.peek().is_some_and(|next| next.is_alphabetic()) => read.push('i'),
+            c => read.push(c),
+        }
+        is_word = c.is_alphabetic();
+    }
+    read
 }
 
 /// Dots and apostrophes vanish (`R.E.M.`, `don't`), an ampersand is a word, and all other punctuation parts words.

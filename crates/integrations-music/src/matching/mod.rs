@@ -21,6 +21,7 @@
 mod find;
 mod fold;
 mod score;
+mod spelling;
 mod title;
 
 pub use find::{Candidate, Found, Matcher};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Wanted;
 use super::fold::fold;
+use super::spelling::{same_numbers, same_person, same_title};
 use super::title::{Title, names, short};
 
 /// Title, artists, duration, album: what each part counts. An artist's name is nearly as telling as a title, because a
@@ -28,11 +29,33 @@ const OTHER_DETAILS: f32 = 0.75;
 /// The factor for other numbers in otherwise like titles: `Song 2` is not `Song 3`.
 const OTHER_NUMBER: f32 = 0.6;
 
+/// The factor for other words in titles that are much alike: `Home` is not `Hope`.
+const OTHER_WORDS: f32 = 0.75;
+
+/// Titles that an artist has on one album after the other, each time for another recording.
+const REPEATED: &[&str] = &[
+    "intro",
+    "introduction",
+    "outro",
+    "interlude",
+    "intermission",
+    "skit",
+    "untitled",
+    "prelude",
+    "prologue",
+    "epilogue",
+    "overture",
+    "finale",
+];
+
 /// The most that a title without artists can tell.
 const WITHOUT_ARTISTS: f32 = 0.75;
 
 /// How many artists are compared; comparing costs the product of both numbers.
-const MOST_ARTISTS: usize = 32;
+const MOST_ARTISTS: usize = 16;
+
+/// The least for a name that is the same but for its spelling.
+const SAME_NAME: f32 = 0.95;
 
 /// Longer names are compared by their beginning; comparing costs the product of both lengths.
 const LONGEST: usize = 256;
@@ -139,9 +162,11 @@ pub struct Scored {
 pub fn score(a: &Wanted, b: &Wanted) -> Scored {
     let titles = (Title::of(&a.title), Title::of(&b.title));
     let people = (people(a, &titles.0), people(b, &titles.1));
+    // Who only takes part in a recording may have one of their own under the same title.
+    let is_led = meet(&leaders(a, &titles.0), &people.1) && meet(&leaders(b, &titles.1), &people.0);
     let parts = [
-        Some(alike(&titles.0.base, &titles.1.base).powi(2)),
-        groups_alike(&people.0, &people.1),
+        Some(titles_alike(&titles.0.base, &titles.1.base).powi(2)),
+        groups_alike(&people.0, &people.1).map(|alike| if is_led { alike } else { 0.0 }),
         a.duration_ms.zip(b.duration_ms).map(|(a, b)| durations_alike(a, b)),
         a.album.as_ref().zip(b.album.as_ref()).map(|(a, b)| alike(&Title::of(a).base, &Title::of(b).base)),
     ];
@@ -150,6 +175,7 @@ pub fn score(a: &Wanted, b: &Wanted) -> Scored {
     });
     let mut scored = Scored { score: sum / weight, reason: reason(parts) };
     scored.compare_versions(&titles.0, &titles.1);
+    scored.compare_albums(&titles.0, &titles.1);
     if parts[1].is_none() {
         scored.score = scored.score.min(WITHOUT_ARTISTS);
     }
@@ -171,11 +197,20 @@ impl Scored {
                 OTHER_DETAILS,
                 Difference::VersionName,
             ),
-            (numbers(&a.base) != numbers(&b.base), OTHER_NUMBER, Difference::Number),
+            (!same_numbers(&a.base, &b.base), OTHER_NUMBER, Difference::Number),
+            (!same_title(&a.base, &b.base), OTHER_WORDS, Difference::Title),
         ];
         for (_, factor, difference) in penalties.into_iter().filter(|(holds, ..)| *holds) {
             self.score *= factor;
             self.reason.differs.insert(difference);
+        }
+    }
+
+    fn compare_albums(&mut self, a: &Title, b: &Title) {
+        let is_repeated = REPEATED.contains(&a.base.as_str()) && REPEATED.contains(&b.base.as_str());
+        if is_repeated && self.reason.album.is_some_and(|album| album < 0.85) {
+            self.score *= OTHER_DETAILS;
+            self.reason.differs.insert(Difference::Album);
         }
     }
 }
@@ -217,6 +252,11 @@ fn alike(a: &str, b: &str) -> f32 {
     by_letters.max(by_words * 0.95)
 }
 
+fn titles_alike(a: &str, b: &str) -> f32 {
+    let alike = alike(a, b);
+    if same_title(a, b) { alike.max(SAME_NAME) } else { alike }
+}
+
 /// Everybody who is named on a recording, folded.
 fn people(wanted: &Wanted, title: &Title) -> Vec<String> {
     let named = wanted.artists.iter().map(|name| fold(short(name))).filter(|name| !name.is_empty());
@@ -230,41 +270,45 @@ fn people(wanted: &Wanted, title: &Title) -> Vec<String> {
     if wanted.artists.iter().all(|name| name.trim().is_empty()) { Vec::new() } else { people }
 }
 
+/// Those of [`people`] who do not merely take part.
+fn leaders(wanted: &Wanted, title: &Title) -> Vec<String> {
+    let all = people(wanted, &Title::default());
+    let leading: Vec<String> = all.iter().filter(|name| !title.featured.contains(name)).cloned().collect();
+    if leading.is_empty() { all } else { leading }
+}
+
+/// Whether somebody is in both groups; a group that nobody knows meets every other.
+fn meet(a: &[String], b: &[String]) -> bool {
+    let (split_a, split_b) = (split(a), split(b));
+    let is_in = |name: &String| b.iter().chain(&split_b).any(|other| same_person(name, other));
+    a.is_empty() || b.is_empty() || a.iter().chain(&split_a).any(is_in)
+}
+
+/// The names of several in one string, one by one.
+fn split(people: &[String]) -> Vec<String> {
+    let parts = people.iter().flat_map(|name| name.split(" and ").map(str::to_owned));
+    parts.flat_map(|name| names(&name).collect::<Vec<_>>()).take(MOST_ARTISTS).collect()
+}
+
 /// How alike two groups of artists are: services name one, or all, or all in one string.
 fn groups_alike(a: &[String], b: &[String]) -> Option<f32> {
     if a.is_empty() || b.is_empty() {
         return None;
     }
-    let split = |people: &[String]| -> Vec<String> {
-        people
-            .iter()
-            .flat_map(|name| name.split(" and ").map(str::to_owned))
-            .flat_map(|name| names(&name).collect::<Vec<_>>())
-            .collect()
-    };
     Some(one_by_one(a, b).max(one_by_one(&split(a), &split(b))))
 }
 
 /// The smaller group in the larger counts most: a service may name fewer.
 fn one_by_one(a: &[String], b: &[String]) -> f32 {
-    let best = |name: &String, others: &[String]| {
-        let best = others.iter().map(|other| alike(name, other)).fold(0.0, f32::max);
-        if best < 0.75 { 0.0 } else { best }
-    };
-    let mean = |from: &[String], to: &[String]| {
-        from.iter().map(|name| best(name, to)).sum::<f32>() / from.len().max(1) as f32
-    };
-    let (forth, back) = (mean(a, b), mean(b, a));
+    let (mut best_a, mut best_b) = (vec![0.0_f32; a.len()], vec![0.0_f32; b.len()]);
+    for (at_a, name) in a.iter().enumerate() {
+        for (at_b, other) in b.iter().enumerate() {
+            let alike = if same_person(name, other) { alike(name, other).max(SAME_NAME) } else { 0.0 };
+            best_a[at_a] = best_a[at_a].max(alike);
+            best_b[at_b] = best_b[at_b].max(alike);
+        }
+    }
+    let mean = |best: &[f32]| best.iter().sum::<f32>() / best.len().max(1) as f32;
+    let (forth, back) = (mean(&best_a), mean(&best_b));
     0.85 * forth.max(back) + 0.15 * forth.min(back)
-}
-
-/// The numbers in a title, Roman ones too. `1` is left out: first parts are often not numbered.
-fn numbers(base: &str) -> BTreeSet<String> {
-    const ROMAN: &[&str] = &["ii", "iii", "iv", "vi", "vii", "viii", "ix"];
-    let roman = |word: &str| {
-        ROMAN.iter().position(|roman| *roman == word).map(|at| [2, 3, 4, 6, 7, 8, 9][at].to_string())
-    };
-    let number =
-        |word: &str| word.chars().all(char::is_numeric).then(|| word.to_owned()).or_else(|| roman(word));
-    base.split(' ').filter_map(number).filter(|number| number != "1").collect()
 }

@@ -125,6 +125,8 @@ pub struct Title {
     pub details: BTreeSet<String>,
     /// Who takes part.
     pub featured: Vec<String>,
+    /// The name of the song as it is written: a service may not find it under the folded form.
+    pub(super) written: String,
 }
 
 impl Title {
@@ -149,8 +151,9 @@ impl Title {
         let name = title.without_featuring(&rest);
         title.base = fold(name);
         if title.base.is_empty() {
-            return Self { base: fold(text), ..Self::default() };
+            return Self { base: fold(text), written: text.to_owned(), ..Self::default() };
         }
+        name.trim().clone_into(&mut title.written);
         title
     }
 
@@ -192,6 +195,9 @@ impl Title {
             self.featured
                 .extend(names(part.trim_start().split_once(char::is_whitespace).map_or("", |two| two.1)));
             return !others.is_empty();
+        }
+        if *first == "from" && says_where_from(part, others) {
+            return true;
         }
         let found: BTreeSet<Version> = versions(&words);
         if words.iter().all(|word| is_noise(word)) && !found.iter().any(|version| *version != Version::Remix)
@@ -237,6 +243,13 @@ fn says_live(words: &[&str]) -> bool {
         &["at", "in", "from", "on", "version", "session", "sessions", "recording", "performance", "acoustic"];
     let follows = |at: usize| words.get(at + 1).is_none_or(|next| NEXT.contains(next) || is_year(next));
     words.iter().enumerate().any(|(at, word)| *word == "live" && follows(at))
+}
+
+/// `From "Frozen"`, `From the Motion Picture …`: the film that the recording is known from.
+fn says_where_from(part: &str, words: &[&str]) -> bool {
+    const KINDS: &[&str] = &["picture", "soundtrack", "film", "movie", "series", "musical"];
+    let is_quoted = part.contains(['"', '“', '”', '„', '«', '»']);
+    (is_quoted || words.iter().any(|word| KINDS.contains(word))) && versions(words).is_empty()
 }
 
 fn is_noise(word: &str) -> bool {

@@ -3,7 +3,7 @@
 use integrations_core::Result;
 use integrations_core::music::EntryKind;
 
-use super::{FileEntry, PlaylistFile, join, split, wrong};
+use super::{FileEntry, MOST_ENTRIES, PlaylistFile, join, split, too_many, wrong};
 use crate::matching::Wanted;
 
 /// The columns that are written.
@@ -21,6 +21,9 @@ const COLUMNS: [&str; 12] = [
     "added_at",
     "playlist",
 ];
+
+/// How many fields a line may have; other programs write some twenty.
+const MOST_FIELDS: usize = 64;
 
 /// What other programs call a column, in small letters.
 const ALIASES: &[(&str, &str)] = &[
@@ -172,11 +175,16 @@ fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>> {
                     wrong(line, "text behind a closing quote").with_hint("a quote inside a field is doubled")
                 );
             }
+            ',' if fields.len() == MOST_FIELDS => {
+                return Err(wrong(line, &format!("more than {MOST_FIELDS} fields")));
+            }
             ',' => {
                 fields.push(std::mem::take(&mut field));
                 was_quoted = false;
             }
             '\r' if chars.peek() == Some(&'\n') => {}
+            // The first one is the header.
+            '\r' | '\n' if records.len() > MOST_ENTRIES => return Err(too_many(line)),
             '\r' | '\n' => {
                 line += 1;
                 end_record(&mut records, start, &mut fields, &mut field, was_quoted);

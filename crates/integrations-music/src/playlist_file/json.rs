@@ -1,9 +1,12 @@
 //! This crate's own form.
 
-use integrations_core::{Error, Result};
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use super::{PlaylistFile, wrong};
+use integrations_core::{Error, Result};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{FileEntry, MOST_ENTRIES, PlaylistFile, wrong};
 
 /// The version that is written, and the only one that is read.
 const VERSION: u32 = 1;
@@ -47,11 +50,38 @@ pub(super) fn read(text: &str) -> Result<PlaylistFile> {
     serde_json::from_str(text).map_err(malformed)
 }
 
+/// The entries, if they are not too many.
+pub(super) fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<FileEntry>, D::Error> {
+    struct Entries;
+
+    impl<'de> Visitor<'de> for Entries {
+        type Value = Vec<FileEntry>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MOST_ENTRIES} entries")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut read: A) -> Result<Self::Value, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = read.next_element()? {
+                if entries.len() == MOST_ENTRIES {
+                    return Err(A::Error::invalid_length(entries.len() + 1, &self));
+                }
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+
+    deserializer.deserialize_seq(Entries)
+}
+
 /// Without the parser's words, which may repeat what the file holds.
 fn malformed(error: serde_json::Error) -> Error {
     use serde_json::error::Category;
     let what = match error.classify() {
         Category::Eof => "the file ends too early",
+        Category::Data if error.to_string().starts_with("invalid length") => "there are too many entries",
         Category::Data => "a field is missing or has the wrong type",
         Category::Syntax | Category::Io => "this is not JSON",
     };

@@ -2,7 +2,7 @@
 
 use integrations_core::Result;
 
-use super::{FileEntry, PlaylistFile, join, split, wrong};
+use super::{FileEntry, MOST_ENTRIES, PlaylistFile, join, split, too_many, wrong};
 use crate::matching::Wanted;
 
 pub(super) fn write(file: &PlaylistFile) -> String {
@@ -59,11 +59,17 @@ struct Said {
 pub(super) fn read(text: &str) -> Result<PlaylistFile> {
     let mut file = PlaylistFile::default();
     let mut said = Said::default();
-    for (number, line) in text.split('\n').enumerate().map(|(at, line)| (at + 1, line.trim())) {
+    // Files of old players end their lines by CR alone.
+    let end = if text.contains('\n') { '\n' } else { '\r' };
+    for (number, line) in text.split(end).enumerate().map(|(at, line)| (at + 1, line.trim())) {
         let Some(comment) = line.strip_prefix('#') else {
-            if !line.is_empty() {
-                file.entries.push(entry(std::mem::take(&mut said), line));
+            if line.is_empty() {
+                continue;
             }
+            if file.entries.len() == MOST_ENTRIES {
+                return Err(too_many(number));
+            }
+            file.entries.push(entry(std::mem::take(&mut said), line));
             continue;
         };
         let (name, value) = comment.split_once(':').unwrap_or((comment, ""));
@@ -83,7 +89,7 @@ pub(super) fn read(text: &str) -> Result<PlaylistFile> {
         }
     }
     if said.line.is_some() {
-        return Err(wrong(text.split('\n').count(), "the file ends where an address should stand"));
+        return Err(wrong(text.split(end).count(), "the file ends where an address should stand"));
     }
     Ok(file)
 }

@@ -42,6 +42,12 @@ use crate::matching::Wanted;
 /// The largest file that is read: a playlist of a hundred thousand entries fits.
 const LARGEST: usize = 64 * 1024 * 1024;
 
+/// How many entries are read. Two bytes may be an entry, which takes some hundred in memory.
+const MOST_ENTRIES: usize = 200_000;
+
+/// How many names are taken out of one field; what follows stays in the last.
+const MOST_NAMES: usize = 256;
+
 /// How a playlist is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -113,6 +119,7 @@ pub struct PlaylistFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Its entries, in order.
+    #[serde(deserialize_with = "json::entries")]
     pub entries: Vec<FileEntry>,
 }
 
@@ -182,6 +189,10 @@ fn wrong(line: usize, what: &str) -> Error {
     Error::invalid_request(format!("line {line}: {what}"))
 }
 
+fn too_many(line: usize) -> Error {
+    wrong(line, &format!("more than {MOST_ENTRIES} entries")).with_hint("split the file")
+}
+
 /// Several names in one field; a separator inside a name is marked.
 fn join(names: &[String]) -> String {
     let marked: Vec<String> =
@@ -197,7 +208,7 @@ fn split(text: &str) -> Vec<String> {
         let last = names.len() - 1;
         match c {
             '\\' if matches!(chars.peek(), Some('\\' | ';')) => names[last].extend(chars.next()),
-            ';' => {
+            ';' if names.len() < MOST_NAMES => {
                 chars.next_if_eq(&' ');
                 names.push(String::new());
             }

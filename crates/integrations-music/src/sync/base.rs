@@ -86,11 +86,14 @@ pub struct Pair {
     /// Why one side has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmatched: Option<String>,
+    /// Whether looking for it failed, so that the next round looks again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }
 
 impl Pair {
     pub(super) fn new(identity: Wanted) -> Self {
-        Self { identity, left: Half::default(), right: Half::default(), unmatched: None }
+        Self { identity, left: Half::default(), right: Half::default(), unmatched: None, failed: false }
     }
 
     pub(super) fn half(&self, side: Side) -> &Half {

@@ -162,7 +162,7 @@ impl Sync {
         let music = [left, right];
         let seen = [read(left, &base.left).await?, read(right, &base.right).await?];
         self.guard(&base.pairs, &seen)?;
-        let is_kept = |pair: &&Pair| pair.unmatched.is_none() || !self.retries_unmatched;
+        let is_kept = |pair: &&Pair| pair.unmatched.is_none() || !(pair.failed || self.retries_unmatched);
         let mut pairs: Vec<Pair> = base.pairs.iter().filter(is_kept).cloned().collect();
         let known = pairs.len();
         self.join(music, &seen, &mut pairs).await?;
@@ -270,7 +270,9 @@ impl Sync {
     ) -> Result<()> {
         let mut pair = Pair::new(Wanted::from(track));
         pair.half_mut(side).id = Some(track.id.clone());
-        let (partner, why) = match self.matcher.find(other, &pair.identity).await {
+        let found = self.matcher.find(other, &pair.identity).await;
+        pair.failed = found.is_err();
+        let (partner, why) = match found {
             Ok(Found::Match { best, candidates }) => {
                 let there = &seen[side.other() as usize];
                 (Some(self.present(best.track.id, &candidates, there)), String::new())
@@ -295,7 +297,7 @@ impl Sync {
         if old.half(side).id.is_none() || is_gone {
             // It was without a partner, or another edition of the same recording has taken the old one's place.
             old.half_mut(side).id = Some(track.id.clone());
-            old.unmatched = None;
+            (old.unmatched, old.failed) = (None, false);
         } else {
             pair.unmatched = Some(format!("the same recording as {}", old.identity.line()));
             pairs.push(pair);

@@ -4,7 +4,7 @@ use integrations_core::music::{Music, MusicCap, NewPlaylist, Playlist, PlaylistE
 use integrations_core::{Effect, Error, ErrorKind, Result};
 
 use super::plan::{Outcome, Target, TransferPlan};
-use super::{Transfer, all};
+use super::{Transfer, all, is_of_one_entry};
 
 /// How many times in a row a batch is tried whose outcome was unknown, and which the target then did not have.
 const TRIES: u32 = 3;
@@ -87,24 +87,23 @@ async fn namesakes(to: &Music, new: &NewPlaylist) -> Result<Vec<Playlist>> {
 }
 
 /// Creating twice makes two playlists: an empty one of the name that was not there before is the one that an earlier try
-/// made.
+/// made. Lists lag, so that one is not looked for and made anew in one go.
 async fn open_new(to: &Music, plan: &mut TransferPlan, new: &NewPlaylist) -> Result<Step> {
     let known = plan.progress.namesakes.clone().unwrap_or_default();
     let is_ours = |list: &Playlist| !known.contains(&list.id) && list.total.is_none_or(|total| total == 0);
-    let fresh = namesakes(to, new).await?.into_iter().find(is_ours);
-    let made = match fresh {
-        Some(list) => Ok(list),
-        None => to.playlists()?.create(new).await,
+    let made = match namesakes(to, new).await?.into_iter().find(is_ours) {
+        Some(list) => list,
+        None => match to.playlists()?.create(new).await {
+            Err(error) if is_open(&error) => {
+                let made = namesakes(to, new).await?.into_iter().find(is_ours);
+                made.ok_or_else(|| unknown("it is not known whether the playlist was made"))?
+            }
+            made => made?,
+        },
     };
-    match made {
-        Ok(list) => {
-            plan.progress.snapshot = list.snapshot;
-            plan.progress.playlist = Some(list.id);
-            Ok(Step::Opened)
-        }
-        Err(error) if is_open(&error) => Ok(Step::Lost),
-        Err(error) => Err(error),
-    }
+    plan.progress.snapshot = made.snapshot;
+    plan.progress.playlist = Some(made.id);
+    Ok(Step::Opened)
 }
 
 async fn open(to: &Music, plan: &mut TransferPlan, list: &PlaylistId) -> Result<Step> {
@@ -220,12 +219,24 @@ async fn save(to: &Music, plan: &mut TransferPlan) -> Result<Step> {
     let tracks = &matched[plan.progress.written..plan.progress.written + batch.len()];
     let outcomes = to.library()?.save(tracks).await?;
     let mut saved = 0;
-    for (at, outcome) in batch.into_iter().zip(outcomes) {
+    for ((at, track), outcome) in batch.into_iter().zip(tracks).zip(outcomes) {
+        let outcome = match outcome {
+            // Several in one call fail together for the one that is wrong.
+            Err(error) if tracks.len() > 1 && is_of_one_entry(&error) && !is_open(&error) => {
+                to.library()?.save(std::slice::from_ref(track)).await?.pop().unwrap_or(Err(error))
+            }
+            outcome => outcome,
+        };
         match outcome {
             Ok(()) => saved += 1,
-            Err(error) if error.is_retryable() || is_open(&error) => {
+            Err(error) if is_open(&error) => {
                 plan.progress.written += saved;
-                return if is_open(&error) { Ok(Step::Lost) } else { Err(error) };
+                return Ok(Step::Lost);
+            }
+            // Limits, credentials and outages say nothing about a track.
+            Err(error) if error.is_retryable() || !is_of_one_entry(&error) => {
+                plan.progress.written += saved;
+                return Err(error);
             }
             Err(error) => {
                 let kind = error.kind().as_str().into();

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(all(feature = "lastfm", feature = "spotify"))]
+mod crossing;
 #[cfg(feature = "dynamic")]
 mod judges;
 mod matching;

@@ -219,3 +219,63 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn old_line_ends_are_lines_too() {
+    for end in ["\r", "\r\n", "\n"] {
+        let text = ["#EXTM3U", "#PLAYLIST:Mine", "#EXTINF:200,A - Song", "https://x.example/1", "b.mp3", ""]
+            .join(end);
+        let file = PlaylistFile::read(text.as_bytes(), Format::M3u8).unwrap();
+        let titles: Vec<&str> = file.entries.iter().map(|entry| entry.wanted.title.as_str()).collect();
+        assert_eq!((file.name.as_str(), titles), ("Mine", vec!["Song", "b"]), "{end:?}");
+        let wrong = ["#EXTM3U", "#EXTINF:x"].join(end);
+        let error = PlaylistFile::read(wrong.as_bytes(), Format::M3u8).unwrap_err();
+        assert!(error.message().starts_with("line 2:"), "{error}");
+    }
+}
+
+#[test]
+fn a_small_file_does_not_become_a_large_playlist() {
+    let many = 200_100;
+    for (format, text) in [
+        (Format::M3u8, "a\n".repeat(many)),
+        (Format::Csv, "title\n".to_owned() + &"a\n".repeat(many)),
+        (Format::Csv, "title".to_owned() + &",".repeat(many)),
+        (Format::Csv, "title\n".to_owned() + &",".repeat(many)),
+        (Format::Json, json_of(many)),
+    ] {
+        let error = PlaylistFile::read(text.as_bytes(), format).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{format:?}");
+    }
+}
+
+fn json_of(many: usize) -> String {
+    let entry = r#"{"kind":"track","wanted":{}}"#;
+    let entries = vec![entry; many].join(",");
+    format!(r#"{{"format":"integrations.playlist","version":1,"entries":[{entries}]}}"#)
+}
+
+#[test]
+fn hostile_files_cost_little() {
+    let start = std::time::Instant::now();
+    let much = 1 << 18;
+    for text in [
+        "x".repeat(much),
+        "\0".repeat(much),
+        "\"".repeat(much),
+        "title\n\"".to_owned() + &"\"\"".repeat(much),
+        "title\n".to_owned() + &"\r".repeat(much),
+        "[".repeat(much),
+        "#EXTINF:1".to_owned() + &" ".repeat(much),
+        "#EXTART:".to_owned() + &"\\;".repeat(much) + "\nx",
+        "#EXTINF:".to_owned() + &"9".repeat(much) + ",a\nb",
+    ] {
+        for format in [Format::Json, Format::Csv, Format::M3u8] {
+            if let Ok(file) = PlaylistFile::read(text.as_bytes(), format) {
+                file.write(format).unwrap();
+            }
+        }
+    }
+    // Generous, because the machine may be busy; what is quadratic takes hours.
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}

@@ -57,7 +57,10 @@ impl Place {
     /// The page. Whether there is another one, the service alone knows: nulls make pages short, and while a list shrinks
     /// an empty page may name a next one that lies behind the end.
     fn page<T, U>(&self, found: wire::Page<T>, read: impl FnMut(T) -> Result<U>) -> Result<Page<U>> {
-        let next = found.next.as_deref().map(|next| number_of(next, "offset")).transpose()?;
+        let next: Option<u64> = found.next.as_deref().map(|next| number_of(next, "offset")).transpose()?;
+        if next.is_some_and(|next| next <= self.offset) {
+            return Err(looped());
+        }
         let is_there = |next: &u64| !found.items.is_empty() || found.total.is_none_or(|total| *next < total);
         let next = next.filter(is_there).map(|offset| self.scope.cursor(offset));
         let items = found.items.into_iter().map(read).collect::<Result<_>>()?;
@@ -114,6 +117,12 @@ impl Spotify {
         }
         self.ask(search, |found| place.page_in_window(pick(found).unwrap_or_default(), read)).await
     }
+}
+
+/// A part that names itself as the next one would be given twice.
+fn looped() -> Error {
+    let message = "the next page is one that was given before: the list would never end";
+    Error::new(ErrorKind::Unexpected, Effect::Rejected, message)
 }
 
 /// Where the next part begins, by its address. The address itself is never called: a cursor may have been in foreign hands.
