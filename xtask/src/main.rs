@@ -96,6 +96,12 @@ const COMMANDS: &[Command] = &[
         run: forward::chaos,
     },
     Command {
+        name: "conformance",
+        arguments: "[--write]",
+        about: "run every music provider's conformance cases; --write: the page that says which ran",
+        run: forward::conformance,
+    },
+    Command {
         name: "release",
         arguments: "--dry-run",
         about: "check everything that is published and print the order; never publishes",

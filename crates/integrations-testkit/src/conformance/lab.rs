@@ -248,9 +248,10 @@ impl<C> Lab<C> {
         lock(&self.seen).clone()
     }
 
-    /// Every secret that the client was given, with its setting.
+    /// Every secret that the client was given, with its setting, and what it proved itself with.
     pub(crate) fn secrets(&self) -> Vec<(String, String)> {
-        self.vault.given()
+        let sent = self.wire.credentials().into_iter().map(|sent| ("authorization".to_owned(), sent));
+        self.vault.given().into_iter().chain(sent).collect()
     }
 }
 
