@@ -18,7 +18,6 @@ mod process;
 mod release;
 mod rust_source;
 mod services;
-mod sha256;
 mod specs;
 mod test;
 mod tidy;

@@ -201,13 +201,18 @@ impl<C> Lab<C> {
         self.wire.sent().len()
     }
 
+    /// How many changes the peer has written down.
+    pub fn changes(&self) -> usize {
+        self.wire.peer.ledger().changes().len()
+    }
+
     async fn watch<T>(
         &self,
         name: &'static str,
         call: impl Future<Output = Result<T>>,
         outcomes: impl FnOnce(&Result<T>) -> Vec<Outcome>,
     ) -> Result<T> {
-        let (sent, changes) = (self.requests(), self.wire.peer.ledger().changes().len());
+        let (sent, changes) = (self.requests(), self.changes());
         let start = Instant::now();
         let ended = call.await;
         let step = Step {

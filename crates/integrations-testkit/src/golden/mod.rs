@@ -24,13 +24,7 @@
 //!
 //! A provider's test is two lines:
 //!
-//! ```no_run
-//! # use integrations_core::{Caller, Result, dynamic::OpEntry, provider::{ProviderSpec, Status}, setup::Setup};
-//! # static SPEC: ProviderSpec = ProviderSpec::new("songs", "Songs", "music", Status::Full);
-//! # static OPS: &[OpEntry] = &[];
-//! # fn open(setup: &Setup) -> Result<Caller> { Ok(setup.caller(integrations_core::setup::no_transport)?.build()) }
-//! use integrations_testkit::golden::{Goldens, setup};
-//!
+//! ```text
 //! let goldens = Goldens::load(&SPEC, OPS, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/songs/golden")).unwrap();
 //! goldens.check(|sandbox| open(&setup(&SPEC, sandbox)?)).unwrap();
 //! ```
