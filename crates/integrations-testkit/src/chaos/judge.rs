@@ -6,8 +6,9 @@ use integrations_core::pipeline::Policy;
 use integrations_core::{Effect, Error};
 use integrations_sandbox::Severity;
 
-use super::{Storm, Story, Violation, secret};
+use super::{Storm, Story, Violation};
 use crate::conformance::{Failure, Outcome, Step};
+use crate::secret;
 
 /// The runtime's timers tick in milliseconds; one call may wait for several.
 const ROUNDING: Duration = Duration::from_millis(100);

@@ -18,7 +18,6 @@
 
 mod capture;
 mod judge;
-mod secret;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -37,7 +37,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use integrations_core::dynamic::OpEntry;
-use integrations_core::provider::{ProviderSpec, SettingKind};
+use integrations_core::provider::{ProviderSpec, Setting};
 use integrations_core::setup::{Setup, Value as Given};
 use integrations_core::{Caller, Result, WireResponse};
 use integrations_sandbox::{FAKES, Fake, Sandbox};
@@ -164,7 +164,8 @@ impl Goldens {
                 file.display()
             )
         };
-        self.entries.iter().filter(has_none).map(problem).collect()
+        let nothing = self.entries.is_empty().then(|| format!("`{}` has no operation", self.spec.id));
+        self.entries.iter().filter(has_none).map(problem).chain(nothing).collect()
     }
 
     fn compare(&self, golden: &Golden, connect: &dyn Fn(&Sandbox) -> Result<Caller>) -> Vec<String> {
@@ -210,8 +211,7 @@ impl Goldens {
     /// Where values of secrets stand that a file in a repository must not hold.
     fn leaks(&self, recorded: &serde_json::Value) -> Vec<String> {
         let Ok(sandbox) = self.sandbox() else { return Vec::new() };
-        let is_secret =
-            |name: &str| self.spec.setting(name).is_none_or(|setting| setting.kind == SettingKind::Secret);
+        let is_secret = |name: &str| self.spec.setting(name).is_none_or(Setting::is_secret);
         let settings = sandbox.settings();
         let secrets = settings.iter().filter(|(name, value)| is_secret(name) && !value.is_empty());
         let leaks = secrets.flat_map(|(name, value)| {
