@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::metadata::Metadata;
 use crate::rust_source::{Part, code_only, part};
-use crate::{Outcome, process, tidy, workspace};
+use crate::{Outcome, codegen, process, tidy, workspace};
 
 struct Step {
     name: &'static str,
@@ -90,21 +90,28 @@ fn features() -> Outcome {
 fn lines() -> Outcome {
     let root = workspace::root();
     let mut sizes = Vec::new();
+    let mut too_long = Vec::new();
     for folder in workspace::provider_folders(&root)? {
-        sizes.push((workspace::relative(&root, &folder), hand_written_lines(&folder)?));
+        let (place, size) = (workspace::relative(&root, &folder), hand_written_lines(&folder)?);
+        let size_facts = codegen::size_facts(&folder)?;
+        let ops = size_facts.ops;
+        let (most, why) = match size_facts.long {
+            Some(long) => (long.most_lines, format!(": {}", long.why)),
+            None => (MOST_LINES, String::new()),
+        };
+        println!("{size:>5}  {place}, {ops} operations{why}");
+        if size > most {
+            too_long.push(format!("{place}: {size} hand-written lines, more than {most}"));
+        }
+        sizes.push(size);
     }
-    for (place, size) in &sizes {
-        println!("{size:>5}  {place}");
+    sizes.sort_unstable();
+    if let Some(median) = sizes.get(sizes.len() / 2) {
+        println!(
+            "{median:>5}  median of {} providers (at most {MOST_LINES} each without a reason)",
+            sizes.len()
+        );
     }
-    sizes.sort_by_key(|(_, size)| *size);
-    if let Some((_, median)) = sizes.get(sizes.len() / 2) {
-        println!("{median:>5}  median of {} providers (at most {MOST_LINES} each)", sizes.len());
-    }
-    let too_long: Vec<String> = sizes
-        .iter()
-        .filter(|(_, size)| *size > MOST_LINES)
-        .map(|(place, size)| format!("{place}: {size} hand-written lines, more than {MOST_LINES}"))
-        .collect();
     if too_long.is_empty() { Ok(()) } else { Err(too_long.join("\n")) }
 }
 

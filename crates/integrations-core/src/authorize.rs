@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::endpoint::{Authorize, CredentialVersion};
 use crate::error::{Error, Result};
-use crate::secret::LiveSecret;
+use crate::secret::{LiveSecret, SecretString};
 use crate::wire::WireRequest;
 
 /// `Authorization: Bearer TOKEN` (RFC 6750 section 2.1), or with a vendor's own word in place of `Bearer`.
@@ -53,6 +53,28 @@ impl Authorize for Bearer {
     async fn refresh(&self, used: Option<CredentialVersion>) -> Result<bool> {
         renew(&self.token, used).await
     }
+}
+
+/// The token that somebody puts on requests as `Authorization: Bearer TOKEN`, for services that take it elsewhere.
+/// [`ErrorKind::Config`](crate::ErrorKind) if it is no bearer token.
+///
+/// ```
+/// use integrations_core::{Basic, Bearer, bearer_token};
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// assert_eq!(bearer_token(&Bearer::new("t-1")).await?.expose(), "t-1");
+/// assert!(bearer_token(&Basic::new("user", "password")?).await.is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn bearer_token(authorizer: &dyn Authorize) -> Result<SecretString> {
+    let mut carrier = WireRequest::default();
+    authorizer.authorize(&mut carrier).await?;
+    let value = carrier.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    value
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .map(SecretString::from)
+        .ok_or_else(|| Error::config("whoever proves the calls of this connection gave no bearer token"))
 }
 
 /// A key in a header of the vendor's own, such as `x-api-key`.

@@ -56,6 +56,54 @@ macro_rules! caps {
     };
 }
 
+/// Facets that a driver is itself: the accessors of its category's trait.
+///
+/// ```
+/// trait Shelf {
+///     fn notes(&self) -> Option<&dyn Notes> {
+///         None
+///     }
+/// }
+/// trait Notes {}
+///
+/// struct Client;
+///
+/// impl Notes for Client {}
+///
+/// impl Shelf for Client {
+///     integrations_core::facets! { notes: Notes }
+/// }
+///
+/// assert!(Client.notes().is_some());
+/// ```
+#[macro_export]
+macro_rules! facets {
+    ($($name:ident: $facet:ident),+ $(,)?) => {
+        $(fn $name(&self) -> ::core::option::Option<&dyn $facet> {
+            ::core::option::Option::Some(self)
+        })+
+    };
+}
+
+/// What is the same in the [`Driver`](crate::driver::Driver) of every client that is called over HTTP: its facts, itself,
+/// and its field `caller`.
+#[macro_export]
+macro_rules! client_driver {
+    ($spec:expr) => {
+        fn spec(&self) -> &'static $crate::provider::ProviderSpec {
+            $spec
+        }
+
+        fn raw(&self) -> &dyn ::core::any::Any {
+            self
+        }
+
+        fn caller(&self) -> ::core::option::Option<&$crate::Caller> {
+            ::core::option::Option::Some(&self.caller)
+        }
+    };
+}
+
 /// The part that the drivers of all categories have in common.
 pub trait Driver: Send + Sync + 'static {
     /// The provider's facts.
@@ -107,6 +155,13 @@ impl Caps {
     pub fn without(mut self, cap: &str) -> Self {
         self.names.to_mut().retain(|name| *name != cap);
         self
+    }
+
+    /// These, with `caps` among them only if they are granted: by the plan, a scope, a setting.
+    #[must_use]
+    pub fn only_if(self, granted: bool, caps: &[&str]) -> Self {
+        let lacking = if granted { &[] } else { caps };
+        lacking.iter().fold(self, |caps, cap| caps.without(cap))
     }
 
     /// Whether this one is among them.
@@ -176,6 +231,8 @@ mod tests {
     fn a_plan_takes_away_what_the_provider_has() {
         let caps = Caps::of(&SPEC).without("write").without("unheard of");
         assert_eq!(caps.iter().collect::<Vec<_>>(), ["read"]);
+        assert_eq!(Caps::of(&SPEC).only_if(false, &["write"]), caps);
+        assert_eq!(Caps::of(&SPEC).only_if(true, &["write"]), Caps::of(&SPEC));
         let error = caps.require(["write"]).unwrap_err();
         assert!(error.hint().unwrap().contains("the plan and the scopes"), "{error:?}");
         assert_eq!((caps.reduced(), Caps::of(&SPEC).reduced()), (Some(vec!["read"]), None));

@@ -37,6 +37,7 @@ pub mod egress;
 pub mod hub;
 #[cfg(feature = "inbox")]
 pub mod inbox;
+pub mod loose;
 pub mod money;
 #[cfg(feature = "music")]
 pub mod music;
@@ -44,6 +45,7 @@ mod open_enum;
 #[cfg(feature = "inbox")]
 pub mod outbox;
 pub mod page;
+pub mod params;
 pub mod pipeline;
 pub mod provider;
 pub mod quota;
@@ -58,7 +60,7 @@ pub mod tls;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
-pub use authorize::{Basic, Bearer, HeaderKey};
+pub use authorize::{Basic, Bearer, HeaderKey, bearer_token};
 pub use body::{Body, BodyStream, BoxError, ReplayBody};
 pub use caller::{Caller, CallerBuilder, StreamResponse};
 pub use clock::{Clock, Skew, WallClock};

@@ -17,7 +17,7 @@ use crate::op::{Op, Safety};
 pub type WireRequest = http::Request<Body>;
 
 /// RFC 3986 unreserved characters stay as they are; everything else is encoded, in segments and in queries.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Builds a request. Path *segments* are encoded one by one, so an id of `a/../b` stays one segment.
 ///
@@ -95,16 +95,29 @@ impl Req {
         self
     }
 
+    /// Ends the path in a slash, which is left out otherwise: for services whose addresses have it. It comes after the last
+    /// segment and before the query.
+    pub fn slash(mut self) -> Self {
+        if self.has_query {
+            self.found(Error::invalid_request("a path segment comes after the query"));
+        }
+        self.uri.push('/');
+        self
+    }
+
     /// Appends one query parameter, or nothing for `None`.
     pub fn query(mut self, name: &str, value: Option<impl Display>) -> Self {
         if let Some(value) = value {
             self.uri.push(if self.has_query { '&' } else { '?' });
             self.has_query = true;
-            self.uri.extend(utf8_percent_encode(name, ENCODED));
-            self.uri.push('=');
-            self.uri.extend(utf8_percent_encode(&value.to_string(), ENCODED));
+            self.uri.push_str(&Self::pair(name, &value.to_string()));
         }
         self
+    }
+
+    /// One parameter of a query or a form.
+    pub(crate) fn pair(name: &str, value: &str) -> String {
+        format!("{}={}", utf8_percent_encode(name, ENCODED), utf8_percent_encode(value, ENCODED))
     }
 
     /// Sets a header, or nothing for `None`. A value with control characters is refused.
@@ -137,15 +150,8 @@ impl Req {
     /// A form body (`application/x-www-form-urlencoded`); bracketed names such as `items[0][price]` are the
     /// caller's to spell.
     pub fn form<K: AsRef<str>, V: AsRef<str>>(mut self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        let mut text = String::new();
-        for (name, value) in pairs {
-            if !text.is_empty() {
-                text.push('&');
-            }
-            text.extend(utf8_percent_encode(name.as_ref(), ENCODED));
-            text.push('=');
-            text.extend(utf8_percent_encode(value.as_ref(), ENCODED));
-        }
+        let pairs = pairs.into_iter().map(|(name, value)| Self::pair(name.as_ref(), value.as_ref()));
+        let text = pairs.collect::<Vec<_>>().join("&");
         self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         self.body = text.into();
         self
@@ -166,14 +172,18 @@ impl Req {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let uri: Uri = self.uri.parse().map_err(|e| {
-            Error::invalid_request("the address of the service is not a valid URI").with_source(e)
-        })?;
+        let uri = Self::address(&self.uri)?;
         let mut request = http::Request::new(self.body);
         *request.method_mut() = self.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers;
         Ok(request)
+    }
+
+    pub(crate) fn address(text: &str) -> Result<Uri> {
+        text.parse().map_err(|e| {
+            Error::invalid_request("the address of the service is not a valid URI").with_source(e)
+        })
     }
 }
 
@@ -271,9 +281,11 @@ mod tests {
     #[test]
     fn a_path_after_a_query_is_refused_and_the_first_fault_is_told() {
         let with_query: Uri = "https://api.example.com/v1?key=1".parse().unwrap();
-        for request in
-            [Req::get(&with_query).path(["x"]), Req::get(&base()).query("a", Some(1)).path(["x", ""])]
-        {
+        for request in [
+            Req::get(&with_query).path(["x"]),
+            Req::get(&with_query).slash(),
+            Req::get(&base()).query("a", Some(1)).path(["x", ""]),
+        ] {
             let e = request.build().unwrap_err();
             assert!(e.message().contains("after the query"), "{e}");
         }

@@ -26,7 +26,7 @@ pub struct Client {
     /// Its id.
     pub id: String,
     /// Its secret, unless it has none.
-    pub secret: Option<String>,
+    pub secret: Option<String>, // tidy: not a secret, an invented application has it
     /// It may go without a secret where a code challenge or a refresh token that came of one vouches for it.
     pub public: bool,
     /// Where users may be sent back to.

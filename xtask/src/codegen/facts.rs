@@ -29,6 +29,8 @@ pub(crate) struct Facts {
     /// What the provider's feature switches on besides its module, in Cargo's spelling.
     #[serde(default)]
     pub(crate) enables: Vec<String>,
+    /// Why the provider may have more hand-written lines than others.
+    pub(crate) long: Option<Long>,
     /// Left out of the category's feature: it brings an SDK or a native library.
     #[serde(default)]
     pub(crate) heavy: bool,
@@ -54,6 +56,14 @@ pub(crate) struct Facts {
     pub(crate) quirks: Vec<Quirk>,
     #[serde(default, rename = "op")]
     pub(crate) ops: Vec<Op>,
+}
+
+/// More hand-written lines than a provider may have, and the reason.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Long {
+    pub(crate) most_lines: usize,
+    pub(crate) why: String,
 }
 
 /// An enum that is written in kebab-case in `provider.toml` and has the same variants in core.

@@ -59,6 +59,19 @@ pub(crate) fn takes_providers(package: &Path) -> bool {
         && workspace::read(&package.join("src/lib.rs")).is_ok_and(|text| blocks::has_block(&text))
 }
 
+/// What a provider's facts say about its size.
+pub(crate) struct SizeFacts {
+    pub(crate) ops: usize,
+    pub(crate) long: Option<facts::Long>,
+}
+
+/// Reads what the facts in a provider's folder say about its size.
+pub(crate) fn size_facts(folder: &Path) -> Outcome<SizeFacts> {
+    let path = folder.join("provider.toml");
+    let facts: facts::Facts = facts::shaped(&path.display().to_string(), &workspace::read(&path)?)?;
+    Ok(SizeFacts { ops: facts.ops.len(), long: facts.long })
+}
+
 /// Fails with the names of the files that are not what `provider.toml` says.
 fn check(root: &Path) -> Outcome {
     let stale: Vec<String> = changed(root, &plan(root)?).map(|path| path.display().to_string()).collect();

@@ -141,48 +141,69 @@ mod tests {
     use super::*;
     use crate::codegen::fixture::Fixture;
 
-    /// A workspace of the real example category, with this workspace's settings and lock file.
-    fn copy_of_the_example() -> Fixture {
+    /// A workspace of copies of some real crates, with this workspace's settings and lock file; the other crates are
+    /// this workspace's.
+    fn copy_of(packages: &[&str]) -> Fixture {
         let root = workspace::root();
         let fixture = Fixture::new(&[]);
         let crates = root.join("crates").display().to_string();
+        let real = |line: &str| line.replace("path = \"crates/", &format!("path = \"{crates}/"));
+        let members: Vec<String> = packages.iter().map(|package| format!("\"crates/{package}\"")).collect();
         let manifest = workspace::read(&root.join("Cargo.toml")).unwrap();
         let manifest: Vec<String> = manifest
             .lines()
             .filter(|line| !line.starts_with("default-members"))
-            .map(|line| match line {
-                line if line.starts_with("members") => {
-                    "members = [\"crates/integrations-example\"]".to_owned()
-                }
-                line => line.replace("path = \"crates/", &format!("path = \"{crates}/")),
+            .map(|line| match line.split_once(" = ") {
+                Some(("members", _)) => format!("members = [{}]", members.join(", ")),
+                Some((name, _)) if packages.contains(&name) => line.to_owned(),
+                _ => real(line),
             })
             .collect();
         fixture.write("Cargo.toml", &(manifest.join("\n") + "\n"));
         fixture.write("Cargo.lock", &workspace::read(&root.join("Cargo.lock")).unwrap());
-        for file in workspace::files(&root.join("crates/integrations-example"), "").unwrap() {
-            if !file.is_symlink() {
-                fixture.write(&workspace::relative(&root, &file), &workspace::read(&file).unwrap());
+        // Facts about vendors are read where the workspace is, whichever crates are copied.
+        for folder in packages.iter().chain(&["integrations-oauth/vendors"]) {
+            for file in workspace::files(&root.join("crates").join(folder), "").unwrap() {
+                if !file.is_symlink() {
+                    fixture.write(&workspace::relative(&root, &file), &workspace::read(&file).unwrap());
+                }
             }
         }
         fixture
     }
 
-    #[test]
-    fn a_new_provider_compiles_and_its_tests_pass_at_once() {
-        let fixture = copy_of_the_example();
-        create(fixture.root(), "example", "night-owl").unwrap();
-        // Without the feature `http`: the whole HTTP stack would be built a second time.
-        let features = ["--features", "night-owl,dynamic,hub"];
-        let arguments = ["test", "--offline", "--quiet", "--test", "it", "night_owl"];
-        let mut command = process::cargo(&[&arguments[..], &features].concat());
+    /// Makes a provider, and runs its tests without the feature `http`: the whole HTTP stack would be built a second time.
+    fn tested_at_once(fixture: &Fixture, category: &str, id: &str) {
+        create(fixture.root(), category, id).unwrap();
+        let (package, module) = (format!("integrations-{category}"), id.replace('-', "_"));
+        let features = format!("{id},dynamic,hub");
+        let arguments = ["test", "--offline", "--quiet", "--no-default-features", "--test", "it", &module];
+        let mut command =
+            process::cargo(&[&arguments[..], &["--package", &package, "--features", &features]].concat());
         command
             .current_dir(fixture.root())
             .env("CARGO_TARGET_DIR", workspace::root().join("target/xtask-new"));
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && text.contains("4 passed"), "{text}");
+    }
+
+    #[test]
+    fn a_new_provider_compiles_and_its_tests_pass_at_once() {
+        let fixture = copy_of(&["integrations-example"]);
+        tested_at_once(&fixture, "example", "night-owl");
         let again = create(fixture.root(), "example", "night-owl").unwrap_err();
         assert!(again.ends_with("exists already"), "{again}");
+    }
+
+    #[test]
+    fn where_a_category_is_judged_in_the_sandbox_a_new_provider_stands_before_its_judges() {
+        let fixture = copy_of(&["integrations-music", "integrations-sandbox", "integrations-testkit"]);
+        let portable = "crates/integrations-core/src/music/client.rs";
+        fixture.write(portable, &workspace::read(&workspace::root().join(portable)).unwrap());
+        tested_at_once(&fixture, "music", "tidal");
+        let fakes = fixture.read("crates/integrations-sandbox/src/lib.rs");
+        assert!(fakes.contains("pub mod tidal;") && fakes.contains("tidal::FAKE,"), "{fakes}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::types::{
     Track,
 };
 use crate::driver::Driver;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::page::{Page, PageReq};
 
 /// What every music service does. A driver is called through [`Music`](super::Music), which has asked its
@@ -221,8 +221,11 @@ pub trait LibraryDriver: Send + Sync {
     /// Whether each is there, in the given order.
     async fn has_tracks(&self, tracks: &[TrackId]) -> Result<Vec<bool>>;
 
-    /// One page of the albums.
-    async fn saved_albums(&self, page: PageReq) -> Result<Page<Album>>;
+    /// One page of the albums. Default: the service keeps none.
+    async fn saved_albums(&self, page: PageReq) -> Result<Page<Album>> {
+        let _ = page;
+        Err(Error::unsupported("the service keeps no albums for a user", "read `Library::tracks`"))
+    }
 }
 
 /// What the user heard.

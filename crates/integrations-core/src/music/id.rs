@@ -33,6 +33,19 @@ text_id! {
     pub struct Snapshot;
 }
 
+/// Whether a text has the form of a MusicBrainz id (<https://musicbrainz.org/doc/MusicBrainz_Identifier>).
+///
+/// ```
+/// use integrations_core::music::is_mbid;
+/// assert!(is_mbid("30cb03f3-bd95-43b0-9d41-6d75e13cd353"));
+/// assert!(!is_mbid("30cb03f3bd9543b09d416d75e13cd353"));
+/// ```
+pub fn is_mbid(text: &str) -> bool {
+    let is_hyphen = |at| matches!(at, 8 | 13 | 18 | 23);
+    let fits = |(at, byte): (usize, u8)| if is_hyphen(at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    text.len() == 36 && text.bytes().enumerate().all(fits)
+}
+
 /// A recording's international standard code (ISO 3901): two letters, three letters or digits, seven digits.
 ///
 /// ```

@@ -26,7 +26,7 @@ pub use driver::{
     AlbumDriver, ArtistDriver, ArtistInfoDriver, HistoryDriver, IsrcDriver, LibraryDriver, MusicDriver,
     PlaybackDriver, PlaybackTokenDriver, PlaylistDriver, RecommendationDriver, ScrobbleDriver, TagDriver,
 };
-pub use id::{AlbumId, ArtistId, DeviceId, Isrc, Market, PlaylistId, Snapshot, TrackId};
+pub use id::{AlbumId, ArtistId, DeviceId, Isrc, Market, PlaylistId, Snapshot, TrackId, is_mbid};
 #[cfg(feature = "dynamic")]
 pub use operations::OPERATIONS;
 pub use play::{

@@ -3,10 +3,12 @@
 
 mod cursor;
 mod listing;
+mod numbered;
 mod stream;
 
 pub use cursor::{Cursor, Scope};
 pub use listing::Listing;
+pub use numbered::{Numbered, NumberedItems};
 pub use stream::{Items, Pages, pages};
 
 use crate::error::Result;
@@ -27,6 +29,12 @@ impl<T> Page<T> {
     /// A page and where the next one begins.
     pub fn new(items: Vec<T>, next: Option<Cursor>) -> Self {
         Self { items, next, total: None }
+    }
+
+    /// A list that comes as one page.
+    pub fn whole(items: Vec<T>) -> Self {
+        let total = u64::try_from(items.len()).ok();
+        Self { items, next: None, total }
     }
 
     /// Sets the number of results on all pages.

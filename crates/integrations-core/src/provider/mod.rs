@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
+use crate::error::Error;
 use crate::op::Op;
 
 pub use oauth::{ClientAuth, Exchange, OAuth, Pkce, Refresh, TokenBody};
@@ -541,6 +542,19 @@ impl ProviderSpec {
     /// Whether the provider has a capability.
     pub fn can(&self, cap: &str) -> bool {
         self.caps.contains(&cap)
+    }
+
+    /// [`ErrorKind::Config`](crate::ErrorKind) for a setting that is needed and not there. It says where the setting comes
+    /// from.
+    pub fn missing(&self, setting: &str) -> Error {
+        let error = Error::config(format!("`{}` needs the setting `{setting}`", self.id));
+        match self.setting(setting) {
+            Some(Setting { env: Some(env), about, .. }) => {
+                error.with_hint(format!("set `{setting}`, or the variable `{env}`: {about}"))
+            }
+            Some(Setting { about, .. }) => error.with_hint(format!("set `{setting}`: {about}")),
+            None => error,
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 ///
 /// The builder is a [`Setup`](crate::setup::Setup) of the provider, with `vars`, `base`, `transport`, `pipeline`,
 /// `authorize`, `clock`, `build` and, with the declaring crate's own feature `cache`, `cache`. `build` calls the
-/// client's `open(&Setup) -> Result<Self>`. What only this provider has, above all its credentials, is added in an
-/// `impl` of the builder beside it, by its `set`.
+/// client's `open(&Setup) -> Result<Self>`. What only this provider has, above all its credentials, is listed behind it
+/// with the type of its value; what is more than one setting is added in an `impl` of the builder beside it, by its `set`.
 ///
 /// ```
 /// use integrations_core::provider::{Host, ProviderSpec, Setting, Status};
@@ -27,12 +27,9 @@
 /// integrations_core::client_builder! {
 ///     /// Builds a client; only the token has no default.
 ///     pub struct NotesBuilder for Notes of &SPEC;
-/// }
 ///
-/// impl NotesBuilder {
-///     fn token(self, token: impl Into<SecretString>) -> Self {
-///         self.set("token", token.into())
-///     }
+///     /// The token.
+///     token: SecretString,
 /// }
 ///
 /// let notes = Notes::builder().token("t-1").build()?;
@@ -43,7 +40,11 @@
 /// ```
 #[macro_export]
 macro_rules! client_builder {
-    ($(#[$meta:meta])* $visibility:vis struct $name:ident for $client:ident of $spec:expr;) => {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis struct $name:ident for $client:ident of $spec:expr;
+        $($(#[$about:meta])* $setting:ident: $value:ty,)*
+    ) => {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         #[must_use]
@@ -68,6 +69,13 @@ macro_rules! client_builder {
             fn set(self, setting: &str, value: impl ::core::convert::Into<$crate::setup::Value>) -> Self {
                 Self(self.0.set(setting, value))
             }
+
+            $(
+                $(#[$about])*
+                $visibility fn $setting(self, value: impl ::core::convert::Into<$value>) -> Self {
+                    self.set(::core::stringify!($setting), ::core::convert::Into::<$value>::into(value))
+                }
+            )*
 
             /// Takes the variables of this provider from `lookup`.
             /// [`ErrorKind::Config`](integrations_core::ErrorKind::Config) for a required one that is not set, and for

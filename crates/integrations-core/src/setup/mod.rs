@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use http::Uri;
 
+use crate::authorize::Bearer;
 use crate::caller::{Caller, CallerBuilder};
 use crate::clock::Clock;
 use crate::endpoint::Authorize;
@@ -154,12 +155,12 @@ impl Setup {
 
     /// A text that there must be. [`ErrorKind::Config`](crate::ErrorKind) that says where it comes from.
     pub fn text(&self, name: &str) -> Result<&str> {
-        self.settings.text(name)?.ok_or_else(|| self.missing(name))
+        self.settings.text(name)?.ok_or_else(|| self.spec.missing(name))
     }
 
     /// A secret that there must be. [`ErrorKind::Config`](crate::ErrorKind) that says where it comes from.
     pub fn secret(&self, name: &str) -> Result<&SecretString> {
-        self.settings.secret(name)?.ok_or_else(|| self.missing(name))
+        self.settings.secret(name)?.ok_or_else(|| self.spec.missing(name))
     }
 
     /// A secret that there must be, to be asked for each attempt. It follows its source when that can change (files,
@@ -195,6 +196,34 @@ impl Setup {
     /// Who proves each call, when that is not in the settings.
     pub fn authorizer(&self) -> Option<&Arc<dyn Authorize>> {
         self.authorize.as_ref()
+    }
+
+    /// Who proves each call with a bearer token: who was set, or the token in a setting, if there is one.
+    ///
+    /// ```
+    /// use integrations_core::bearer_token;
+    /// use integrations_core::provider::{ProviderSpec, Setting, Status};
+    /// use integrations_core::setup::Setup;
+    /// use std::sync::Arc;
+    /// static SPEC: ProviderSpec = ProviderSpec::new("notes", "Notes", "example", Status::Full)
+    ///     .settings(&[Setting::new("token", "a token").secret()]);
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    ///
+    /// let setup = Setup::new(&SPEC);
+    /// assert!(setup.bearer("token")?.is_none());
+    /// let setup = setup.set("token", integrations_core::SecretString::from("t-1"));
+    /// assert_eq!(bearer_token(&*setup.bearer("token")?.expect("it is set")).await?.expose(), "t-1");
+    /// let setup = setup.authorize(Arc::new(integrations_core::Bearer::new("t-2")));
+    /// assert_eq!(bearer_token(&*setup.bearer("token")?.expect("it is set")).await?.expose(), "t-2");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bearer(&self, name: &str) -> Result<Option<Arc<dyn Authorize>>> {
+        if self.authorize.is_some() || self.settings.secret(name)?.is_none() {
+            return Ok(self.authorize.clone());
+        }
+        Ok(Some(Arc::new(Bearer::new(self.live(name)?))))
     }
 
     /// The clock.
@@ -235,17 +264,6 @@ impl Setup {
             None => caller,
         };
         Ok(caller)
-    }
-
-    fn missing(&self, name: &str) -> Error {
-        let error = Error::config(format!("`{}` needs the setting `{name}`", self.spec.id));
-        match self.spec.setting(name) {
-            Some(Setting { env: Some(env), about, .. }) => {
-                error.with_hint(format!("set `{name}`, or the variable `{env}`: {about}"))
-            }
-            Some(Setting { about, .. }) => error.with_hint(format!("set `{name}`: {about}")),
-            None => error,
-        }
     }
 }
 

@@ -2,17 +2,17 @@
 //!
 //! Vendor page: <https://www.last.fm/api/authspec>.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::Method;
-use http::header::AUTHORIZATION;
 use integrations_core::{
-    Authorize, CredentialVersion, Error, LiveSecret, Req, Result, SecretString, WireRequest,
+    Authorize, CredentialVersion, LiveSecret, Result, SecretString, WireRequest, bearer_token, params,
 };
 use md5::{Digest, Md5};
-use percent_encoding::percent_decode_str;
+
+use super::spec::SPEC;
 
 /// Parameters that the signature leaves out.
 const UNSIGNED: [&str; 2] = ["format", "callback"];
@@ -35,17 +35,8 @@ pub(super) struct Signature {
 
 impl Signature {
     async fn session_key(&self) -> Result<SecretString> {
-        let session = self.session.as_ref().ok_or_else(|| {
-            Error::config("this call needs a user's session key")
-                .with_hint("set `session_key`, which `auth.getSession` gives once the user has consented")
-        })?;
-        let mut carrier = WireRequest::default();
-        session.authorize(&mut carrier).await?;
-        let token = carrier.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        token.and_then(|value| value.strip_prefix("Bearer ")).map(SecretString::from).ok_or_else(|| {
-            Error::config("whoever proves the calls of this connection gave no session key")
-                .with_hint("it is expected as a bearer token")
-        })
+        let session = self.session.as_ref().ok_or_else(|| SPEC.missing("session_key"))?;
+        bearer_token(session.as_ref()).await
     }
 
     fn is_of_user(&self, request: &WireRequest, call: &str) -> bool {
@@ -57,7 +48,7 @@ impl Signature {
 #[async_trait]
 impl Authorize for Signature {
     async fn authorize(&self, request: &mut WireRequest) -> Result<()> {
-        let mut pairs = pairs(request);
+        let mut pairs = params::of(request);
         let call = pairs.iter().find(|(name, _)| name == "method").map_or("", |(_, call)| call);
         let (is_of_user, is_of_application) = (self.is_of_user(request, call), call.starts_with("auth."));
         let sent = pairs.len();
@@ -66,16 +57,13 @@ impl Authorize for Signature {
             pairs.push(("sk".to_owned(), self.session_key().await?.expose().clone()));
         }
         if is_of_user || is_of_application {
-            let secret = self.secret.as_ref().ok_or_else(|| {
-                Error::config("a signed call needs the setting `shared_secret`")
-                    .with_hint("set `shared_secret`, or the variable `LASTFM_SHARED_SECRET`")
-            })?;
+            let secret = self.secret.as_ref().ok_or_else(|| SPEC.missing("shared_secret"))?;
             let present = secret.current();
             pairs.push(("api_sig".to_owned(), sign(&mut pairs.clone(), &present.value)));
             request.extensions_mut().insert(CredentialVersion(present.version));
         }
         pairs.push(("format".to_owned(), "json".to_owned()));
-        put(request, &pairs, sent)
+        params::append(request, &pairs[sent..])
     }
 
     /// A refused signature is about the shared secret. A refused session key is no case for this: it is asked for
@@ -97,40 +85,13 @@ pub(super) fn sign(pairs: &mut [(String, String)], secret: &SecretString) -> Str
         hash.update(value);
     }
     hash.update(secret.expose());
-    hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// What a request says, in its query or its form.
-fn pairs(request: &WireRequest) -> Vec<(String, String)> {
-    let form = std::str::from_utf8(request.body().as_bytes().unwrap_or_default()).unwrap_or_default();
-    let text =
-        if *request.method() == Method::POST { form } else { request.uri().query().unwrap_or_default() };
-    let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let pair = |text: &str| {
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        (decoded(name), decoded(value))
-    };
-    text.split('&').filter(|text| !text.is_empty()).map(pair).collect()
-}
-
-/// Writes the parameters back: a form anew, and to a query those that it has not.
-fn put(request: &mut WireRequest, pairs: &[(String, String)], sent: usize) -> Result<()> {
-    if *request.method() == Method::POST {
-        let form = Req::post(request.uri()).form(pairs.iter().map(|(name, value)| (name, value)));
-        *request.body_mut() = form.build()?.into_body();
-        return Ok(());
-    }
-    let query = |req: Req, (name, value): &(String, String)| req.query(name, Some(value));
-    let base = request.uri().clone();
-    *request.uri_mut() = pairs[sent..].iter().fold(Req::get(&base), query).build()?.uri().clone();
-    Ok(())
+    format!("{:x}", Bytes::copy_from_slice(&hash.finalize()))
 }
 
 #[cfg(test)]
 mod tests {
+    use integrations_core::Req;
+
     use super::*;
 
     fn signed(pairs: &[(&str, &str)], secret: &str) -> String {
@@ -193,7 +154,7 @@ mod tests {
         }
         let silent = Signature { session: Some(Arc::new(bearer.scheme("x"))), ..application };
         assert!(
-            put_on(&silent, "POST", "track.love").await.unwrap_err().message().contains("no session key")
+            put_on(&silent, "POST", "track.love").await.unwrap_err().message().contains("no bearer token")
         );
     }
 

@@ -1,27 +1,25 @@
 //! The category's operations on this service.
 
-use std::any::Any;
-
 use async_trait::async_trait;
 use integrations_core::driver::{Caps, Driver};
-use integrations_core::page::Scope;
-use integrations_core::provider::ProviderSpec;
-use integrations_core::{Caller, Effect, Endpoint, Error, ErrorKind, Page, PageReq, Result};
-use serde::Serialize;
+use integrations_core::page::{Numbered, NumberedItems, Scope};
+use integrations_core::{Effect, Endpoint, Error, ErrorKind, Page, PageReq, Result};
 
 use super::id::Place;
 use super::ops::{
     AlbumGetInfo, AlbumSearch, ArtistGetInfo, ArtistGetSimilar, ArtistGetTopAlbums, ArtistGetTopTags,
-    ArtistGetTopTracks, ArtistSearch, TagGetTopTracks, TrackGetInfo, TrackGetTopTags, TrackLove,
+    ArtistGetTopTracks, ArtistSearch, Paged, TagGetTopTracks, TrackGetInfo, TrackGetTopTags, TrackLove,
     TrackScrobble, TrackSearch, TrackUnlove, TrackUpdateNowPlaying, UserGetLovedTracks, UserGetRecentTracks,
     UserGetTopArtists, UserGetTopTracks,
 };
-use super::types::{AlbumDetails, Listed, TrackDetails};
+use super::types::{AlbumDetails, TrackDetails};
 use super::{Lastfm, spec};
+use crate::batch::{by_batch, one_by_one};
+use crate::search::{Part, joined, refuse};
 use crate::{
-    Album, AlbumDriver, AlbumId, Artist, ArtistDriver, ArtistId, ArtistInfo, ArtistInfoDriver, HistoryDriver,
-    LibraryDriver, Market, MusicDriver, Period, Play, Played, PlaylistEntry, Query, ScrobbleDriver,
-    Scrobbled, Tag, TagDriver, Track, TrackId,
+    Album, AlbumDriver, AlbumId, Artist, ArtistDriver, ArtistId, ArtistInfo, ArtistInfoDriver, ArtistRef,
+    HistoryDriver, LibraryDriver, Market, MusicDriver, Period, Play, Played, PlaylistEntry, Query,
+    ScrobbleDriver, Scrobbled, Tag, TagDriver, Track, TrackId,
 };
 
 /// The vendor's default, and the most that each of its lists takes
@@ -36,34 +34,12 @@ const LARGEST_BATCH: usize = 50;
 const BY_SESSION: &[&str] = &["library_write", "scrobble", "now_playing"];
 const BY_USER: &[&str] = &["library", "library_check", "recently_played", "top_tracks", "top_artists"];
 
-/// A page's number means nothing without the length of the pages before it: a place in a list is `number * PLACE + length`.
-const PLACE: u64 = 1000;
-
-/// Facets that this client is itself.
-macro_rules! facets {
-    ($($name:ident: $facet:ident),*) => {
-        $(fn $name(&self) -> Option<&dyn $facet> { Some(self) })*
-    };
-}
-
 impl Driver for Lastfm {
-    fn spec(&self) -> &'static ProviderSpec {
-        &spec::SPEC
-    }
+    integrations_core::client_driver!(&spec::SPEC);
 
     fn caps(&self) -> Caps {
-        let lacking = |has: bool, caps: &'static [&'static str]| if has { &[] } else { caps };
-        let by_session = lacking(self.has_session, BY_SESSION).iter();
-        let all = by_session.chain(lacking(self.user.is_some(), BY_USER));
-        all.fold(Caps::of(&spec::SPEC), |caps, cap| caps.without(cap))
-    }
-
-    fn raw(&self) -> &dyn Any {
-        self
-    }
-
-    fn caller(&self) -> Option<&Caller> {
-        Some(&self.caller)
+        let caps = Caps::of(&spec::SPEC).only_if(self.has_session, BY_SESSION);
+        caps.only_if(self.user.is_some(), BY_USER)
     }
 }
 
@@ -74,16 +50,16 @@ impl MusicDriver for Lastfm {
     }
 
     async fn search(&self, query: &Query, page: PageReq) -> Result<Page<Track>> {
-        refuse(&[("an album", query.album.is_some()), ("a year", query.year.is_some())])?;
+        refuse("lastfm", query, &[Part::Album, Part::Year])?;
         let artist = query.artist.clone();
         let track = joined([&query.text, &query.title]).or(artist.clone()).unwrap_or_default();
-        self.page(query, page, |limit, page| TrackSearch { track, artist, limit, page }).await
+        self.page(TrackSearch { track, artist, ..Default::default() }, page).await
     }
 
-    facets!(
+    integrations_core::facets! {
         albums: AlbumDriver, artists: ArtistDriver, artist_info: ArtistInfoDriver, tags: TagDriver,
-        library: LibraryDriver, history: HistoryDriver, scrobbling: ScrobbleDriver
-    );
+        library: LibraryDriver, history: HistoryDriver, scrobbling: ScrobbleDriver,
+    }
 }
 
 #[async_trait]
@@ -95,20 +71,16 @@ impl AlbumDriver for Lastfm {
     /// The vendor gives all tracks with the album, so that there is one page.
     async fn album_tracks(&self, id: &AlbumId, _: Option<Market>, page: PageReq) -> Result<Page<Track>> {
         Scope::new(AlbumGetInfo::OP, id)?.position::<u64>(page.cursor.as_ref())?;
-        let tracks = self.album_details(id).await?.tracks;
-        let total = u64::try_from(tracks.len()).ok();
-        Ok(Page::new(tracks, None).with_total(total))
+        self.album_details(id).await.map(|details| Page::whole(details.tracks))
     }
 
     async fn search_albums(&self, query: &Query, page: PageReq) -> Result<Page<Album>> {
-        refuse(&[("a title", query.title.is_some()), ("a year", query.year.is_some())])?;
+        refuse("lastfm", query, &[Part::Title, Part::Year])?;
         let album = joined([&query.text, &query.album, &query.artist]).unwrap_or_default();
-        let mut found = self.page(query, page, |limit, page| AlbumSearch { album, limit, page }).await?;
-        if let Some(artist) = query.artist.as_ref().map(|artist| artist.to_lowercase()) {
-            let is_by =
-                |album: &Album| album.artists.iter().any(|by| by.name.to_lowercase().contains(&artist));
-            found.items.retain(is_by);
-        }
+        let mut found = self.page(AlbumSearch { album, ..Default::default() }, page).await?;
+        let artist = query.artist.as_deref().unwrap_or_default().to_lowercase();
+        let is_by = |by: &ArtistRef| by.name.to_lowercase().contains(&artist);
+        found.items.retain(|album| album.artists.iter().any(is_by));
         Ok(found)
     }
 }
@@ -121,8 +93,7 @@ impl ArtistDriver for Lastfm {
 
     async fn artist_albums(&self, id: &ArtistId, _: Option<Market>, page: PageReq) -> Result<Page<Album>> {
         let Place { artist, mbid, .. } = Place::of_artist(id)?;
-        let call = |limit, page| ArtistGetTopAlbums { artist, mbid, limit, page, ..Default::default() };
-        self.page(id, page, call).await
+        self.page(ArtistGetTopAlbums { artist, mbid, ..Default::default() }, page).await
     }
 
     async fn artist_top_tracks(&self, id: &ArtistId, _: Option<Market>) -> Result<Vec<Track>> {
@@ -132,10 +103,9 @@ impl ArtistDriver for Lastfm {
     }
 
     async fn search_artists(&self, query: &Query, page: PageReq) -> Result<Page<Artist>> {
-        let Query { title, album, year, .. } = query;
-        refuse(&[("a title", title.is_some()), ("an album", album.is_some()), ("a year", year.is_some())])?;
+        refuse("lastfm", query, &[Part::Title, Part::Album, Part::Year])?;
         let artist = joined([&query.text, &query.artist]).unwrap_or_default();
-        self.page(query, page, |limit, page| ArtistSearch { artist, limit, page }).await
+        self.page(ArtistSearch { artist, ..Default::default() }, page).await
     }
 }
 
@@ -165,23 +135,22 @@ impl TagDriver for Lastfm {
     }
 
     async fn tag_tracks(&self, tag: &str, page: PageReq) -> Result<Page<Track>> {
-        self.page(&tag, page, |limit, page| TagGetTopTracks { tag: tag.to_owned(), limit, page }).await
+        self.page(TagGetTopTracks { tag: tag.to_owned(), ..Default::default() }, page).await
     }
 }
 
 #[async_trait]
 impl LibraryDriver for Lastfm {
     async fn saved_tracks(&self, page: PageReq) -> Result<Page<PlaylistEntry>> {
-        let user = self.user()?;
-        self.page(&user, page, |limit, page| UserGetLovedTracks { user: user.clone(), limit, page }).await
+        self.page(UserGetLovedTracks { user: self.user()?, ..Default::default() }, page).await
     }
 
     async fn save_tracks(&self, tracks: &[TrackId]) -> Vec<Result<()>> {
-        self.love(tracks, true).await
+        one_by_one(tracks, |id| self.love(id, true)).await
     }
 
     async fn remove_tracks(&self, tracks: &[TrackId]) -> Vec<Result<()>> {
-        self.love(tracks, false).await
+        one_by_one(tracks, |id| self.love(id, false)).await
     }
 
     async fn has_tracks(&self, tracks: &[TrackId]) -> Result<Vec<bool>> {
@@ -195,58 +164,40 @@ impl LibraryDriver for Lastfm {
         }
         Ok(loved)
     }
-
-    async fn saved_albums(&self, _: PageReq) -> Result<Page<Album>> {
-        Err(Error::unsupported("`lastfm` keeps no albums for a user", "read `Library::tracks`"))
-    }
 }
 
 #[async_trait]
 impl HistoryDriver for Lastfm {
     async fn recently_played(&self, page: PageReq) -> Result<Page<Played>> {
-        let user = self.user()?;
-        let call =
-            |limit, page| UserGetRecentTracks { user: user.clone(), limit, page, ..Default::default() };
-        self.page(&user, page, call).await
+        self.page(UserGetRecentTracks { user: self.user()?, ..Default::default() }, page).await
     }
 
     async fn top_tracks(&self, period: &Period, page: PageReq) -> Result<Page<Track>> {
-        let (user, period) = (self.user()?, spelled(period));
-        let query = (user.clone(), period.clone());
-        self.page(&query, page, |limit, page| UserGetTopTracks { user, period: Some(period), limit, page })
-            .await
+        let (user, period) = (self.user()?, Some(spelled(period).to_owned()));
+        self.page(UserGetTopTracks { user, period, ..Default::default() }, page).await
     }
 
     async fn top_artists(&self, period: &Period, page: PageReq) -> Result<Page<Artist>> {
-        let (user, period) = (self.user()?, spelled(period));
-        let query = (user.clone(), period.clone());
-        self.page(&query, page, |limit, page| UserGetTopArtists { user, period: Some(period), limit, page })
-            .await
+        let (user, period) = (self.user()?, Some(spelled(period).to_owned()));
+        self.page(UserGetTopArtists { user, period, ..Default::default() }, page).await
     }
 }
 
 #[async_trait]
 impl ScrobbleDriver for Lastfm {
     async fn scrobble(&self, plays: &[Play]) -> Vec<Result<Scrobbled>> {
-        let mut outcomes = Vec::with_capacity(plays.len());
-        for batch in plays.chunks(LARGEST_BATCH) {
-            match self.caller.call(&TrackScrobble { plays: batch.to_vec() }).await {
-                Ok(of_batch) => outcomes.extend(of_batch.into_iter().map(Ok)),
-                Err(error) => outcomes.extend(batch.iter().map(|_| Err(error.clone()))),
-            }
-        }
-        outcomes
+        by_batch(plays, LARGEST_BATCH, |batch| {
+            let call = TrackScrobble { plays: batch.to_vec() };
+            async move { self.caller.call(&call).await }
+        })
+        .await
     }
 
     async fn now_playing(&self, play: &Play) -> Result<()> {
-        match self.caller.call(&TrackUpdateNowPlaying { play: play.clone() }).await? {
-            Scrobbled::Ignored(reason) => {
-                let message = format!("the service does not show this: {reason}");
-                Err(Error::new(ErrorKind::Declined, Effect::Rejected, message)
-                    .with_op(TrackUpdateNowPlaying::OP))
-            }
-            _ => Ok(()),
-        }
+        let outcome = self.caller.call(&TrackUpdateNowPlaying { play: play.clone() }).await?;
+        let Scrobbled::Ignored(reason) = outcome else { return Ok(()) };
+        let message = format!("the service does not show this: {reason}");
+        Err(Error::new(ErrorKind::Declined, Effect::Rejected, message).with_op(TrackUpdateNowPlaying::OP))
     }
 }
 
@@ -261,17 +212,8 @@ impl Lastfm {
         self.caller.call(&AlbumGetInfo { artist, album, mbid, ..Default::default() }).await
     }
 
-    /// One call for each track.
-    async fn love(&self, tracks: &[TrackId], is_loved: bool) -> Vec<Result<()>> {
-        let mut outcomes = Vec::with_capacity(tracks.len());
-        for id in tracks {
-            outcomes.push(self.love_one(id, is_loved).await);
-        }
-        outcomes
-    }
-
     /// A track is loved by its names; those of a MusicBrainz id are asked for.
-    async fn love_one(&self, id: &TrackId, is_loved: bool) -> Result<()> {
+    async fn love(&self, id: &TrackId, is_loved: bool) -> Result<()> {
         let (artist, track) = match Place::of_track(id)? {
             Place { artist: Some(artist), title: Some(track), .. } => (artist, track),
             _ => {
@@ -287,54 +229,26 @@ impl Lastfm {
     }
 
     fn user(&self) -> Result<String> {
-        self.user.clone().ok_or_else(|| {
-            Error::config("`lastfm` does not know whose library and history are meant")
-                .with_hint("set `user`, or the variable `LASTFM_USER`")
-        })
+        self.user.clone().ok_or_else(|| spec::SPEC.missing("user"))
     }
 
-    /// One page of a list; `call` takes its length and its number.
-    async fn page<T: Send, E: Endpoint<Output = Listed<T>>>(
-        &self,
-        query: &(impl Serialize + Sync),
-        page: PageReq,
-        call: impl FnOnce(Option<u32>, Option<u32>) -> E + Send,
-    ) -> Result<Page<T>> {
-        let scope = Scope::new(E::OP, query)?;
-        let first = PLACE + u64::from(page.limit.unwrap_or(USUAL_PAGE).clamp(1, LARGEST_PAGE));
-        let place = scope.position(page.cursor.as_ref())?.unwrap_or(first);
-        let part = |part: u64| u32::try_from(part).ok().map(|part| part.max(1));
-        let list = self.caller.call(&call(part(place % PLACE), part(place / PLACE))).await?;
-        let next = list.last.is_some_and(|last| place / PLACE < last);
-        let next = next.then(|| scope.cursor(place.saturating_add(PLACE)));
-        Ok(Page::new(list.items, next).with_total(list.total))
+    /// One page of a list, which `call` names without a place in it.
+    async fn page<T, C>(&self, call: C, page: PageReq) -> Result<Page<T>>
+    where
+        C: Paged<Output = NumberedItems<T>>,
+    {
+        let place = Numbered::of(Scope::new(C::OP, &call)?, &page, USUAL_PAGE, LARGEST_PAGE)?;
+        self.caller.call(&call.at(&place)).await.map(|found| place.page(found))
     }
 }
 
 /// Vendor page: <https://www.last.fm/api/show/user.getTopTracks>; what it knows besides can be given in its own words.
-fn spelled(period: &Period) -> String {
-    let word = match period {
+fn spelled(period: &Period) -> &str {
+    match period {
         Period::Month => "1month",
         Period::HalfYear => "6month",
         Period::Year => "12month",
         Period::All => "overall",
         other => other.as_str(),
-    };
-    word.to_owned()
-}
-
-/// A search that would leave out what was asked for finds the wrong things.
-fn refuse(asked: &[(&str, bool)]) -> Result<()> {
-    match asked.iter().find(|(_, is_asked)| *is_asked) {
-        None => Ok(()),
-        Some((what, _)) => Err(Error::unsupported(
-            format!("`lastfm` does not search by {what} here"),
-            "leave it out, and choose among the results",
-        )),
     }
-}
-
-fn joined<const N: usize>(words: [&Option<String>; N]) -> Option<String> {
-    let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
-    (!words.is_empty()).then(|| words.join(" "))
 }

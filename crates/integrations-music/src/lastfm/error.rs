@@ -1,8 +1,7 @@
 //! The service's error envelope, `{"error":13,"message":"…"}`, as an [`Error`].
 
+use integrations_core::loose::Thing;
 use integrations_core::{Classify, Effect, Error, ErrorKind, Op, WireResponse, status_error};
-
-use super::wire::Thing;
 
 /// Vendor page: <https://www.last.fm/api/errorcodes>. The words are ours: what the vendor says may quote what it was sent.
 /// Behind 8 and 16 the vendor's own back end has failed, so that nobody knows whether it acted; 11 and 29 are refusals.
@@ -12,7 +11,7 @@ const CODES: &[(u64, ErrorKind, Effect, &str)] = &[
     (4, ErrorKind::Unauthenticated, Effect::Rejected, "authentication failed"),
     (5, ErrorKind::InvalidRequest, Effect::Rejected, "the service has no such format"),
     (6, ErrorKind::InvalidRequest, Effect::Rejected, "a parameter is missing or wrong"),
-    (7, ErrorKind::NotFound, Effect::Rejected, "there is no such resource"),
+    (NOT_FOUND, ErrorKind::NotFound, Effect::Rejected, "the service has nothing of this name"),
     (8, ErrorKind::Unavailable, Effect::Unknown, "the operation failed"),
     (9, ErrorKind::ReauthRequired, Effect::Rejected, "the session key is not valid"),
     (10, ErrorKind::Unauthenticated, Effect::Rejected, "the API key is not valid"),
@@ -27,6 +26,8 @@ const CODES: &[(u64, ErrorKind, Effect, &str)] = &[
     (27, ErrorKind::Unsupported, Effect::Rejected, "the method is no longer offered"),
     (29, ErrorKind::RateLimited, Effect::Rejected, "too many calls in a short time"),
 ];
+
+const NOT_FOUND: u64 = 7;
 
 /// What to do about some of them.
 const HINTS: &[(u64, &str)] = &[
@@ -48,15 +49,16 @@ impl Classify for Errors {
     fn classify(&self, _: &'static Op, response: &WireResponse) -> Option<Error> {
         let problem = Thing::top(response).ok()?;
         let code = problem.number("error")?;
-        let by_status = status_error(response.status);
-        let known = CODES.iter().find(|(known, ..)| *known == code);
-        let (kind, effect, words) = known.map_or(
-            (by_status.kind(), by_status.effect(), "the service refused with a code that is not known"),
-            |row| (row.1, row.2, row.3),
-        );
-        let kind = if code == 6 && says_not_found(&problem) { ErrorKind::NotFound } else { kind };
-        let words = if kind == ErrorKind::NotFound { "the service has nothing of this name" } else { words };
-        let error = Error::new(kind, effect, words).with_code(code.to_string());
+        let meant = if code == 6 && says_not_found(&problem) { NOT_FOUND } else { code };
+        let error = match CODES.iter().find(|(known, ..)| *known == meant) {
+            Some((_, kind, effect, words)) => Error::new(*kind, *effect, *words),
+            None => {
+                let by_status = status_error(response.status);
+                let words = "the service refused with a code that is not known";
+                Error::new(by_status.kind(), by_status.effect(), words)
+            }
+        };
+        let error = error.with_code(code.to_string());
         Some(match HINTS.iter().find(|(hinted, _)| *hinted == code) {
             Some((_, hint)) => error.with_hint(*hint),
             None => error,

@@ -4,12 +4,9 @@
 //! space is `+`, and everything but letters, digits, `-`, `.`, `_` and `~` is percent-encoded UTF-8. An artist is its name as
 //! it is. In place of each a MusicBrainz id may stand.
 
-use integrations_core::{Error, Result};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use integrations_core::{Error, Result, params};
 
-use crate::{AlbumId, ArtistId, TrackId};
-
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b' ');
+use crate::{AlbumId, ArtistId, TrackId, is_mbid};
 
 /// The parameters by which the vendor finds one thing: `mbid`, or the names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,21 +19,18 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of_track(id: &TrackId) -> Result<Self> {
-        let wrong = || wrong("a track", "Artist/_/Title");
-        match id.as_str().split('/').collect::<Vec<_>>()[..] {
-            [mbid] => by_mbid(mbid).ok_or_else(wrong),
-            [artist, "_", title] => by_names(artist, title).ok_or_else(wrong),
-            _ => Err(wrong()),
-        }
+        Self::of(id.as_str(), "/_/").ok_or_else(|| wrong("a track", "Artist/_/Title"))
     }
 
     pub(super) fn of_album(id: &AlbumId) -> Result<Self> {
-        let wrong = || wrong("an album", "Artist/Title");
-        match id.as_str().split('/').collect::<Vec<_>>()[..] {
-            [mbid] => by_mbid(mbid).ok_or_else(wrong),
-            [artist, title] => by_names(artist, title).ok_or_else(wrong),
-            _ => Err(wrong()),
-        }
+        Self::of(id.as_str(), "/").ok_or_else(|| wrong("an album", "Artist/Title"))
+    }
+
+    fn of(id: &str, between: &str) -> Option<Self> {
+        by_mbid(id).or_else(|| {
+            let (artist, title) = id.split_once(between)?;
+            Some(Self { artist: Some(name(artist)?), title: Some(name(title)?), mbid: None })
+        })
     }
 
     pub(super) fn of_artist(id: &ArtistId) -> Result<Self> {
@@ -49,36 +43,19 @@ impl Place {
 }
 
 pub(super) fn track_id(artist: &str, title: &str) -> TrackId {
-    TrackId::from(format!("{}/_/{}", encoded(artist), encoded(title)))
+    TrackId::from(format!("{}/_/{}", params::encode(artist), params::encode(title)))
 }
 
 pub(super) fn album_id(artist: &str, title: &str) -> AlbumId {
-    AlbumId::from(format!("{}/{}", encoded(artist), encoded(title)))
+    AlbumId::from(format!("{}/{}", params::encode(artist), params::encode(title)))
 }
 
 fn by_mbid(text: &str) -> Option<Place> {
-    let is_hyphen = |at| matches!(at, 8 | 13 | 18 | 23);
-    let fits = |(at, byte): (usize, u8)| if is_hyphen(at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
-    let is_mbid = text.len() == 36 && text.bytes().enumerate().all(fits);
-    is_mbid.then(|| Place { mbid: Some(text.to_owned()), ..Place::default() })
+    is_mbid(text).then(|| Place { mbid: Some(text.to_owned()), ..Place::default() })
 }
 
-fn by_names(artist: &str, title: &str) -> Option<Place> {
-    Some(Place { artist: Some(decoded(artist)?), title: Some(decoded(title)?), mbid: None })
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string().replace(' ', "+")
-}
-
-fn decoded(text: &str) -> Option<String> {
-    let is_whole = |after: &str| after.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
-    if !text.split('%').skip(1).all(is_whole) {
-        return None;
-    }
-    let text = text.replace('+', " ");
-    let text = percent_decode_str(&text).decode_utf8().ok()?;
-    (!text.trim().is_empty()).then(|| text.into_owned())
+fn name(text: &str) -> Option<String> {
+    params::decode(text).filter(|name| !name.trim().is_empty() && !text.contains('/'))
 }
 
 fn wrong(what: &str, form: &str) -> Error {

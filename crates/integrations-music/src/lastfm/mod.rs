@@ -15,10 +15,10 @@ use http::Uri;
 #[cfg(feature = "hub")]
 use integrations_core::registry::Registry;
 use integrations_core::setup::Setup;
-use integrations_core::{Authorize, Bearer, Caller, Req, Result, SecretString};
+use integrations_core::{Caller, Req, Result, SecretString};
 
 pub use error::Errors;
-pub use types::{AlbumDetails, Listed, Session, TagInfo, Token, TrackDetails, User};
+pub use types::{AlbumDetails, Session, Token, TrackDetails, User};
 
 use crate::transport::default_transport;
 
@@ -38,19 +38,14 @@ impl Lastfm {
     /// A client of what is set up. [`ErrorKind::Config`](integrations_core::ErrorKind::Config) if there is no API key,
     /// no transport, or a session key without the shared secret.
     pub fn open(setup: &Setup) -> Result<Self> {
-        let (api_key, settings) = (setup.text("api_key")?.to_owned(), setup.all());
-        let session: Option<Arc<dyn Authorize>> = match (setup.authorizer(), settings.secret("session_key")?)
-        {
-            (Some(authorizer), _) => Some(authorizer.clone()),
-            (None, Some(_)) => Some(Arc::new(Bearer::new(setup.live("session_key")?))),
-            (None, None) => None,
-        };
+        let session = setup.bearer("session_key")?;
         let has_session = session.is_some();
-        let is_signing = has_session || settings.secret("shared_secret")?.is_some();
+        let is_signing = has_session || setup.all().secret("shared_secret")?.is_some();
         let secret = is_signing.then(|| setup.live("shared_secret")).transpose()?;
+        let api_key = setup.text("api_key")?.to_owned();
+        let user = setup.all().text("user")?.map(str::to_owned);
         let signature = auth::Signature { api_key: api_key.clone(), secret, session };
         let caller = setup.caller(default_transport)?.classify(Arc::new(Errors));
-        let user = settings.text("user")?.map(str::to_owned);
         Ok(Self { caller: caller.authorize(Arc::new(signature)).build(), api_key, user, has_session })
     }
 
@@ -73,9 +68,9 @@ impl Lastfm {
     }
 
     fn consent_url(&self, name: &str, value: &str) -> Result<String> {
-        let request = Req::get(&Uri::from_static(CONSENT)).query("api_key", Some(&self.api_key));
-        let request = request.query(name, Some(value)).build()?;
-        ops::with_slash(request.uri()).map(|uri| uri.to_string())
+        let page = Req::get(&Uri::from_static(CONSENT)).slash();
+        let page = page.query("api_key", Some(&self.api_key)).query(name, Some(value)).build()?;
+        Ok(page.uri().to_string())
     }
 
     /// The session of a token that a user has consented to. A token gives one session.
@@ -87,28 +82,18 @@ impl Lastfm {
 integrations_core::client_builder! {
     /// Builds a client; only the API key has no default.
     pub struct LastfmBuilder for Lastfm of &spec::SPEC;
-}
 
-impl LastfmBuilder {
     /// The key of the application.
-    pub fn api_key(self, key: impl Into<String>) -> Self {
-        self.set("api_key", key.into())
-    }
+    api_key: String,
 
     /// The shared secret beside the key, for everything that is signed.
-    pub fn shared_secret(self, secret: impl Into<SecretString>) -> Self {
-        self.set("shared_secret", secret.into())
-    }
+    shared_secret: SecretString,
 
     /// The session key of a user, for everything that is done in their name.
-    pub fn session_key(self, key: impl Into<SecretString>) -> Self {
-        self.set("session_key", key.into())
-    }
+    session_key: SecretString,
 
     /// Whose library and history are read.
-    pub fn user(self, name: impl Into<String>) -> Self {
-        self.set("user", name.into())
-    }
+    user: String,
 }
 
 /// Adds this provider to a registry.

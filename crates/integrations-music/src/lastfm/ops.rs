@@ -1,13 +1,14 @@
 //! The remote calls: one struct each, with pure functions for the request and the answer. A field is the vendor's parameter
 //! of the same name; `None` leaves it out. A thing is named by `mbid`, or by its names.
 
-use http::{Method, Uri};
+use http::Uri;
 #[cfg(feature = "dynamic")]
 use integrations_core::dynamic::OpEntry;
-use integrations_core::{Endpoint, Error, Op, Req, Result, SecretString, WireRequest, WireResponse};
+use integrations_core::page::{Numbered, NumberedItems};
+use integrations_core::{Endpoint, Op, Req, Result, SecretString, WireRequest, WireResponse};
 use serde::{Deserialize, Serialize};
 
-use super::types::{AlbumDetails, Listed, Session, TagInfo, Token, TrackDetails, User};
+use super::types::{AlbumDetails, Session, Token, TrackDetails, User};
 use super::{spec, wire};
 use crate::{Album, Artist, ArtistInfo, Play, Played, PlaylistEntry, Scrobbled, Tag, Track};
 
@@ -16,31 +17,34 @@ type Pairs = Vec<(String, String)>;
 
 /// Declares a call: how its fields become parameters, and how its answer is read.
 macro_rules! call {
-    ($name:ident $op:ident $method:literal $output:ty, $call:ident: $pairs:expr, $response:ident: $read:expr) => {
+    ($name:ident $op:ident $method:literal $output:ty, $pairs:expr, $read:expr) => {
         impl Endpoint for $name {
             type Output = $output;
             const OP: &'static Op = &spec::$op;
 
             fn request(&self, base: &Uri) -> Result<WireRequest> {
-                let $call = self;
-                let _ = $call;
-                request(Self::OP, base, $method, $pairs)
+                let pairs: fn(&Self) -> Pairs = $pairs;
+                request(Self::OP, base, $method, pairs(self))
             }
 
-            fn response(&self, $response: WireResponse) -> Result<$output> {
-                let ($call, $response) = (self, &$response);
-                let _ = $call;
-                $read
+            fn response(&self, response: WireResponse) -> Result<$output> {
+                let read: fn(&Self, &WireResponse) -> Result<$output> = $read;
+                read(self, &response)
             }
         }
     };
 }
 
-/// Declares calls by the vendor's parameters: `(texts that there must be) [texts] {numbers}`.
+/// A call whose list has numbered pages.
+pub(super) trait Paged: Endpoint + Serialize {
+    fn at(self, page: &Numbered) -> Self;
+}
+
+/// Declares calls by the vendor's parameters: `(texts that there must be) [texts] {numbers}`, and whether its list is [`Paged`].
 macro_rules! calls {
     (also [$($also:ident)+]
      $($name:ident $op:ident $method:literal ($($need:ident)*) [$($text:ident)*] {$($number:ident)*}
-        -> $output:ty: $read:expr;)+) => {
+        $($paged:ident)? -> $output:ty: $read:expr;)+) => {
         $(
             #[doc = concat!("Vendor page [", $method, "](https://www.last.fm/api/show/", $method, ").")]
             #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -49,14 +53,22 @@ macro_rules! calls {
                 $(#[doc = concat!("The vendor's parameter `", stringify!($text), "`.")] pub $text: Option<String>,)*
                 $(#[doc = concat!("The vendor's parameter `", stringify!($number), "`.")] pub $number: Option<u32>,)*
             }
-            call!($name $op $method $output, call: {
+            call!($name $op $method $output, |call| {
+                let _ = call;
                 let pairs: Vec<(&str, Option<String>)> = vec![
                     $((stringify!($need), Some(call.$need.clone())),)*
                     $((stringify!($text), call.$text.clone()),)*
                     $((stringify!($number), call.$number.map(|number| number.to_string())),)*
                 ];
                 pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-            }, response: ($read)(response));
+            }, |_, response| ($read)(response));
+            $(
+                impl $paged for $name {
+                    fn at(self, page: &Numbered) -> Self {
+                        Self { limit: Some(page.length()), page: Some(page.number()), ..self }
+                    }
+                }
+            )?
         )+
 
         /// Every call with its types erased.
@@ -67,53 +79,43 @@ macro_rules! calls {
 
 calls! {
     also [AuthGetSession AuthGetMobileSession TrackScrobble TrackUpdateNowPlaying]
-    TrackSearch TRACK_SEARCH "track.search" (track) [artist] {limit page}
-        -> Listed<Track>: |r| wire::found(r, "track", wire::to_listed);
+    TrackSearch TRACK_SEARCH "track.search" (track) [artist] {limit page} Paged
+        -> NumberedItems<Track>: |r| wire::found(r, "track", wire::to_track);
     TrackGetInfo TRACK_GET_INFO "track.getInfo" () [artist track mbid username] {autocorrect}
-        -> TrackDetails: wire::track;
+        -> TrackDetails: |r| wire::one(r, "track", wire::to_track_details);
     TrackGetTopTags TRACK_GET_TOP_TAGS "track.getTopTags" () [artist track mbid] {autocorrect}
-        -> Vec<Tag>: wire::tags;
+        -> Vec<Tag>: |r| wire::one(r, "toptags", |tags| Ok(wire::to_tags(tags)));
     TrackGetSimilar TRACK_GET_SIMILAR "track.getSimilar" () [artist track mbid] {autocorrect limit}
-        -> Vec<Track>: |r| wire::list(r, "similartracks", "track", wire::to_listed).map(|list| list.items);
+        -> Vec<Track>: |r| wire::list(r, ["similartracks", "track"], wire::to_track).map(|list| list.items);
     TrackLove TRACK_LOVE "track.love" (artist track) [] {} -> (): wire::done;
     TrackUnlove TRACK_UNLOVE "track.unlove" (artist track) [] {} -> (): wire::done;
-    TrackAddTags TRACK_ADD_TAGS "track.addTags" (artist track tags) [] {} -> (): wire::done;
-    TrackRemoveTag TRACK_REMOVE_TAG "track.removeTag" (artist track tag) [] {} -> (): wire::done;
-    ArtistSearch ARTIST_SEARCH "artist.search" (artist) [] {limit page}
-        -> Listed<Artist>: |r| wire::found(r, "artist", wire::to_artist);
+    ArtistSearch ARTIST_SEARCH "artist.search" (artist) [] {limit page} Paged
+        -> NumberedItems<Artist>: |r| wire::found(r, "artist", wire::to_artist);
     ArtistGetInfo ARTIST_GET_INFO "artist.getInfo" () [artist mbid username lang] {autocorrect}
-        -> ArtistInfo: wire::artist_info;
+        -> ArtistInfo: |r| wire::one(r, "artist", wire::to_artist_info);
     ArtistGetSimilar ARTIST_GET_SIMILAR "artist.getSimilar" () [artist mbid] {autocorrect limit}
-        -> Vec<Artist>: |r| wire::list(r, "similarartists", "artist", wire::to_artist).map(|list| list.items);
-    ArtistGetTopTracks ARTIST_GET_TOP_TRACKS "artist.getTopTracks" () [artist mbid] {autocorrect limit page}
-        -> Listed<Track>: |r| wire::list(r, "toptracks", "track", wire::to_listed);
+        -> Vec<Artist>: |r| wire::list(r, ["similarartists", "artist"], wire::to_artist).map(|list| list.items);
+    ArtistGetTopTracks ARTIST_GET_TOP_TRACKS "artist.getTopTracks" () [artist mbid] {autocorrect limit page} Paged
+        -> NumberedItems<Track>: |r| wire::list(r, ["toptracks", "track"], wire::to_track);
     ArtistGetTopTags ARTIST_GET_TOP_TAGS "artist.getTopTags" () [artist mbid] {autocorrect}
-        -> Vec<Tag>: wire::tags;
-    ArtistGetTopAlbums ARTIST_GET_TOP_ALBUMS "artist.getTopAlbums" () [artist mbid] {autocorrect limit page}
-        -> Listed<Album>: |r| wire::list(r, "topalbums", "album", wire::to_album);
-    ArtistAddTags ARTIST_ADD_TAGS "artist.addTags" (artist tags) [] {} -> (): wire::done;
-    ArtistRemoveTag ARTIST_REMOVE_TAG "artist.removeTag" (artist tag) [] {} -> (): wire::done;
-    AlbumSearch ALBUM_SEARCH "album.search" (album) [] {limit page} -> Listed<Album>: |r| wire::found(r, "album", wire::to_album);
+        -> Vec<Tag>: |r| wire::one(r, "toptags", |tags| Ok(wire::to_tags(tags)));
+    ArtistGetTopAlbums ARTIST_GET_TOP_ALBUMS "artist.getTopAlbums" () [artist mbid] {autocorrect limit page} Paged
+        -> NumberedItems<Album>: |r| wire::list(r, ["topalbums", "album"], wire::to_album);
+    AlbumSearch ALBUM_SEARCH "album.search" (album) [] {limit page} Paged
+        -> NumberedItems<Album>: |r| wire::found(r, "album", wire::to_album);
     AlbumGetInfo ALBUM_GET_INFO "album.getInfo" () [artist album mbid username lang] {autocorrect}
-        -> AlbumDetails: wire::album;
-    UserGetInfo USER_GET_INFO "user.getInfo" () [user] {} -> User: wire::user;
-    UserGetRecentTracks USER_GET_RECENT_TRACKS "user.getRecentTracks" (user) [] {limit page from to extended}
-        -> Listed<Played>: |r| wire::list(r, "recenttracks", "track", wire::to_played);
-    UserGetTopTracks USER_GET_TOP_TRACKS "user.getTopTracks" (user) [period] {limit page}
-        -> Listed<Track>: |r| wire::list(r, "toptracks", "track", wire::to_listed);
-    UserGetTopArtists USER_GET_TOP_ARTISTS "user.getTopArtists" (user) [period] {limit page}
-        -> Listed<Artist>: |r| wire::list(r, "topartists", "artist", wire::to_artist);
-    UserGetLovedTracks USER_GET_LOVED_TRACKS "user.getLovedTracks" (user) [] {limit page}
-        -> Listed<PlaylistEntry>: |r| wire::list(r, "lovedtracks", "track", wire::to_entry);
-    TagGetInfo TAG_GET_INFO "tag.getInfo" (tag) [lang] {} -> TagInfo: wire::tag_info;
-    TagGetTopTracks TAG_GET_TOP_TRACKS "tag.getTopTracks" (tag) [] {limit page}
-        -> Listed<Track>: |r| wire::list(r, "tracks", "track", wire::to_listed);
-    ChartGetTopTracks CHART_GET_TOP_TRACKS "chart.getTopTracks" () [] {limit page}
-        -> Listed<Track>: |r| wire::list(r, "tracks", "track", wire::to_listed);
-    ChartGetTopArtists CHART_GET_TOP_ARTISTS "chart.getTopArtists" () [] {limit page}
-        -> Listed<Artist>: |r| wire::list(r, "artists", "artist", wire::to_artist);
-    LibraryGetArtists LIBRARY_GET_ARTISTS "library.getArtists" (user) [] {limit page}
-        -> Listed<Artist>: |r| wire::list(r, "artists", "artist", wire::to_artist);
+        -> AlbumDetails: |r| wire::one(r, "album", wire::to_album_details);
+    UserGetInfo USER_GET_INFO "user.getInfo" () [user] {} -> User: |r| wire::one(r, "user", wire::to_user);
+    UserGetRecentTracks USER_GET_RECENT_TRACKS "user.getRecentTracks" (user) [] {limit page from to extended} Paged
+        -> NumberedItems<Played>: |r| wire::list(r, ["recenttracks", "track"], wire::to_played);
+    UserGetTopTracks USER_GET_TOP_TRACKS "user.getTopTracks" (user) [period] {limit page} Paged
+        -> NumberedItems<Track>: |r| wire::list(r, ["toptracks", "track"], wire::to_track);
+    UserGetTopArtists USER_GET_TOP_ARTISTS "user.getTopArtists" (user) [period] {limit page} Paged
+        -> NumberedItems<Artist>: |r| wire::list(r, ["topartists", "artist"], wire::to_artist);
+    UserGetLovedTracks USER_GET_LOVED_TRACKS "user.getLovedTracks" (user) [] {limit page} Paged
+        -> NumberedItems<PlaylistEntry>: |r| wire::list(r, ["lovedtracks", "track"], wire::to_entry);
+    TagGetTopTracks TAG_GET_TOP_TRACKS "tag.getTopTracks" (tag) [] {limit page} Paged
+        -> NumberedItems<Track>: |r| wire::list(r, ["tracks", "track"], wire::to_track);
     AuthGetToken AUTH_GET_TOKEN "auth.getToken" () [] {} -> Token: wire::token;
 }
 
@@ -124,8 +126,8 @@ pub struct AuthGetSession {
     pub token: SecretString,
 }
 call!(AuthGetSession AUTH_GET_SESSION "auth.getSession" Session,
-    call: vec![pair("token", call.token.expose())],
-    response: wire::session(response));
+    |call| vec![pair("token", call.token.expose())],
+    |_, response| wire::one(response, "session", wire::to_session));
 
 /// Vendor page [auth.getMobileSession](https://www.last.fm/api/show/auth.getMobileSession).
 #[derive(Debug, Clone, Deserialize)]
@@ -136,8 +138,8 @@ pub struct AuthGetMobileSession {
     pub password: SecretString,
 }
 call!(AuthGetMobileSession AUTH_GET_MOBILE_SESSION "auth.getMobileSession" Session,
-    call: vec![pair("username", &call.username), pair("password", call.password.expose())],
-    response: wire::session(response));
+    |call| vec![pair("username", &call.username), pair("password", call.password.expose())],
+    |_, response| wire::one(response, "session", wire::to_session));
 
 /// Vendor page [track.scrobble](https://www.last.fm/api/show/track.scrobble).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -146,8 +148,8 @@ pub struct TrackScrobble {
     pub plays: Vec<Play>,
 }
 call!(TrackScrobble TRACK_SCROBBLE "track.scrobble" Vec<Scrobbled>,
-    call: call.plays.iter().enumerate().flat_map(|(at, play)| numbered(at, play)).collect(),
-    response: wire::scrobbled(response, call.plays.len()));
+    |call| call.plays.iter().enumerate().flat_map(|(at, play)| numbered(at, play)).collect(),
+    |call, response| wire::scrobbled(response, call.plays.len()));
 
 /// Vendor page [track.updateNowPlaying](https://www.last.fm/api/show/track.updateNowPlaying).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -156,8 +158,8 @@ pub struct TrackUpdateNowPlaying {
     pub play: Play,
 }
 call!(TrackUpdateNowPlaying TRACK_UPDATE_NOW_PLAYING "track.updateNowPlaying" Scrobbled,
-    call: heard(&call.play),
-    response: wire::now_playing(response));
+    |call| heard(&call.play),
+    |_, response| wire::one(response, "nowplaying", |thing| Ok(wire::to_outcome(thing))));
 
 /// What both kinds of scrobbling say about a track. Durations are in seconds.
 fn heard(play: &Play) -> Pairs {
@@ -179,24 +181,12 @@ fn pair(name: &str, value: impl Into<String>) -> (String, String) {
     (name.to_owned(), value.into())
 }
 
-/// A write is a form and a read a query. The one address ends in a slash, which [`Req`] leaves out.
+/// A write is a form and a read a query. The one address ends in a slash.
 fn request(op: &'static Op, base: &Uri, method: &str, fields: Pairs) -> Result<WireRequest> {
     let pairs = [pair("method", method)].into_iter().chain(fields);
     let request = match op.method {
-        "POST" => Req::new(Method::POST, base).form(pairs),
-        _ => pairs.fold(Req::get(base), |req, (name, value)| req.query(&name, Some(value))),
+        "POST" => Req::post(base).slash().form(pairs),
+        _ => pairs.fold(Req::get(base).slash(), |req, (name, value)| req.query(&name, Some(value))),
     };
-    let mut request = request.build()?;
-    *request.uri_mut() = with_slash(request.uri())?;
-    Ok(request)
-}
-
-/// The same address with a slash at the end of its path.
-pub(super) fn with_slash(uri: &Uri) -> Result<Uri> {
-    let text = uri.to_string();
-    let (path, query) = text.split_once('?').map_or((&*text, None), |(path, query)| (path, Some(query)));
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{}/{query}", path.trim_end_matches('/'))
-        .parse()
-        .map_err(|_| Error::invalid_request("the address of the service is not a valid URI"))
+    request.build()
 }

@@ -30,14 +30,6 @@ pub static TRACK_LOVE: Op =
 pub static TRACK_UNLOVE: Op =
     Op::new("lastfm", "track_unlove", Safety::Idempotent).http("POST", "/").bucket("api");
 
-/// `POST /`: vendor page [track.addTags](https://www.last.fm/api/show/track.addTags).
-pub static TRACK_ADD_TAGS: Op =
-    Op::new("lastfm", "track_add_tags", Safety::Idempotent).http("POST", "/").bucket("api");
-
-/// `POST /`: vendor page [track.removeTag](https://www.last.fm/api/show/track.removeTag).
-pub static TRACK_REMOVE_TAG: Op =
-    Op::new("lastfm", "track_remove_tag", Safety::Idempotent).http("POST", "/").bucket("api");
-
 /// `GET /`: vendor page [artist.search](https://www.last.fm/api/show/artist.search).
 pub static ARTIST_SEARCH: Op =
     Op::new("lastfm", "artist_search", Safety::Read).http("GET", "/").bucket("api");
@@ -61,14 +53,6 @@ pub static ARTIST_GET_TOP_TAGS: Op =
 /// `GET /`: vendor page [artist.getTopAlbums](https://www.last.fm/api/show/artist.getTopAlbums).
 pub static ARTIST_GET_TOP_ALBUMS: Op =
     Op::new("lastfm", "artist_get_top_albums", Safety::Read).http("GET", "/").bucket("api");
-
-/// `POST /`: vendor page [artist.addTags](https://www.last.fm/api/show/artist.addTags).
-pub static ARTIST_ADD_TAGS: Op =
-    Op::new("lastfm", "artist_add_tags", Safety::Idempotent).http("POST", "/").bucket("api");
-
-/// `POST /`: vendor page [artist.removeTag](https://www.last.fm/api/show/artist.removeTag).
-pub static ARTIST_REMOVE_TAG: Op =
-    Op::new("lastfm", "artist_remove_tag", Safety::Idempotent).http("POST", "/").bucket("api");
 
 /// `GET /`: vendor page [album.search](https://www.last.fm/api/show/album.search).
 pub static ALBUM_SEARCH: Op = Op::new("lastfm", "album_search", Safety::Read).http("GET", "/").bucket("api");
@@ -97,24 +81,9 @@ pub static USER_GET_TOP_ARTISTS: Op =
 pub static USER_GET_LOVED_TRACKS: Op =
     Op::new("lastfm", "user_get_loved_tracks", Safety::Read).http("GET", "/").bucket("api");
 
-/// `GET /`: vendor page [tag.getInfo](https://www.last.fm/api/show/tag.getInfo).
-pub static TAG_GET_INFO: Op = Op::new("lastfm", "tag_get_info", Safety::Read).http("GET", "/").bucket("api");
-
 /// `GET /`: vendor page [tag.getTopTracks](https://www.last.fm/api/show/tag.getTopTracks).
 pub static TAG_GET_TOP_TRACKS: Op =
     Op::new("lastfm", "tag_get_top_tracks", Safety::Read).http("GET", "/").bucket("api");
-
-/// `GET /`: vendor page [chart.getTopTracks](https://www.last.fm/api/show/chart.getTopTracks).
-pub static CHART_GET_TOP_TRACKS: Op =
-    Op::new("lastfm", "chart_get_top_tracks", Safety::Read).http("GET", "/").bucket("api");
-
-/// `GET /`: vendor page [chart.getTopArtists](https://www.last.fm/api/show/chart.getTopArtists).
-pub static CHART_GET_TOP_ARTISTS: Op =
-    Op::new("lastfm", "chart_get_top_artists", Safety::Read).http("GET", "/").bucket("api");
-
-/// `GET /`: vendor page [library.getArtists](https://www.last.fm/api/show/library.getArtists).
-pub static LIBRARY_GET_ARTISTS: Op =
-    Op::new("lastfm", "library_get_artists", Safety::Read).http("GET", "/").bucket("api");
 
 /// `GET /`: vendor page [auth.getToken](https://www.last.fm/api/show/auth.getToken).
 pub static AUTH_GET_TOKEN: Op =
@@ -168,9 +137,7 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("lastfm", "Last.fm", "music", 
     .undescribed("Last.fm has no machine-readable description")
     .cap("library_write"), OpRow::new(&TRACK_UNLOVE, "track.unlove", "https://www.last.fm/api/show/track.unlove")
     .undescribed("Last.fm has no machine-readable description")
-    .cap("library_write"), OpRow::new(&TRACK_ADD_TAGS, "track.addTags", "https://www.last.fm/api/show/track.addTags")
-    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&TRACK_REMOVE_TAG, "track.removeTag", "https://www.last.fm/api/show/track.removeTag")
-    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&ARTIST_SEARCH, "artist.search", "https://www.last.fm/api/show/artist.search")
+    .cap("library_write"), OpRow::new(&ARTIST_SEARCH, "artist.search", "https://www.last.fm/api/show/artist.search")
     .undescribed("Last.fm has no machine-readable description")
     .cap("artist_search"), OpRow::new(&ARTIST_GET_INFO, "artist.getInfo", "https://www.last.fm/api/show/artist.getInfo")
     .undescribed("Last.fm has no machine-readable description")
@@ -182,9 +149,7 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("lastfm", "Last.fm", "music", 
     .undescribed("Last.fm has no machine-readable description")
     .cap("artist_tags"), OpRow::new(&ARTIST_GET_TOP_ALBUMS, "artist.getTopAlbums", "https://www.last.fm/api/show/artist.getTopAlbums")
     .undescribed("Last.fm has no machine-readable description")
-    .cap("artist_albums"), OpRow::new(&ARTIST_ADD_TAGS, "artist.addTags", "https://www.last.fm/api/show/artist.addTags")
-    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&ARTIST_REMOVE_TAG, "artist.removeTag", "https://www.last.fm/api/show/artist.removeTag")
-    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&ALBUM_SEARCH, "album.search", "https://www.last.fm/api/show/album.search")
+    .cap("artist_albums"), OpRow::new(&ALBUM_SEARCH, "album.search", "https://www.last.fm/api/show/album.search")
     .undescribed("Last.fm has no machine-readable description")
     .cap("album_search"), OpRow::new(&ALBUM_GET_INFO, "album.getInfo", "https://www.last.fm/api/show/album.getInfo")
     .undescribed("Last.fm has no machine-readable description")
@@ -197,13 +162,9 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("lastfm", "Last.fm", "music", 
     .undescribed("Last.fm has no machine-readable description")
     .cap("top_artists"), OpRow::new(&USER_GET_LOVED_TRACKS, "user.getLovedTracks", "https://www.last.fm/api/show/user.getLovedTracks")
     .undescribed("Last.fm has no machine-readable description")
-    .cap("library"), OpRow::new(&TAG_GET_INFO, "tag.getInfo", "https://www.last.fm/api/show/tag.getInfo")
-    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&TAG_GET_TOP_TRACKS, "tag.getTopTracks", "https://www.last.fm/api/show/tag.getTopTracks")
+    .cap("library"), OpRow::new(&TAG_GET_TOP_TRACKS, "tag.getTopTracks", "https://www.last.fm/api/show/tag.getTopTracks")
     .undescribed("Last.fm has no machine-readable description")
-    .cap("tag_tracks"), OpRow::new(&CHART_GET_TOP_TRACKS, "chart.getTopTracks", "https://www.last.fm/api/show/chart.getTopTracks")
-    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&CHART_GET_TOP_ARTISTS, "chart.getTopArtists", "https://www.last.fm/api/show/chart.getTopArtists")
-    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&LIBRARY_GET_ARTISTS, "library.getArtists", "https://www.last.fm/api/show/library.getArtists")
-    .undescribed("Last.fm has no machine-readable description"), OpRow::new(&AUTH_GET_TOKEN, "auth.getToken", "https://www.last.fm/api/show/auth.getToken")
+    .cap("tag_tracks"), OpRow::new(&AUTH_GET_TOKEN, "auth.getToken", "https://www.last.fm/api/show/auth.getToken")
     .undescribed("Last.fm has no machine-readable description"), OpRow::new(&AUTH_GET_SESSION, "auth.getSession", "https://www.last.fm/api/show/auth.getSession")
     .undescribed("Last.fm has no machine-readable description"), OpRow::new(&AUTH_GET_MOBILE_SESSION, "auth.getMobileSession", "https://www.last.fm/api/show/auth.getMobileSession")
     .undescribed("Last.fm has no machine-readable description"), OpRow::new(&TRACK_SCROBBLE, "track.scrobble", "https://www.last.fm/api/show/track.scrobble")

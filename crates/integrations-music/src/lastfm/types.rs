@@ -8,23 +8,17 @@ use crate::{Album, Tag, Track};
 
 /// Declares what calls give.
 macro_rules! outputs {
-    ($($about:literal $name:ident $(<$T:ident>)? { $($(#[$meta:meta])* $field:ident: $type:ty = $told:literal,)* })+) => {
+    ($($about:literal $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty = $told:literal,)* })+) => {
         $(
             #[doc = $about]
             #[derive(Debug, Clone, Serialize)]
             #[non_exhaustive]
-            pub struct $name $(<$T>)? { $($(#[$meta])* #[doc = $told] pub $field: $type,)* }
+            pub struct $name { $($(#[$meta])* #[doc = $told] pub $field: $type,)* }
         )+
     };
 }
 
 outputs! {
-    "One page as the service gives it."
-    Listed<T> {
-        items: Vec<T> = "What is on it.",
-        last: Option<u64> = "The number of the last page, from 1, where the service says so.",
-        total: Option<u64> = "How many items all pages have, where the service says so.",
-    }
     "What is told about a track."
     TrackDetails {
         track: Track = "The track.",
@@ -44,13 +38,6 @@ outputs! {
         url: Option<String> = "Their page.",
         plays: Option<u64> = "How often they heard anything.",
         registered: Option<Timestamp> = "Since when they are here.",
-    }
-    "What is told about a tag."
-    TagInfo {
-        name: String = "The tag.",
-        taggings: Option<u64> = "How often it was given.",
-        reach: Option<u64> = "How many gave it.",
-        about: Option<String> = "What it means, in some text.",
     }
     "A user's consent. The key does not expire; store it with the name. Serialised it is there in full."
     Session {

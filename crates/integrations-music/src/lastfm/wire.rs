@@ -2,15 +2,15 @@
 //! empty text, numbers are texts, the text of an element is `#text`, its attributes are `@attr`
 //! (<https://www.last.fm/api/rest>). So nothing has one shape, and all is asked for by name.
 
+use integrations_core::loose::Thing;
+use integrations_core::page::NumberedItems;
 use integrations_core::{Result, WireResponse};
-use jiff::Timestamp;
-use serde_json::{Map, Value};
 
 use super::id::{album_id, track_id};
-use super::types::{AlbumDetails, Listed, Session, TagInfo, Token, TrackDetails, User};
+use super::types::{AlbumDetails, Session, Token, TrackDetails, User};
 use crate::{
-    Album, AlbumRef, Artist, ArtistId, ArtistInfo, ArtistRef, ExternalIds, IgnoredReason, Image, Played,
-    PlaylistEntry, Scrobbled, Tag, Track,
+    Album, AlbumRef, Artist, ArtistId, ArtistInfo, ArtistRef, IgnoredReason, Image, Played, PlaylistEntry,
+    Scrobbled, Tag, Track,
 };
 
 /// What the vendor shows where it has no picture.
@@ -19,11 +19,6 @@ const PLACEHOLDER: &str = "2a96cbd8b46e442fc41c2b86b821562f";
 /// The widths of pictures; sizes that the vendor names besides are the largest again
 /// (<https://lastfm-docs.github.io/api-docs/album/getInfo/>, the addresses).
 const WIDTHS: &[(&str, u32)] = &[("extralarge", 300), ("large", 174), ("medium", 64), ("small", 34)];
-
-/// Milliseconds in one unit of a duration: lists and albums count seconds, a track by itself milliseconds
-/// (<https://lastfm-docs.github.io/api-docs/album/getInfo/>).
-const SECONDS: u64 = 1000;
-const MILLISECONDS: u64 = 1;
 
 /// Vendor page: <https://www.last.fm/api/show/track.scrobble>, "ignoredMessage".
 const IGNORED: &[(&str, IgnoredReason)] = &[
@@ -34,127 +29,53 @@ const IGNORED: &[(&str, IgnoredReason)] = &[
     ("5", IgnoredReason::DailyLimit),
 ];
 
-/// An element, of which anything may be missing.
-#[derive(Default)]
-pub(super) struct Thing(Map<String, Value>);
+type Read<T> = fn(&Thing) -> Result<T>;
 
-impl Thing {
-    /// The whole answer.
-    pub(super) fn top(response: &WireResponse) -> Result<Self> {
-        response.json().map(Self)
-    }
-
-    /// What stands under the one name that every answer has on top. A text in its place is an empty thing.
-    fn of(response: &WireResponse, name: &str) -> Result<Self> {
-        let mut top = Self::top(response)?;
-        match top.0.remove(name) {
-            Some(Value::Object(thing)) => Ok(Self(thing)),
-            Some(Value::String(_)) => Ok(Self::default()),
-            _ => Err(response.undecodable(format!("the answer has no `{name}`"))),
-        }
-    }
-
-    fn thing(&self, name: &str) -> Self {
-        Self(self.0.get(name).and_then(Value::as_object).cloned().unwrap_or_default())
-    }
-
-    /// One or many; what is no thing is left out.
-    fn many(&self, name: &str) -> Vec<Self> {
-        let items = match self.0.get(name) {
-            Some(Value::Array(items)) => items.as_slice(),
-            one => one.map(std::slice::from_ref).unwrap_or_default(),
-        };
-        items.iter().filter_map(Value::as_object).cloned().map(Self).collect()
-    }
-
-    pub(super) fn word(&self, name: &str) -> Option<String> {
-        text(self.0.get(name)?)
-    }
-
-    pub(super) fn number(&self, name: &str) -> Option<u64> {
-        self.word(name)?.trim().parse().ok()
-    }
-
-    /// A word without which the answer cannot be used.
-    fn need(&self, name: &str, response: &WireResponse) -> Result<String> {
-        self.word(name).ok_or_else(|| response.undecodable(format!("something has no `{name}`")))
-    }
-
-    /// Zero is the vendor's word for "not known".
-    fn time(&self, name: &str) -> Option<Timestamp> {
-        let seconds = i64::try_from(self.number(name).filter(|unix| *unix > 0)?).ok()?;
-        Timestamp::from_second(seconds).ok()
-    }
+/// The one thing that an answer has.
+pub(super) fn one<T>(response: &WireResponse, name: &str, read: Read<T>) -> Result<T> {
+    read(&Thing::under(response, name)?)
 }
 
-/// A text, as it is, as a number, or as the name or the text of a thing. Empty is none.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Object(thing) => ["name", "#text"].iter().find_map(|name| text(thing.get(*name)?)),
-        _ => None,
-    }
-}
-
-/// The items of a list, each read by `convert`.
-pub(super) fn list<T>(
-    response: &WireResponse,
-    outer: &str,
-    inner: &str,
-    convert: impl Fn(&Thing, &WireResponse) -> Result<T>,
-) -> Result<Listed<T>> {
-    let list = Thing::of(response, outer)?;
-    let items = list.many(inner).iter().map(|item| convert(item, response)).collect::<Result<_>>()?;
+/// A list.
+pub(super) fn list<T>(response: &WireResponse, at: [&str; 2], read: Read<T>) -> Result<NumberedItems<T>> {
+    let list = Thing::under(response, at[0])?;
     let about = list.thing("@attr");
-    Ok(Listed { items, last: about.number("totalPages"), total: about.number("total") })
+    Ok(NumberedItems::new(list.each(at[1], read)?, about.number("totalPages"), about.number("total")))
 }
 
 /// What a search has found.
-pub(super) fn found<T>(
-    response: &WireResponse,
-    kind: &str,
-    convert: impl Fn(&Thing, &WireResponse) -> Result<T>,
-) -> Result<Listed<T>> {
-    let results = Thing::of(response, "results")?;
-    let matches = results.thing(&format!("{kind}matches")).many(kind);
-    let items = matches.iter().map(|item| convert(item, response)).collect::<Result<_>>()?;
+pub(super) fn found<T>(response: &WireResponse, kind: &str, read: Read<T>) -> Result<NumberedItems<T>> {
+    let results = Thing::under(response, "results")?;
+    let items = results.thing(&format!("{kind}matches")).each(kind, read)?;
     let total = results.number("opensearch:totalResults");
     let size = results.number("opensearch:itemsPerPage").filter(|size| *size > 0);
-    Ok(Listed { items, last: total.zip(size).map(|(total, size)| total.div_ceil(size)), total })
+    Ok(NumberedItems::new(items, total.zip(size).map(|(total, size)| total.div_ceil(size)), total))
 }
 
-pub(super) fn to_listed(thing: &Thing, response: &WireResponse) -> Result<Track> {
-    to_track(thing, response, SECONDS)
+pub(super) fn to_played(thing: &Thing) -> Result<Played> {
+    Ok(Played::new(to_track(thing)?, thing.thing("date").time("uts")))
 }
 
-pub(super) fn to_played(thing: &Thing, response: &WireResponse) -> Result<Played> {
-    Ok(Played::new(to_track(thing, response, SECONDS)?, thing.thing("date").time("uts")))
+pub(super) fn to_entry(thing: &Thing) -> Result<PlaylistEntry> {
+    Ok(PlaylistEntry::track(to_track(thing)?, thing.thing("date").time("uts")))
 }
 
-pub(super) fn to_entry(thing: &Thing, response: &WireResponse) -> Result<PlaylistEntry> {
-    Ok(PlaylistEntry::track(to_track(thing, response, SECONDS)?, thing.thing("date").time("uts")))
-}
-
-pub(super) fn track(response: &WireResponse) -> Result<TrackDetails> {
-    let thing = Thing::of(response, "track")?;
+/// A track by itself counts milliseconds (<https://lastfm-docs.github.io/api-docs/track/getInfo/>).
+pub(super) fn to_track_details(thing: &Thing) -> Result<TrackDetails> {
+    let mut track = to_track(thing)?;
+    track.duration_ms = duration(thing, 1);
     let (loved, plays) = (thing.number("userloved").map(|loved| loved > 0), thing.number("userplaycount"));
-    Ok(TrackDetails { track: to_track(&thing, response, MILLISECONDS)?, loved, plays })
+    Ok(TrackDetails { track, loved, plays })
 }
 
-pub(super) fn album(response: &WireResponse) -> Result<AlbumDetails> {
-    let thing = Thing::of(response, "album")?;
-    let tracks = thing.thing("tracks").many("track");
-    let tracks: Vec<_> =
-        tracks.iter().map(|track| to_track(track, response, SECONDS)).collect::<Result<_>>()?;
-    let mut album = to_album(&thing, response)?;
+pub(super) fn to_album_details(thing: &Thing) -> Result<AlbumDetails> {
+    let (mut album, tracks) = (to_album(thing)?, thing.thing("tracks").each("track", to_track)?);
     album.total_tracks = u32::try_from(tracks.len()).ok().filter(|total| *total > 0);
     Ok(AlbumDetails { album, tracks, tags: to_tags(&thing.thing("tags")) })
 }
 
-pub(super) fn artist_info(response: &WireResponse) -> Result<ArtistInfo> {
-    let thing = Thing::of(response, "artist")?;
-    let mut info = ArtistInfo::new(to_artist(&thing, response)?);
+pub(super) fn to_artist_info(thing: &Thing) -> Result<ArtistInfo> {
+    let mut info = ArtistInfo::new(to_artist(thing)?);
     info.tags = to_tags(&thing.thing("tags"));
     info.artist.genres = info.tags.iter().map(|tag| tag.name.clone()).collect();
     let similar = thing.thing("similar").many("artist");
@@ -165,30 +86,18 @@ pub(super) fn artist_info(response: &WireResponse) -> Result<ArtistInfo> {
     Ok(info)
 }
 
-pub(super) fn tags(response: &WireResponse) -> Result<Vec<Tag>> {
-    Ok(to_tags(&Thing::of(response, "toptags")?))
-}
-
-pub(super) fn user(response: &WireResponse) -> Result<User> {
-    let thing = Thing::of(response, "user")?;
+pub(super) fn to_user(thing: &Thing) -> Result<User> {
     let registered = thing.thing("registered").time("unixtime");
-    let (name, real_name) = (thing.need("name", response)?, thing.word("realname"));
+    let (name, real_name) = (thing.need("name")?, thing.word("realname"));
     Ok(User { name, real_name, url: thing.word("url"), plays: thing.number("playcount"), registered })
 }
 
-pub(super) fn tag_info(response: &WireResponse) -> Result<TagInfo> {
-    let thing = Thing::of(response, "tag")?;
-    let (name, about) = (thing.need("name", response)?, thing.thing("wiki").word("content"));
-    Ok(TagInfo { name, taggings: thing.number("total"), reach: thing.number("reach"), about })
-}
-
-pub(super) fn session(response: &WireResponse) -> Result<Session> {
-    let thing = Thing::of(response, "session")?;
-    Ok(Session { user: thing.need("name", response)?, key: thing.need("key", response)?.into() })
+pub(super) fn to_session(thing: &Thing) -> Result<Session> {
+    Ok(Session { user: thing.need("name")?, key: thing.need("key")?.into() })
 }
 
 pub(super) fn token(response: &WireResponse) -> Result<Token> {
-    Ok(Token { token: Thing::top(response)?.need("token", response)?.into() })
+    Ok(Token { token: Thing::top(response)?.need("token")?.into() })
 }
 
 /// A write answers with an empty thing.
@@ -198,18 +107,14 @@ pub(super) fn done(response: &WireResponse) -> Result<()> {
 
 /// The items stand in the order of the batch, and have nothing else that says which is which.
 pub(super) fn scrobbled(response: &WireResponse, sent: usize) -> Result<Vec<Scrobbled>> {
-    let items = Thing::of(response, "scrobbles")?.many("scrobble");
+    let items = Thing::under(response, "scrobbles")?.many("scrobble");
     if items.len() != sent {
         return Err(response.undecodable(format!("{} outcomes for {sent} scrobbles", items.len())));
     }
     Ok(items.iter().map(to_outcome).collect())
 }
 
-pub(super) fn now_playing(response: &WireResponse) -> Result<Scrobbled> {
-    Thing::of(response, "nowplaying").map(|thing| to_outcome(&thing))
-}
-
-fn to_outcome(thing: &Thing) -> Scrobbled {
+pub(super) fn to_outcome(thing: &Thing) -> Scrobbled {
     let Some(code) = thing.thing("ignoredMessage").word("code").filter(|code| code != "0") else {
         return Scrobbled::Accepted;
     };
@@ -217,52 +122,56 @@ fn to_outcome(thing: &Thing) -> Scrobbled {
     Scrobbled::Ignored(known.unwrap_or_else(|| IgnoredReason::from(code)))
 }
 
-/// A track is its names: without them it cannot be used.
-fn to_track(thing: &Thing, response: &WireResponse, unit: u64) -> Result<Track> {
-    let (artist, title) = (thing.need("artist", response)?, thing.need("name", response)?);
+/// A track is its names: without them it cannot be used. Lists and albums count seconds
+/// (<https://lastfm-docs.github.io/api-docs/album/getInfo/>).
+pub(super) fn to_track(thing: &Thing) -> Result<Track> {
+    let (artist, title) = (artist(thing)?, thing.need("name")?);
     let mut track = Track::new(track_id(&artist, &title), title);
     let album = thing.thing("album");
     let album_artist = album.word("artist").unwrap_or_else(|| artist.clone());
     let album = album.word("title").or_else(|| album.word("#text"));
     track.album = album.map(|title| AlbumRef::new(Some(album_id(&album_artist, &title)), title));
     track.artists = vec![artist_ref(artist)];
-    let duration = thing.number("duration").filter(|duration| *duration > 0);
-    track.duration_ms = duration.map(|duration| duration.saturating_mul(unit));
-    (track.ids, track.url, track.images) = (ids(thing), thing.word("url"), images(thing));
+    track.duration_ms = duration(thing, 1000);
+    (track.ids.mbid, track.url, track.images) = (thing.word("mbid"), thing.word("url"), images(thing));
     for name in ["listeners", "playcount"] {
         track.extra.extend(thing.number(name).map(|count| (name.to_owned(), count.into())));
     }
     Ok(track)
 }
 
-pub(super) fn to_artist(thing: &Thing, response: &WireResponse) -> Result<Artist> {
-    let name = thing.need("name", response)?;
+pub(super) fn to_artist(thing: &Thing) -> Result<Artist> {
+    let name = thing.need("name")?;
     let mut artist = Artist::new(name.as_str(), name.clone());
-    (artist.ids, artist.url, artist.images) = (ids(thing), thing.word("url"), images(thing));
+    (artist.ids.mbid, artist.url, artist.images) = (thing.word("mbid"), thing.word("url"), images(thing));
     Ok(artist)
 }
 
-pub(super) fn to_album(thing: &Thing, response: &WireResponse) -> Result<Album> {
-    let (artist, title) = (thing.need("artist", response)?, thing.need("name", response)?);
+pub(super) fn to_album(thing: &Thing) -> Result<Album> {
+    let (artist, title) = (artist(thing)?, thing.need("name")?);
     let mut album = Album::new(album_id(&artist, &title), title);
     album.artists = vec![artist_ref(artist)];
-    (album.ids, album.url, album.images) = (ids(thing), thing.word("url"), images(thing));
+    (album.ids.mbid, album.url, album.images) = (thing.word("mbid"), thing.word("url"), images(thing));
     Ok(album)
 }
 
-fn to_tags(thing: &Thing) -> Vec<Tag> {
+pub(super) fn to_tags(thing: &Thing) -> Vec<Tag> {
     let weight = |tag: &Thing| u8::try_from(tag.number("count")?.min(100)).ok();
     thing.many("tag").iter().filter_map(|tag| Some(Tag::new(tag.word("name")?, weight(tag)))).collect()
 }
 
-fn artist_ref(name: String) -> ArtistRef {
-    ArtistRef::new(Some(ArtistId::from(name.as_str())), name)
+/// In lists it is a text, or a thing with a name or a text.
+fn artist(thing: &Thing) -> Result<String> {
+    thing.thing("artist").word("name").map_or_else(|| thing.need("artist"), Ok)
 }
 
-fn ids(thing: &Thing) -> ExternalIds {
-    let mut ids = ExternalIds::default();
-    ids.mbid = thing.word("mbid");
-    ids
+/// In milliseconds; the vendor's unit has so many. Zero is its word for "not known".
+fn duration(thing: &Thing, unit: u64) -> Option<u64> {
+    thing.number("duration").filter(|duration| *duration > 0).map(|duration| duration.saturating_mul(unit))
+}
+
+fn artist_ref(name: String) -> ArtistRef {
+    ArtistRef::new(Some(ArtistId::from(name.as_str())), name)
 }
 
 fn images(thing: &Thing) -> Vec<Image> {

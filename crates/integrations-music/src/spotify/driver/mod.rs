@@ -7,13 +7,10 @@ mod playback;
 mod playlists;
 mod user;
 
-use std::any::Any;
-
 use async_trait::async_trait;
 use integrations_core::driver::{Caps, Driver};
 use integrations_core::page::{self, Page, PageReq};
-use integrations_core::provider::ProviderSpec;
-use integrations_core::{Caller, Effect, Result, Safety};
+use integrations_core::{Effect, Result, Safety};
 
 use super::ops::{Args, Call, Get, Search, Single};
 use super::{Spotify, spec, wire};
@@ -94,20 +91,10 @@ fn words(query: &Query) -> String {
 }
 
 impl Driver for Spotify {
-    fn spec(&self) -> &'static ProviderSpec {
-        &spec::SPEC
-    }
+    integrations_core::client_driver!(&spec::SPEC);
 
     fn caps(&self) -> Caps {
         self.granted()
-    }
-
-    fn raw(&self) -> &dyn Any {
-        self
-    }
-
-    fn caller(&self) -> Option<&Caller> {
-        Some(&self.caller)
     }
 }
 
@@ -121,44 +108,10 @@ impl MusicDriver for Spotify {
         self.found_tracks(self.search_for("track", query), &page).await
     }
 
-    fn isrc(&self) -> Option<&dyn IsrcDriver> {
-        Some(self)
-    }
-
-    fn albums(&self) -> Option<&dyn AlbumDriver> {
-        Some(self)
-    }
-
-    fn artists(&self) -> Option<&dyn ArtistDriver> {
-        Some(self)
-    }
-
-    fn artist_info(&self) -> Option<&dyn ArtistInfoDriver> {
-        Some(self)
-    }
-
-    fn playlists(&self) -> Option<&dyn PlaylistDriver> {
-        Some(self)
-    }
-
-    fn library(&self) -> Option<&dyn LibraryDriver> {
-        Some(self)
-    }
-
-    fn history(&self) -> Option<&dyn HistoryDriver> {
-        Some(self)
-    }
-
-    fn recommendations(&self) -> Option<&dyn RecommendationDriver> {
-        Some(self)
-    }
-
-    fn playback(&self) -> Option<&dyn PlaybackDriver> {
-        Some(self)
-    }
-
-    fn playback_tokens(&self) -> Option<&dyn PlaybackTokenDriver> {
-        Some(self)
+    integrations_core::facets! {
+        isrc: IsrcDriver, albums: AlbumDriver, artists: ArtistDriver, artist_info: ArtistInfoDriver,
+        playlists: PlaylistDriver, library: LibraryDriver, history: HistoryDriver,
+        recommendations: RecommendationDriver, playback: PlaybackDriver, playback_tokens: PlaybackTokenDriver,
     }
 }
 

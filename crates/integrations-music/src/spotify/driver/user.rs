@@ -7,24 +7,24 @@ use integrations_core::{Effect, Error, ErrorKind, Result};
 use super::super::ops::{Args, CheckItems, GetRecentlyPlayed, List, RemoveItems, SaveItems, Saved};
 use super::super::{Spotify, wire};
 use super::{all, convert, track_uris};
+use crate::batch::by_batch;
 use crate::{Album, Artist, HistoryDriver, LibraryDriver, Period, Played, PlaylistEntry, Track, TrackId};
 
 /// <https://developer.spotify.com/documentation/web-api/reference/save-library-items>
 const LIBRARY_BATCH: usize = 40;
 
 impl Spotify {
-    /// Writes batch by batch. What became of a batch, became of each of its tracks.
+    /// Writes batch by batch.
     async fn each_batch<A: Args<Output = ()>>(
         &self,
         tracks: &[TrackId],
         write: impl Fn(Vec<String>) -> A + Send + Sync,
     ) -> Vec<Result<()>> {
-        let mut outcomes = Vec::with_capacity(tracks.len());
-        for batch in tracks.chunks(LIBRARY_BATCH) {
-            let outcome = self.call(write(track_uris(batch))).await;
-            outcomes.extend(batch.iter().map(|_| outcome.clone()));
-        }
-        outcomes
+        by_batch(tracks, LIBRARY_BATCH, |batch| {
+            let call = self.call(write(track_uris(batch)));
+            async move { call.await.map(|()| vec![(); batch.len()]) }
+        })
+        .await
     }
 }
 

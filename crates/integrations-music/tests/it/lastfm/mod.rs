@@ -7,9 +7,8 @@ use integrations_core::{
     TransportError, WireResponse,
 };
 use integrations_music::lastfm::ops::{
-    ArtistAddTags, ArtistRemoveTag, AuthGetMobileSession, AuthGetSession, AuthGetToken, ChartGetTopArtists,
-    ChartGetTopTracks, LibraryGetArtists, TagGetInfo, TrackAddTags, TrackGetInfo, TrackGetSimilar,
-    TrackRemoveTag, TrackScrobble, TrackSearch, UserGetInfo, UserGetRecentTracks,
+    AuthGetMobileSession, AuthGetSession, AuthGetToken, TrackGetInfo, TrackGetSimilar, TrackScrobble,
+    TrackSearch, UserGetInfo, UserGetRecentTracks,
 };
 use integrations_music::lastfm::{Errors, Lastfm, LastfmBuilder, spec};
 use integrations_music::{IgnoredReason, Music, MusicCap, Period, Play, Query, Scrobbled, Seeds, TrackId};
@@ -604,25 +603,6 @@ async fn calls_beyond_the_category_are_there_too() {
     };
     let details = caller.call(&named).await.unwrap();
     assert_eq!((details.loved, details.plays), (Some(true), Some(5)));
-    let tags = "sunny, tall".to_owned();
-    let (by, title) = (artist.clone(), track.clone());
-    caller.call(&TrackAddTags { artist: by.clone(), track: title.clone(), tags }).await.unwrap();
-    caller.call(&TrackRemoveTag { artist: by, track: title, tag: "tall".to_owned() }).await.unwrap();
-    caller.call(&ArtistAddTags { artist: artist.clone(), tags: "sunny".to_owned() }).await.unwrap();
-    caller.call(&ArtistRemoveTag { artist, tag: "sunny".to_owned() }).await.unwrap();
-    assert_eq!(sandbox.ledger().changes().len(), 5);
-    let pop = caller.call(&TagGetInfo { tag: "pop".to_owned(), lang: None }).await.unwrap();
-    assert_eq!(
-        (pop.taggings, pop.reach, pop.about.as_deref()),
-        (Some(3000), Some(300), Some("What sounds like pop."))
-    );
-    let charts = (
-        caller.call(&ChartGetTopTracks { limit: Some(5), page: None }).await.unwrap(),
-        caller.call(&ChartGetTopArtists::default()).await.unwrap(),
-    );
-    assert_eq!((charts.0.items.len(), charts.0.last, charts.1.items.len()), (5, Some(3), 4));
-    let library = LibraryGetArtists { user: "ada".to_owned(), limit: None, page: None };
-    assert_eq!(caller.call(&library).await.unwrap().items.len(), 4);
 }
 
 #[cfg(feature = "dynamic")]
@@ -652,11 +632,10 @@ async fn the_registry_opens_the_portable_type() {
             .raw::<Lastfm>()
             .unwrap()
             .caller()
-            .call(&ChartGetTopTracks::default())
+            .call(&UserGetInfo { user: Some("ada".to_owned()) })
             .await
             .unwrap()
-            .items
-            .len(),
-        12
+            .name,
+        "ada"
     );
 }
