@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use integrations_core::pipeline::Policy;
-use integrations_core::{Effect, Error};
+use integrations_core::{Effect, Error, Safety};
 use integrations_sandbox::Severity;
 
 use super::{Storm, Story, Violation};
@@ -37,7 +37,7 @@ pub(super) fn judge(
         found.attempts(policy, step, own);
         found.honesty(step, undisturbed);
         if let (Some(calm), false) = (undisturbed, misled) {
-            found.repeats(step, own.calls, Own::of(provider, calm).calls);
+            found.repeats(step, own, Own::of(provider, calm).calls);
         }
     }
     found.secrets(storm, log);
@@ -70,16 +70,17 @@ impl Findings {
             let (op, attempt) = (sent.op.name, sent.attempt);
             self.add("attempts", format!("`{name}` calls {op} a {attempt}th time, of {most}"));
         }
-        let Own { calls, sent } = own;
+        let Own { calls, sent, .. } = own;
         if u64::from(sent) > u64::from(calls) * u64::from(most) {
             self.add("attempts", format!("`{name}` sends {sent} requests for {calls} calls"));
         }
     }
 
     /// The number of an attempt is the client's own word: one that calls anew instead of trying again is told by how
-    /// many calls it makes undisturbed.
-    fn repeats(&mut self, step: &Step, calls: u32, undisturbed: u32) {
-        if calls > undisturbed {
+    /// many calls it makes undisturbed. Only a list of several pages may have one more, as time passes.
+    fn repeats(&mut self, step: &Step, Own { calls, reads, .. }: Own, undisturbed: u32) {
+        let may_grow = reads && undisturbed > 1;
+        if calls > undisturbed && !may_grow {
             let name = step.name;
             self.add("attempts", format!("`{name}` makes {calls} calls, and without faults {undisturbed}"));
         }
@@ -176,13 +177,16 @@ struct Own {
     /// Each call begins with an attempt that does not count on from the last.
     calls: u32,
     sent: u32,
+    /// All of it only reads.
+    reads: bool,
 }
 
 impl Own {
     fn of(provider: &str, step: &Step) -> Self {
-        let (mut own, mut last) = (Self { calls: 0, sent: 0 }, u32::MAX);
+        let (mut own, mut last) = (Self { calls: 0, sent: 0, reads: true }, u32::MAX);
         for sent in step.sent.iter().filter(|sent| sent.op.provider == provider) {
             own.sent += 1;
+            own.reads &= sent.op.safety == Safety::Read;
             own.calls += u32::from(sent.attempt <= std::mem::replace(&mut last, sent.attempt));
         }
         own

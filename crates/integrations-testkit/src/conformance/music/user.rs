@@ -194,8 +194,8 @@ pub(super) async fn playback_state(lab: &MusicLab) -> Run {
     hold(active <= 1, format!("{active} devices are the one that plays now"))?;
     let state = lab.step("state", playback.state()).await?;
     lab.see("playing", &state.as_ref().map(|state| state.playing));
-    let queue = lab.step("queue", playback.queue()).await?;
-    lab.see("queue", &ids(&queue.next));
+    // What is in the queue depends on how long the player has been playing.
+    lab.step("queue", playback.queue()).await?;
     Ok(())
 }
 
