@@ -1,5 +1,5 @@
 //! Commands that are programs of their own packages, which need more than this one may: `cargo xtask prove` and
-//! `cargo xtask bench` in release builds, `cargo xtask contract` in a debug build.
+//! `cargo xtask bench` in release builds, `cargo xtask contract`, `conformance` and `chaos` in debug builds.
 
 use std::path::Path;
 use std::process::Command;
@@ -29,6 +29,12 @@ pub(crate) fn bench(arguments: &[String]) -> Outcome {
 /// Runs conformance cases under faults. Debug builds do it well enough, so nothing is built for release.
 pub(crate) fn chaos(arguments: &[String]) -> Outcome {
     let mut command = process::cargo(&["run", "--quiet", "--package", "xtask-verify", "--", "chaos"]);
+    process::run_quietly(command.args(arguments))
+}
+
+/// Runs conformance cases as they are, and writes or compares the page of the book.
+pub(crate) fn conformance(arguments: &[String]) -> Outcome {
+    let mut command = process::cargo(&["run", "--quiet", "--package", "xtask-verify", "--", "conformance"]);
     process::run_quietly(command.args(arguments))
 }
 

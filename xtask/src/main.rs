@@ -18,7 +18,6 @@ mod process;
 mod release;
 mod rust_source;
 mod services;
-mod sha256;
 mod specs;
 mod test;
 mod tidy;
@@ -94,6 +93,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--seeds N] [--provider ID] ...",
         about: "run every music provider's conformance cases under faults; --seed S: one run again; --json",
         run: forward::chaos,
+    },
+    Command {
+        name: "conformance",
+        arguments: "[--write]",
+        about: "run every music provider's conformance cases; --write: the page that says which ran",
+        run: forward::conformance,
     },
     Command {
         name: "release",

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
-use crate::{Outcome, sha256, workspace};
+use crate::{Outcome, workspace};
 
 const USAGE: &str = "usage: cargo xtask specs fetch [--into DIR]";
 
@@ -91,17 +92,22 @@ impl Spec {
     }
 
     fn is_at(&self, place: &Path) -> bool {
-        std::fs::read(place).is_ok_and(|bytes| sha256::hex(&bytes) == self.sha256)
+        std::fs::read(place).is_ok_and(|bytes| sha256(&bytes) == self.sha256)
     }
 
     /// Refuses what is not what was pinned.
     fn verify(&self, bytes: &[u8]) -> Outcome {
-        let found = sha256::hex(bytes);
+        let found = sha256(bytes);
         if found == self.sha256 {
             return Ok(());
         }
         Err(format!("{}: its SHA-256 is {found}, and specs.toml pins {}", self.url(), self.sha256))
     }
+}
+
+/// In hexadecimal.
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// Below `target`: what others have published is not part of this repository.

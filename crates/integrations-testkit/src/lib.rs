@@ -16,4 +16,6 @@ pub mod contract;
 pub mod golden;
 #[cfg(feature = "golden")]
 pub mod hostile;
+#[cfg(any(feature = "chaos", feature = "golden"))]
+mod secret;
 pub mod webhook;

@@ -29,6 +29,7 @@ struct Options {
 /// Fails if anything is wrong, or was not checked that ought to be.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, String> {
     let options = options(arguments)?;
+    let providers = chosen(options.provider.as_deref())?;
     let specs = options.specs.clone().or_else(|| std::env::var_os(VARIABLE).map(PathBuf::from));
     let Some(specs) = specs.filter(|folder| !folder.as_os_str().is_empty()) else {
         print(&skipped(options.json))?;
@@ -38,7 +39,6 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, String> {
         return Err(format!("{}: there is no such folder of descriptions", specs.display()));
     }
     let root = root()?;
-    let providers = chosen(options.provider.as_deref())?;
     let report = Report { providers: providers.into_iter().map(|spec| judge(spec, &specs, &root)).collect() };
     print(&if options.json { report.to_json() + "\n" } else { table(&report) })?;
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -67,7 +67,7 @@ fn skipped(json: bool) -> String {
 }
 
 /// The workspace that this is called in: golden files are read as they are now.
-fn root() -> Result<PathBuf, String> {
+pub(crate) fn root() -> Result<PathBuf, String> {
     let here = std::env::current_dir().map_err(|e| format!("the current folder is not known: {e}"))?;
     let is_root = |folder: &&Path| folder.join("crates/integrations/Cargo.toml").is_file();
     here.ancestors()
@@ -195,6 +195,8 @@ fn print(text: &str) -> Result<(), String> {
 mod tests {
     use integrations::provider::Status;
     use integrations::{Op, Safety};
+    use integrations_testkit::contract::{Request, Violation};
+    use integrations_testkit::golden::Golden;
 
     use super::*;
 
@@ -225,6 +227,102 @@ mod tests {
         assert_eq!(chosen(None).unwrap().len(), integrations::providers().count());
         assert_eq!(chosen(Some("spotify")).unwrap()[0].id, "spotify");
         assert!(chosen(Some("spotfy")).unwrap_err().contains("spotify"));
+    }
+
+    #[test]
+    fn a_mistyped_provider_is_told_also_where_there_are_no_descriptions() {
+        let arguments = ["--specs", "", "--provider", "spotfy"].map(str::to_owned);
+        assert!(run(&arguments).unwrap_err().contains("there is no provider `spotfy`"));
+    }
+
+    fn keys(json: &serde_json::Value) -> Vec<&str> {
+        let mut keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// Programs read this: a name that changes here breaks them.
+    #[test]
+    fn the_json_has_violations_and_providers_with_what_was_checked_and_what_not() {
+        let described = integrations::providers().find(|spec| spec.id == "lastfm").unwrap();
+        let mut report = undescribed(described);
+        let description = br#"{"openapi": "3.1.0", "paths": {"/a": {"get": {"responses": {}}}}}"#;
+        let description = Description::parse(description).unwrap();
+        let wrong = http::Uri::from_static("/a?b=c");
+        let wrong = description.check_request(&Request::new(http::Method::GET, wrong));
+        report.request_violations.extend(wrong.into_iter().map(|violation| ("op".to_owned(), violation)));
+        let report = Report { providers: vec![report] };
+        let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+        assert_eq!(keys(&json), ["providers", "violations"]);
+        assert_eq!(json["violations"], 1);
+        let provider = &json["providers"][0];
+        let expected =
+            ["checked", "id", "operations", "request_violations", "response_violations", "unchecked"];
+        assert_eq!(keys(provider), expected);
+        assert_eq!((&provider["id"], &provider["checked"]), (&"lastfm".into(), &0.into()));
+        assert_eq!(provider["operations"], described.ops.len());
+        assert_eq!(keys(&provider["request_violations"][0]), ["op", "rule", "what", "where"]);
+        assert_eq!(provider["response_violations"], serde_json::json!([]));
+        assert_eq!(keys(&provider["unchecked"][0]), ["op", "why"]);
+    }
+
+    /// The contract over the real golden files of some operations, with one thing broken; what it finds.
+    fn broken(
+        specs: &Path,
+        request: impl Fn(&Golden, &mut Request),
+        answer: impl Fn(&Golden, &mut serde_json::Value),
+    ) -> ProviderReport {
+        let spec = chosen(Some("spotify")).unwrap()[0];
+        let read = |file: &&str| Description::read(specs.join(file)).unwrap();
+        let descriptions: Vec<_> = spec.descriptions.iter().map(read).collect();
+        let goldens = goldens(spec, &root().unwrap()).unwrap();
+        let judge = Judge::new(spec, &descriptions, &goldens).with_requests(request).with_answers(answer);
+        judge.run(|sandbox| caller(spec, sandbox))
+    }
+
+    fn ops(found: &[(String, Violation)]) -> Vec<&str> {
+        found.iter().map(|(op, _)| op.as_str()).collect()
+    }
+
+    #[test]
+    fn one_broken_field_of_a_request_or_of_an_answer_turns_the_contract_red() {
+        let Some(specs) = std::env::var_os(VARIABLE).map(PathBuf::from) else {
+            eprintln!("skipped: {VARIABLE} names no folder of descriptions");
+            return;
+        };
+        let sound = broken(&specs, |_, _| {}, |_, _| {});
+        assert!(sound.checked > 0 && Report { providers: vec![sound.clone()] }.passed(), "{sound:#?}");
+        let is = |golden: &Golden, name: &str| golden.name() == name;
+        // A parameter that is spelt wrongly, and a field of a body with another type.
+        let report = broken(
+            &specs,
+            |golden, request| {
+                if is(golden, "get_track.market") {
+                    request.uri = request.uri.to_string().replace("market=", "markt=").parse().unwrap();
+                } else if is(golden, "create_playlist") {
+                    request.body = br#"{"name":7}"#.to_vec();
+                }
+            },
+            |_, _| {},
+        );
+        let mut found = ops(&report.request_violations);
+        found.sort_unstable();
+        assert_eq!(found, ["create_playlist", "get_track.market"], "{report:#?}");
+        assert!(report.response_violations.is_empty() && !Report { providers: vec![report] }.passed());
+        // A field with another type, in the answer of the fake and in the recorded one.
+        let report = broken(
+            &specs,
+            |_, _| {},
+            |golden, answer| {
+                if is(golden, "get_track") {
+                    answer["duration_ms"] = "long".into();
+                }
+            },
+        );
+        assert_eq!(ops(&report.response_violations), ["get_track"], "{report:#?}");
+        let violation = &report.response_violations[0].1;
+        assert!(violation.to_string().contains("duration_ms"), "{violation}");
+        assert!(report.request_violations.is_empty() && !Report { providers: vec![report] }.passed());
     }
 
     #[test]

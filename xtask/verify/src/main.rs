@@ -1,8 +1,9 @@
-//! Judges that look at all providers at once: `xtask-verify contract | chaos`.
+//! Judges that look at all providers at once: `xtask-verify contract | chaos | conformance`.
 
 use std::process::ExitCode;
 
 mod chaos;
+mod conformance;
 mod contract;
 
 fn main() -> ExitCode {
@@ -10,7 +11,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((name, rest)) if name == "contract" => contract::run(rest),
         Some((name, rest)) if name == "chaos" => chaos::run(rest),
-        _ => Err(format!("{}\n{}", contract::USAGE, chaos::USAGE)),
+        Some((name, rest)) if name == "conformance" => conformance::run(rest),
+        _ => Err(format!("{}\n{}\n{}", contract::USAGE, chaos::USAGE, conformance::USAGE)),
     };
     outcome.unwrap_or_else(|message| {
         eprintln!("{message}");

@@ -112,6 +112,74 @@ async fn several_vendors_answer_on_one_connection_that_is_kept() {
     server.shutdown().await;
 }
 
+/// RFC 9112 section 3.2: a proxy's client names the whole address; the server's root is asked for by its bare name too.
+#[tokio::test]
+async fn unusual_targets_find_their_vendor_or_nobody() {
+    let (echo, server) = serve([]).await;
+    for (line, status, path) in [
+        ("GET http://echo.example/echo/a?b=c", 200, r#"{"path":["a"],"query":[["b","c"]]}"#),
+        ("GET /echo//a", 200, r#"{"path":["","a"],"query":[]}"#),
+        ("GET //echo/a", 404, ""),
+        ("GET /echoes/a", 404, ""),
+        ("GET /ECHO/a", 404, ""),
+        ("GET /", 404, ""),
+        ("OPTIONS *", 404, ""),
+    ] {
+        let reply = Client::to(&server).await.ask(line, "").await.unwrap();
+        assert_eq!(reply.status, status, "{line}");
+        assert!(path.is_empty() || reply.body == path, "{line}: {}", reply.body);
+    }
+    assert_eq!(echo.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_head_has_the_head_alone_and_the_connection_goes_on() {
+    let (_, server) = serve([]).await;
+    let mut client = Client::to(&server).await;
+    client.send("HEAD /echo/a", "").await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.byte().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+    assert_eq!(client.ask("GET /echo/a", "").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_is_put_together_and_one_that_breaks_off_is_not_acted_on() {
+    let (sandbox, server) = serve([]).await;
+    let mut client = Client::to(&server).await;
+    let head = "POST /echo/ HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n";
+    for part in [head, "2;x=y\r\nab\r\n", "1\r\nc\r\n0\r\n\r\n"] {
+        client.0.write_all(part.as_bytes()).await.unwrap();
+    }
+    assert_eq!(client.reply().await.unwrap().status, 200);
+    assert_eq!(sandbox.ledger().changes()[0].subject, "abc");
+    for broken in ["zz\r\n", "2\r\nabc\r\n"] {
+        let mut client = Client::to(&server).await;
+        client.0.write_all(format!("{head}{broken}").as_bytes()).await.unwrap();
+        // It is refused or closed.
+        assert!(client.reply().await.is_none_or(|reply| reply.status == 400), "{broken:?}");
+    }
+    assert_eq!(sandbox.requests(), 1);
+}
+
+#[tokio::test]
+async fn headers_without_end_are_refused_and_large_ones_are_not() {
+    let (sandbox, server) = serve([]).await;
+    let ask = async |length: usize| {
+        let mut client = Client::to(&server).await;
+        let value = "a".repeat(length);
+        let request = format!("GET /echo/ HTTP/1.1\r\nhost: here\r\nx-large: {value}\r\n\r\n");
+        // The server may close while this is still being sent.
+        let _ = client.0.write_all(request.as_bytes()).await;
+        client.reply().await.map(|reply| reply.status)
+    };
+    assert_eq!(ask(100_000).await, Some(200));
+    assert!(matches!(ask(2_000_000).await, None | Some(431)));
+    assert_eq!(sandbox.requests(), 1);
+}
+
 #[tokio::test]
 async fn one_vendor_answers_at_the_root() {
     let server = Server::one(Sandbox::new(&ECHO, 0), "127.0.0.1:0".parse().unwrap()).await.unwrap();

@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use integrations_core::pipeline::Policy;
-use integrations_core::{Effect, Error};
+use integrations_core::{Effect, Error, Safety};
 use integrations_sandbox::Severity;
 
 use super::{Storm, Story, Violation};
 use crate::conformance::{Failure, Outcome, Step};
+use crate::secret;
 
 /// The runtime's timers tick in milliseconds; one call may wait for several.
 const ROUNDING: Duration = Duration::from_millis(100);
 /// Beyond its retries a call is attempted once more after new credentials, and once more after a corrected clock.
 const REPEATS: u32 = 2;
-/// A shorter setting is no secret that could be told from other text.
-const SHORTEST_SECRET: usize = 6;
 /// Faults after which a call may succeed and yet give something else.
 const MISLEADING: &[&str] = &["lagging_index", "cursor_loop", "wrong_shape"];
 
 pub(super) fn judge(
+    provider: &str,
     policy: &Policy,
     severity: Severity,
     calm: &Story,
@@ -29,11 +29,16 @@ pub(super) fn judge(
     for repeated in &storm.repeated {
         found.add("second_effect", format!("{repeated} stands in the ledger more than once"));
     }
+    let misled = MISLEADING.iter().any(|kind| storm.faults.contains_key(kind));
     for (at, step) in storm.story.steps.iter().enumerate() {
         let undisturbed = calm.steps.get(at).filter(|calm| calm.name == step.name);
-        found.deadline(policy, step);
-        found.attempts(policy, step);
+        let own = Own::of(provider, step);
+        found.deadline(policy, step, own);
+        found.attempts(policy, step, own);
         found.honesty(step, undisturbed);
+        if let (Some(calm), false) = (undisturbed, misled) {
+            found.repeats(step, own, Own::of(provider, calm).calls);
+        }
     }
     found.secrets(storm, log);
     found.result(severity, calm, storm);
@@ -50,39 +55,52 @@ impl Findings {
         self.0.push(Violation { invariant, what });
     }
 
-    fn deadline(&mut self, policy: &Policy, step: &Step) {
-        let allowed = (policy.total_timeout + ROUNDING) * calls(step).max(1);
+    fn deadline(&mut self, policy: &Policy, step: &Step, own: Own) {
+        let allowed = (policy.total_timeout + ROUNDING) * own.calls.max(1);
         if step.took > allowed {
             let (name, took) = (step.name, step.took);
             self.add("deadline", format!("`{name}` took {took:?}, and its calls have {allowed:?}"));
         }
     }
 
-    fn attempts(&mut self, policy: &Policy, step: &Step) {
+    fn attempts(&mut self, policy: &Policy, step: &Step, own: Own) {
         let most = policy.retry.max_attempts + REPEATS;
-        let (name, sent) = (step.name, step.sent.len());
+        let name = step.name;
         if let Some(sent) = step.sent.iter().find(|sent| sent.attempt > most) {
             let (op, attempt) = (sent.op.name, sent.attempt);
             self.add("attempts", format!("`{name}` calls {op} a {attempt}th time, of {most}"));
         }
-        let calls = calls(step);
-        if sent as u64 > u64::from(calls) * u64::from(most) {
+        let Own { calls, sent, .. } = own;
+        if u64::from(sent) > u64::from(calls) * u64::from(most) {
             self.add("attempts", format!("`{name}` sends {sent} requests for {calls} calls"));
         }
     }
 
+    /// The number of an attempt is the client's own word: one that calls anew instead of trying again is told by how
+    /// many calls it makes undisturbed. Only a list of several pages may have one more, as time passes.
+    fn repeats(&mut self, step: &Step, Own { calls, reads, .. }: Own, undisturbed: u32) {
+        let may_grow = reads && undisturbed > 1;
+        if calls > undisturbed && !may_grow {
+            let name = step.name;
+            self.add("attempts", format!("`{name}` makes {calls} calls, and without faults {undisturbed}"));
+        }
+    }
+
     fn honesty(&mut self, step: &Step, undisturbed: Option<&Step>) {
+        let name = step.name;
         let effects = || step.outcomes.iter().map(Outcome::effect);
         let denied = |effect: Option<Effect>| matches!(effect, Some(Effect::NotSent | Effect::Rejected));
-        let added = step.changes.iter().find(|change| change.adds_up);
-        if let Some(change) = added.filter(|_| effects().all(denied)) {
-            let (name, what) = (step.name, &change.what);
+        if let Some(change) = step.changes.first().filter(|_| effects().all(denied)) {
+            let what = &change.what;
             self.add("honesty", format!("`{name}` says that nothing was done, and the ledger has {what}"));
         }
+        let claimed = |effect: Option<Effect>| matches!(effect, None | Some(Effect::Applied));
         let changes = undisturbed.is_some_and(|step| !step.changes.is_empty());
-        if changes && step.changes.is_empty() && effects().any(|effect| effect == Some(Effect::Applied)) {
-            let name = step.name;
+        if changes && step.changes.is_empty() && effects().any(claimed) {
             self.add("honesty", format!("`{name}` says that it was done, and the ledger has nothing"));
+        }
+        if let Some(what) = undisturbed.filter(|_| effects().all(claimed)).and_then(|calm| lost(calm, step)) {
+            self.add("honesty", format!("`{name}` says that all was done, and the ledger lacks {what}"));
         }
     }
 
@@ -93,17 +111,14 @@ impl Findings {
             Err(Failure::Wrong(what)) => what.as_str(),
             _ => "",
         };
-        let texts: Vec<String> = errors.map(everything_in).collect();
-        let secrets = storm.secrets.iter().filter(|(_, secret)| secret.len() >= SHORTEST_SECRET);
-        for (setting, secret) in secrets {
-            let shown = |text: &str| text.replace(secret.as_str(), "***");
-            if let Some(line) = log.lines().find(|line| line.contains(secret.as_str())) {
-                self.add("secret", format!("`{setting}` is in the log: {}", shown(line)));
+        let texts: Vec<String> = errors.map(everything_in).chain([ended.to_owned()]).collect();
+        for (setting, secret) in &storm.secrets {
+            let forms = secret::forms(secret);
+            if let Some(line) = secret::line_with(log, &forms) {
+                self.add("secret", format!("`{setting}` is in the log: {line}"));
             }
-            let text =
-                texts.iter().map(String::as_str).chain([ended]).find(|text| text.contains(secret.as_str()));
-            if let Some(text) = text {
-                self.add("secret", format!("`{setting}` is in an error: {}", shown(text)));
+            if let Some(line) = texts.iter().find_map(|text| secret::line_with(text, &forms)) {
+                self.add("secret", format!("`{setting}` is in an error: {line}"));
             }
         }
     }
@@ -132,6 +147,9 @@ impl Findings {
             self.add("result", format!("under passing faults: {failure}"));
         } else if let Some(seen) = story.seen.iter().zip(&calm.seen).find(|(seen, calm)| seen != calm) {
             self.differs(seen.0.label);
+        } else if (story.steps.len(), story.seen.len()) != (calm.steps.len(), calm.seen.len()) {
+            let (steps, all) = (story.steps.len(), calm.steps.len());
+            self.add("result", format!("under passing faults the case has {steps} steps, of {all}"));
         }
     }
 
@@ -153,11 +171,34 @@ impl Findings {
     }
 }
 
-/// How many remote calls a step made: each begins with an attempt that does not count on from the last.
-fn calls(step: &Step) -> u32 {
-    let mut last = u32::MAX;
-    let attempts = step.sent.iter().map(|sent| sent.attempt);
-    attempts.filter(|attempt| *attempt <= std::mem::replace(&mut last, *attempt)).count() as u32
+/// What a step sent of the provider's own operations. Those for a token are within a call, and have its time.
+#[derive(Debug, Clone, Copy)]
+struct Own {
+    /// Each call begins with an attempt that does not count on from the last.
+    calls: u32,
+    sent: u32,
+    /// All of it only reads.
+    reads: bool,
+}
+
+impl Own {
+    fn of(provider: &str, step: &Step) -> Self {
+        let (mut own, mut last) = (Self { calls: 0, sent: 0, reads: true }, u32::MAX);
+        for sent in step.sent.iter().filter(|sent| sent.op.provider == provider) {
+            own.sent += 1;
+            own.reads &= sent.op.safety == Safety::Read;
+            own.calls += u32::from(sent.attempt <= std::mem::replace(&mut last, sent.attempt));
+        }
+        own
+    }
+}
+
+/// A kind of change that was made less often than without faults.
+fn lost<'s>(calm: &'s Step, step: &Step) -> Option<&'s str> {
+    let count = |step: &Step, what: &str| step.changes.iter().filter(|change| change.what == what).count();
+    let kinds = calm.changes.iter().map(|change| change.what.as_str());
+    let mut lost = kinds.filter(|what| count(step, what) < count(calm, what));
+    lost.next().filter(|_| !step.changes.is_empty())
 }
 
 /// How many steps from the first on end as they do undisturbed.
@@ -168,5 +209,11 @@ fn same_steps(calm: &Story, story: &Story) -> usize {
 }
 
 fn everything_in(error: &Error) -> String {
-    format!("{error}\n{error:?}\n{}", error.explain())
+    let mut text = format!("{error}\n{error:?}\n{}", error.explain());
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text += &format!("\n{cause}\n{cause:?}");
+        source = cause.source();
+    }
+    text
 }

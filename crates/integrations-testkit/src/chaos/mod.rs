@@ -7,9 +7,9 @@
 //! |---|---|
 //! | `second_effect` | nothing that adds up stands in the peer's ledger twice |
 //! | `deadline` | no portable call lasts longer than the total deadline of each remote call that it makes |
-//! | `attempts` | no remote call is attempted more often than the policy allows |
-//! | `secret` | no secret is in a log line, a span or an error |
-//! | `honesty` | what failed as not sent or refused added nothing; what failed as applied changed something |
+//! | `attempts` | no remote call is attempted more often than the policy allows, or made anew |
+//! | `secret` | no secret is in a log line, a span or an error: plain, percent-encoded or in base64; nor is what was sent as `Authorization` |
+//! | `honesty` | what failed as not sent or refused changed nothing; what succeeded or failed as applied did all that it does undisturbed |
 //! | `result` | what passing faults hit ends as if undisturbed, and so does what succeeds under any fault |
 //! | `recovery` | minutes after the last fault the service can be read again |
 //! | `endless`, `panic` | a case ends, and by itself |
@@ -184,24 +184,24 @@ impl fmt::Display for Report {
     }
 }
 
-/// Runs the cases that an instance can run, one for each seed.
+/// Runs the cases that an instance can run, one for each seed. An instance that declares nothing has no case, and so no run.
 ///
 /// # Errors
-/// Why there is no client, or no case that it can run.
+/// Why there is no client, or that nothing of what it declares sends anything.
 pub fn run<C: 'static>(harness: &Harness<C>, suite: &Suite<C>, seeds: Range<u64>) -> Result<Report, String> {
     let chaos = Chaos::new(harness, suite)?;
     let mut report = Report { seeds: seeds.end.saturating_sub(seeds.start), ..Report::default() };
-    for seed in seeds {
-        report.add(chaos.run(seed));
+    for run in seeds.filter_map(|seed| chaos.run(seed)) {
+        report.add(run);
     }
     Ok(report)
 }
 
-/// Runs the case of one seed again.
+/// Runs the case of one seed again; `None` for an instance that declares nothing.
 ///
 /// # Errors
-/// Why there is no client, or no case that it can run.
-pub fn one<C: 'static>(harness: &Harness<C>, suite: &Suite<C>, seed: u64) -> Result<Run, String> {
+/// As [`run`].
+pub fn one<C: 'static>(harness: &Harness<C>, suite: &Suite<C>, seed: u64) -> Result<Option<Run>, String> {
     Ok(Chaos::new(harness, suite)?.run(seed))
 }
 
@@ -246,18 +246,26 @@ impl<'h, C: 'static> Chaos<'h, C> {
         let caps = declared(harness, suite)?;
         let runs = |case: &&Case<C>| case.needs.iter().all(|need| caps.contains(need));
         let cases: Vec<_> = suite.cases.iter().filter(runs).collect();
+        // A key or a pause that a calm run draws by chance must not differ from one program to the next.
+        fastrand::seed(0);
         let calm: BTreeMap<_, _> = cases.iter().map(|case| (case.id, calm(harness, case))).collect();
+        let declares_nothing = cases.is_empty();
         let sends =
             |case: &&Case<C>| calm.get(case.id).is_none_or(|calm| calm.as_ref().map_or(true, Story::sends));
         let cases: Vec<_> = cases.into_iter().filter(sends).collect();
-        if cases.is_empty() {
-            return Err(format!("`{}` declares nothing that a case needs", harness.spec().id));
+        if cases.is_empty() && !declares_nothing {
+            return Err(format!("no case sends anything to `{}`", harness.spec().id));
         }
         Ok(Self { harness, suite, cases, calm })
     }
 
-    fn run(&self, seed: u64) -> Run {
-        let case = self.cases[(seed % self.cases.len() as u64) as usize];
+    fn run(&self, seed: u64) -> Option<Run> {
+        let at = seed.checked_rem(self.cases.len() as u64)?;
+        let case = self.cases.get(at as usize)?;
+        Some(self.run_case(case, seed))
+    }
+
+    fn run_case(&self, case: &Case<C>, seed: u64) -> Run {
         let severity = severity(seed);
         let mut run = Run {
             provider: self.harness.spec().id,
@@ -294,7 +302,7 @@ impl<'h, C: 'static> Chaos<'h, C> {
                 return run;
             }
         };
-        run.violations = judge::judge(harness.limits(), severity, calm, &storm, &log);
+        run.violations = judge::judge(run.provider, harness.limits(), severity, calm, &storm, &log);
         run.steps = storm.story.steps.iter().map(told).collect();
         run.faults = storm.faults;
         run
@@ -309,11 +317,15 @@ fn severity(seed: u64) -> Severity {
 
 /// How a case goes when nothing goes wrong.
 fn calm<C: 'static>(harness: &Harness<C>, case: &Case<C>) -> Calm {
-    block_on(async {
-        let lab = harness.lab().map_err(|e| format!("no client: {e}"))?;
-        drive(&lab, case).await.map_err(|failure| format!("it fails without any fault: {failure}"))?;
-        Ok(Story { ended: Ok(()), steps: lab.steps(), seen: lab.seen() })
-    })
+    let calm = || {
+        block_on(async {
+            let lab = harness.lab().map_err(|e| format!("no client: {e}"))?;
+            drive(&lab, case).await.map_err(|failure| format!("it fails without any fault: {failure}"))?;
+            Ok(Story { ended: Ok(()), steps: lab.steps(), seen: lab.seen() })
+        })
+    };
+    catch_unwind(AssertUnwindSafe(calm))
+        .unwrap_or_else(|_| Err("the case panicked without any fault".to_owned()))
 }
 
 async fn storm<C: 'static>(

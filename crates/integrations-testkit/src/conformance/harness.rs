@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use integrations_core::pipeline::{Policy, Scope, Stages};
 use integrations_core::provider::ProviderSpec;
@@ -132,7 +133,8 @@ impl<C: 'static> Harness<C> {
 
     /// A client over a new peer. Within a runtime whose time is virtual.
     pub(crate) fn lab(&self) -> Result<Lab<C>> {
-        let wire = Arc::new(Wire { peer: (self.peer)(), sent: Mutex::default() });
+        let wire =
+            Arc::new(Wire { peer: (self.peer)(), sent: Mutex::default(), credentials: Mutex::default() });
         let vault = Arc::new(Vault { peer: wire.peer.clone(), given: Mutex::default() });
         let pipeline = Stages::new().pipeline(Scope::new("", self.spec.id), self.policy.clone())?;
         let mut setup = Setup::new(self.spec)
@@ -167,11 +169,26 @@ pub(crate) struct Sent {
 pub(super) struct Wire {
     pub(super) peer: Arc<dyn Peer>,
     sent: Mutex<Vec<Sent>>,
+    /// What requests proved themselves with, each once: tokens that were got on the way too.
+    credentials: Mutex<Vec<String>>,
 }
 
 impl Wire {
     pub(super) fn sent(&self) -> Vec<Sent> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn credentials(&self) -> Vec<String> {
+        self.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What follows the scheme (RFC 9110 section 11.4).
+    fn note(&self, authorization: &str) {
+        let credentials = authorization.split_once(' ').map_or(authorization, |(_, rest)| rest);
+        let mut known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.iter().any(|known| known == credentials) {
+            known.push(credentials.to_owned());
+        }
     }
 }
 
@@ -184,6 +201,9 @@ impl Transport for Wire {
     ) -> Result<Response<Payload>, TransportError> {
         let sent = Sent { op: exchange.op, attempt: exchange.attempt };
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
+        if let Some(header) = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok()) {
+            self.note(header);
+        }
         self.peer.send(request, exchange).await
     }
 }

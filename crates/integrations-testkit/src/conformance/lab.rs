@@ -201,13 +201,18 @@ impl<C> Lab<C> {
         self.wire.sent().len()
     }
 
+    /// How many changes the peer has written down.
+    pub fn changes(&self) -> usize {
+        self.wire.peer.ledger().changes().len()
+    }
+
     async fn watch<T>(
         &self,
         name: &'static str,
         call: impl Future<Output = Result<T>>,
         outcomes: impl FnOnce(&Result<T>) -> Vec<Outcome>,
     ) -> Result<T> {
-        let (sent, changes) = (self.requests(), self.wire.peer.ledger().changes().len());
+        let (sent, changes) = (self.requests(), self.changes());
         let start = Instant::now();
         let ended = call.await;
         let step = Step {
@@ -248,9 +253,10 @@ impl<C> Lab<C> {
         lock(&self.seen).clone()
     }
 
-    /// Every secret that the client was given, with its setting.
+    /// Every secret that the client was given, with its setting, and what it proved itself with.
     pub(crate) fn secrets(&self) -> Vec<(String, String)> {
-        self.vault.given()
+        let sent = self.wire.credentials().into_iter().map(|sent| ("authorization".to_owned(), sent));
+        self.vault.given().into_iter().chain(sent).collect()
     }
 }
 

@@ -3,6 +3,8 @@
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::secret;
+
 /// Beyond these a human looks at the file.
 const MOST: usize = 20;
 
@@ -41,27 +43,28 @@ fn compare(at: &str, recorded: Option<&Value>, now: Option<&Value>, found: &mut 
     }
 }
 
-/// The places whose text holds `needle`, percent-encoded or not.
+/// The places whose text holds `needle`, percent-encoded, in base64 or as it is.
 pub(super) fn places_with(document: &Value, needle: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    search("", document, needle, &mut found);
+    let (mut found, forms) = (Vec::new(), secret::forms(needle));
+    let holds = |text: &str| holds(text, needle) || secret::is_in(text, &forms);
+    search("", document, &holds, &mut found);
     found
 }
 
-fn search(at: &str, value: &Value, needle: &str, found: &mut Vec<String>) {
+fn search(at: &str, value: &Value, holds: &dyn Fn(&str) -> bool, found: &mut Vec<String>) {
     match value {
-        Value::String(text) if holds(text, needle) => found.push(at.to_owned()),
+        Value::String(text) if holds(text) => found.push(at.to_owned()),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                search(&format!("{at}[{index}]"), item, needle, found);
+                search(&format!("{at}[{index}]"), item, holds, found);
             }
         }
         Value::Object(fields) => {
             for (name, value) in fields {
-                if holds(name, needle) {
+                if holds(name) {
                     found.push(format!("a name at {at}"));
                 }
-                search(&field(at, name), value, needle, found);
+                search(&field(at, name), value, holds, found);
             }
         }
         _ => {}
@@ -114,5 +117,9 @@ mod tests {
     fn a_text_is_found_in_values_and_names_encoded_or_not() {
         let document = json!({"line": "GET /x?k=a%2Fb", "list": ["-a/b-", "a"], "a/b": 1});
         assert_eq!(places_with(&document, "a/b"), ["a name at ", "line", "list[0]"]);
+        // `id:s3cret-word`, as in Basic.
+        let document = json!({"headers": {"authorization": "Basic aWQ6czNjcmV0LXdvcmQ="}});
+        assert_eq!(places_with(&document, "s3cret-word"), ["headers.authorization"]);
+        assert_eq!(places_with(&document, "another-word"), [""; 0]);
     }
 }

@@ -24,13 +24,7 @@
 //!
 //! A provider's test is two lines:
 //!
-//! ```no_run
-//! # use integrations_core::{Caller, Result, dynamic::OpEntry, provider::{ProviderSpec, Status}, setup::Setup};
-//! # static SPEC: ProviderSpec = ProviderSpec::new("songs", "Songs", "music", Status::Full);
-//! # static OPS: &[OpEntry] = &[];
-//! # fn open(setup: &Setup) -> Result<Caller> { Ok(setup.caller(integrations_core::setup::no_transport)?.build()) }
-//! use integrations_testkit::golden::{Goldens, setup};
-//!
+//! ```text
 //! let goldens = Goldens::load(&SPEC, OPS, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/songs/golden")).unwrap();
 //! goldens.check(|sandbox| open(&setup(&SPEC, sandbox)?)).unwrap();
 //! ```
@@ -43,7 +37,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use integrations_core::dynamic::OpEntry;
-use integrations_core::provider::{ProviderSpec, SettingKind};
+use integrations_core::provider::{ProviderSpec, Setting};
 use integrations_core::setup::{Setup, Value as Given};
 use integrations_core::{Caller, Result, WireResponse};
 use integrations_sandbox::{FAKES, Fake, Sandbox};
@@ -170,7 +164,8 @@ impl Goldens {
                 file.display()
             )
         };
-        self.entries.iter().filter(has_none).map(problem).collect()
+        let nothing = self.entries.is_empty().then(|| format!("`{}` has no operation", self.spec.id));
+        self.entries.iter().filter(has_none).map(problem).chain(nothing).collect()
     }
 
     fn compare(&self, golden: &Golden, connect: &dyn Fn(&Sandbox) -> Result<Caller>) -> Vec<String> {
@@ -216,8 +211,7 @@ impl Goldens {
     /// Where values of secrets stand that a file in a repository must not hold.
     fn leaks(&self, recorded: &serde_json::Value) -> Vec<String> {
         let Ok(sandbox) = self.sandbox() else { return Vec::new() };
-        let is_secret =
-            |name: &str| self.spec.setting(name).is_none_or(|setting| setting.kind == SettingKind::Secret);
+        let is_secret = |name: &str| self.spec.setting(name).is_none_or(Setting::is_secret);
         let settings = sandbox.settings();
         let secrets = settings.iter().filter(|(name, value)| is_secret(name) && !value.is_empty());
         let leaks = secrets.flat_map(|(name, value)| {

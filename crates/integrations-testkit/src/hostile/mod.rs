@@ -21,6 +21,9 @@ use mutation::{CANARIES, List, Met, Must, Mutation};
 /// Judges what the endpoints make of the recorded answers, changed. `classify` is the provider's: in the pipeline it sees
 /// every answer before an endpoint does.
 pub fn check(goldens: &Goldens, classify: &dyn Classify) -> Result<(), Problems> {
+    if goldens.iter().next().is_none() {
+        return Problems::none_of(vec!["there are no golden files".to_owned()]);
+    }
     let mut met = Met::default();
     Problems::none_of(goldens.iter().flat_map(|golden| problems(golden, classify, &mut met)).collect())
 }

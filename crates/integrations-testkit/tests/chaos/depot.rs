@@ -65,7 +65,8 @@ impl Depot {
 
 impl Vendor for Depot {
     fn answer(&mut self, call: &Call<'_>, world: &mut World<'_>) -> Answer {
-        if call.bearer() != Some(&self.token()) {
+        let session = format!("Session {}", session(&self.token()));
+        if call.bearer() != Some(&self.token()) && call.header("authorization") != Some(&session) {
             return Answer::json(401, &json!({ "error": "the token is not valid" }));
         }
         let body = call.json().unwrap_or(Value::Null);
@@ -105,4 +106,9 @@ impl Vendor for Depot {
         self.generation += 1;
         Some(("token", self.token()))
     }
+}
+
+/// What may be sent instead of a token: it is another text.
+pub(crate) fn session(token: &str) -> String {
+    token.chars().rev().collect()
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::Uri;
-use http::header::HeaderName;
+use http::header::{AUTHORIZATION, HeaderName};
 use integrations_core::driver::Caps;
 use integrations_core::provider::{AuthKind, Host, ProviderSpec, Setting, Status};
 use integrations_core::setup::{Setup, no_transport};
@@ -51,6 +53,16 @@ pub(crate) enum Defect {
     Guesses,
     /// Never asks for the new token.
     KeepsOldToken,
+    /// Says in an error what was sent to prove who it is, encoded.
+    TellsEncodedToken,
+    /// Says that nothing was done when nobody knows, also of what may be done again.
+    DeniesReroute,
+    /// Takes a failed write for one that was done.
+    Claims,
+    /// Logs a session that it has made itself, and sends.
+    LogsSession,
+    /// Calls anew where the policy's attempts are used up.
+    CallsAnew,
 }
 
 /// A client.
@@ -70,6 +82,7 @@ impl Parcels {
         let token = setup.live("token")?;
         let authorize: Arc<dyn Authorize> = match defect {
             Defect::LogsToken => Arc::new(Chatty(token.clone())),
+            Defect::LogsSession => Arc::new(Session(token.clone())),
             Defect::KeepsOldToken => Arc::new(Bearer::new(setup.secret("token")?.clone())),
             _ => Arc::new(Bearer::new(token.clone())),
         };
@@ -97,6 +110,15 @@ impl Parcels {
                 tokio::time::sleep(Duration::from_secs(600)).await;
                 once().await
             }
+            (Defect::TellsEncodedToken, Err(e)) => {
+                let token = STANDARD.encode(format!("id:{}", self.token.current().value.expose()));
+                Err(e.with_context(&format!("with the token {token}")))
+            }
+            (Defect::DeniesReroute, Err(e)) if unknown && op == &REROUTE => {
+                Err(e.with_effect(Effect::Rejected))
+            }
+            (Defect::Claims, Err(_)) if op == &REROUTE => Ok(Value::Null),
+            (Defect::CallsAnew, Err(e)) if op == &GET && e.is_retryable() => once().await,
             (Defect::Denies, Err(e)) if unknown => Err(e.with_effect(Effect::NotSent)),
             (Defect::Guesses, Err(e)) if e.is_retryable() => Ok(json!({ "id": 3, "to": "", "ids": [] })),
             (_, ended) => ended,
@@ -146,6 +168,18 @@ impl Authorize for Chatty {
 
     async fn refresh(&self, used: Option<CredentialVersion>) -> Result<bool> {
         Bearer::new(self.0.clone()).refresh(used).await
+    }
+}
+
+struct Session(LiveSecret);
+
+#[async_trait]
+impl Authorize for Session {
+    async fn authorize(&self, request: &mut WireRequest) -> Result<()> {
+        let session = depot::session(self.0.current().value.expose());
+        tracing::trace!(session, "authorized");
+        request.headers_mut().insert(AUTHORIZATION, format!("Session {session}").parse().unwrap());
+        Ok(())
     }
 }
 
@@ -225,4 +259,23 @@ pub(crate) fn undeclared() -> Suite<Parcels> {
         call: |client| Box::pin(async move { client.reroute("3", "0 Nowhere").await }),
     }];
     Suite { caps_of: |_| Caps::of(&SPEC).without("reroute"), twins: TWINS, ..suite() }
+}
+
+/// Clients that declare nothing.
+pub(crate) fn nothing() -> Suite<Parcels> {
+    Suite { caps_of: |_| CAPS.iter().fold(Caps::of(&SPEC), |caps, cap| caps.without(cap)), ..suite() }
+}
+
+/// A case that sends nothing.
+pub(crate) fn idle() -> Suite<Parcels> {
+    static CASES: &[Case<Parcels>] =
+        &[Case { id: "idle", needs: &["read"], run: |_| Box::pin(async { Ok(()) }) }];
+    Suite { cases: CASES, ..suite() }
+}
+
+/// A case that is broken itself.
+pub(crate) fn panics() -> Suite<Parcels> {
+    static CASES: &[Case<Parcels>] =
+        &[Case { id: "panics", needs: &["read"], run: |_| panic!("on purpose") }];
+    Suite { cases: CASES, ..suite() }
 }

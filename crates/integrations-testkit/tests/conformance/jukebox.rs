@@ -1,6 +1,7 @@
 //! A model of a music service in this process: a sound one, and ones with a defect each.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -30,6 +31,11 @@ const CAPS: [&str; MusicCap::ALL.len()] = {
 
 static SPEC: ProviderSpec = ProviderSpec::new("jukebox", "Jukebox", "music", Status::Full).caps(&CAPS);
 
+thread_local! {
+    /// What was told to be heard: the model and its peer have nothing else in common, and a case runs on one thread.
+    static HEARD: RefCell<Ledger> = RefCell::default();
+}
+
 /// What is wrong with the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Defect {
@@ -54,6 +60,8 @@ pub(crate) enum Defect {
     AnswersBackwards,
     OldestFirst,
     SortsOutcomes,
+    ForgetsPlays,
+    EmptyLibrary,
     CountsOldPlays,
     NeverPauses,
     IgnoresVolume,
@@ -64,14 +72,13 @@ pub(crate) enum Defect {
 
 /// Clients of a model, some of whose capabilities are not declared.
 pub(crate) fn harness(defect: Defect, lacks: &'static [&'static str]) -> Harness<Music> {
-    Harness::over(
-        &SPEC,
-        || Arc::new(Shop),
-        move |_| {
-            let caps = lacks.iter().fold(Caps::of(&SPEC), |caps, cap| caps.without(cap));
-            Ok(Music::new(Jukebox { defect, caps, state: Arc::default() }))
-        },
-    )
+    Harness::over(&SPEC, || Arc::new(Shop), move |_| Ok(client(defect, lacks)))
+}
+
+pub(crate) fn client(defect: Defect, lacks: &[&str]) -> Music {
+    HEARD.take();
+    let caps = lacks.iter().fold(Caps::of(&SPEC), |caps, cap| caps.without(cap));
+    Music::new(Jukebox { defect, caps, state: Arc::default() })
 }
 
 /// The same over a peer that has nothing.
@@ -118,7 +125,7 @@ impl Peer for Shop {
     }
 
     fn ledger(&self) -> Ledger {
-        Ledger::default()
+        HEARD.with_borrow(Clone::clone)
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {
@@ -179,6 +186,14 @@ struct Jukebox {
     defect: Defect,
     caps: Caps,
     state: Arc<Mutex<State>>,
+}
+
+impl Jukebox {
+    fn heard(&self, what: &str) {
+        if !self.has(Defect::ForgetsPlays) {
+            HEARD.with_borrow_mut(|heard| heard.set(what, ""));
+        }
+    }
 }
 
 struct List {
@@ -573,7 +588,8 @@ impl PlaylistDriver for Jukebox {
 #[async_trait]
 impl LibraryDriver for Jukebox {
     async fn saved_tracks(&self, page: PageReq) -> Result<Page<PlaylistEntry>> {
-        let saved = self.state().saved.clone();
+        let mut saved = self.state().saved.clone();
+        saved.retain(|_| !self.has(Defect::EmptyLibrary));
         let at = |at: usize| start() - SignedDuration::from_hours(at as i64);
         let newest = |place: usize| if self.has(Defect::OldestFirst) { at(9 - place) } else { at(place) };
         let entry = |(place, id)| PlaylistEntry::track(track(id).unwrap(), Some(newest(place)));
@@ -603,7 +619,8 @@ impl LibraryDriver for Jukebox {
     }
 
     async fn saved_albums(&self, page: PageReq) -> Result<Page<Album>> {
-        let albums = ["Low Tide", "Takt", "Rooms"];
+        let mut albums = vec!["Low Tide", "Takt", "Rooms"];
+        albums.retain(|_| !self.has(Defect::EmptyLibrary));
         self.page(&LIST, "albums", albums.iter().map(|name| Album::new(*name, *name)).collect(), page)
     }
 }
@@ -651,10 +668,14 @@ impl ScrobbleDriver for Jukebox {
         if self.has(Defect::SortsOutcomes) {
             outcomes.sort_by_key(|outcome| *outcome == Scrobbled::Accepted);
         }
+        for _ in outcomes.iter().filter(|outcome| **outcome == Scrobbled::Accepted) {
+            self.heard("scrobble");
+        }
         outcomes.into_iter().map(Ok).collect()
     }
 
     async fn now_playing(&self, _: &Play) -> Result<()> {
+        self.heard("now_playing");
         Ok(())
     }
 }

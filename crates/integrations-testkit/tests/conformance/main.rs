@@ -4,8 +4,9 @@
 
 mod jukebox;
 
+use integrations_sandbox::Known;
 use integrations_testkit::conformance::{Report, Verdict, check, music};
-use jukebox::{Defect, empty_shop, harness};
+use jukebox::{Defect, client, empty_shop, harness};
 
 /// What is wrong, and a case that notices.
 const DEFECTS: &[(Defect, &str)] = &[
@@ -38,6 +39,11 @@ const DEFECTS: &[(Defect, &str)] = &[
     (Defect::SortsOutcomes, "scrobble"),
     (Defect::CountsOldPlays, "scrobble"),
     (Defect::CountsOldPlays, "scrobble_many"),
+    (Defect::ForgetsPlays, "scrobble"),
+    (Defect::ForgetsPlays, "scrobble_many"),
+    (Defect::ForgetsPlays, "now_playing"),
+    (Defect::EmptyLibrary, "library"),
+    (Defect::EmptyLibrary, "library_albums"),
     (Defect::NeverPauses, "playback_pause"),
     (Defect::IgnoresVolume, "playback_settings"),
     (Defect::SkipsTwice, "playback_skip"),
@@ -103,4 +109,15 @@ fn a_peer_that_lacks_what_is_declared_fails_the_case_and_says_so() {
     let report = check(&empty_shop(), &music::suite());
     let Verdict::Failed(reasons) = verdict(&report, "track") else { panic!("{report}") };
     assert!(reasons[0].contains("the peer has no `track`"), "{reasons:?}");
+}
+
+/// Recovery is asked of what a service has: one that knows no tracks is not taken for broken.
+#[tokio::test]
+async fn what_has_no_tracks_is_alive_too() {
+    let known = Known::new().with("track", "0");
+    let all = ["track", "search", "library", "recently_played", "playlists"];
+    for lacks in 0..=all.len() {
+        let client = client(Defect::None, &all[..lacks]);
+        (music::suite().alive)(&client, &known).await.unwrap();
+    }
 }

@@ -203,3 +203,12 @@ fn what_is_no_secret_may_be_written() {
     let (folder, _) = recorded(&OPS[..1], &FILES[..1]);
     assert!(read(&folder, "get_song.json")["request"]["line"].as_str().unwrap().ends_with("=CH"));
 }
+
+#[test]
+fn nothing_at_all_is_not_what_passes() {
+    let folder = folder(&[]);
+    assert_told(&check(&folder, &[]).unwrap_err(), &["`shelf` has no operation"]);
+    let goldens = Goldens::load(&SPEC, OPS, &folder).unwrap();
+    let problems = integrations_testkit::hostile::check(&goldens, &integrations_core::ByStatus).unwrap_err();
+    assert_told(&problems, &["there are no golden files"]);
+}

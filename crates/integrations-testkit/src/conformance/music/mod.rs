@@ -162,10 +162,24 @@ pub fn suite() -> Suite<Music> {
     Suite { caps: &CAPS, caps_of: Music::caps, cases: CASES, twins: TWINS, alive }
 }
 
+/// The simplest read that the service has.
 fn alive<'c>(music: &'c Music, known: &'c Known) -> Boxed<'c, Result<()>> {
     Box::pin(async move {
-        let Some(track) = known.get("track") else { return Ok(()) };
-        music.track(track).await.map(drop)
+        let caps = music.caps();
+        let has = |cap: MusicCap| caps.has(cap.as_str());
+        if let Some(track) = known.get("track").filter(|_| has(MusicCap::Track)) {
+            return music.track(track).await.map(drop);
+        }
+        if has(MusicCap::Search) {
+            return music.search(nothing()).page().await.map(drop);
+        }
+        if has(MusicCap::Library) {
+            return music.library()?.tracks().page().await.map(drop);
+        }
+        if has(MusicCap::RecentlyPlayed) {
+            return music.history()?.recently_played().page().await.map(drop);
+        }
+        Ok(())
     })
 }
 

@@ -28,6 +28,7 @@ pub(super) async fn library(lab: &MusicLab) -> Run {
     let library = lab.client().library()?;
     let entries = lab.all("saved tracks", 1, || library.tracks()).await?;
     lab.see("saved", &saved(&entries));
+    hold(!entries.is_empty(), "the user has saved no tracks")?;
     let added: Vec<_> = entries.iter().filter_map(|entry| entry.added_at).collect();
     hold(added.is_sorted_by(|a, b| a >= b), "the saved tracks are not in order, the newest first")
 }
@@ -82,7 +83,7 @@ pub(super) async fn library_albums(lab: &MusicLab) -> Run {
     let albums = lab.all("saved albums", 1, || library.albums()).await?;
     unique("albums", &albums)?;
     lab.see("albums", &ids(&albums));
-    Ok(())
+    hold(!albums.is_empty(), "the user has saved no albums")
 }
 
 pub(super) async fn recently_played(lab: &MusicLab) -> Run {
@@ -142,7 +143,13 @@ pub(super) async fn scrobble(lab: &MusicLab) -> Run {
     let outcomes = each(outcomes, plays.len())?;
     lab.see("outcomes", &outcomes);
     let expected = [Scrobbled::Accepted, Scrobbled::Ignored(IgnoredReason::TooOld), Scrobbled::Accepted];
-    hold(outcomes == expected, format!("two good plays around an old one end as {outcomes:?}"))
+    hold(outcomes == expected, format!("two good plays around an old one end as {outcomes:?}"))?;
+    was_told(lab)
+}
+
+/// Of what only the service shows there is no reading back: its ledger says that it came.
+fn was_told(lab: &MusicLab) -> Run {
+    hold(lab.changes() > 0, "the service was told nothing of what is heard")
 }
 
 pub(super) async fn scrobble_many(lab: &MusicLab) -> Run {
@@ -152,12 +159,17 @@ pub(super) async fn scrobble_many(lab: &MusicLab) -> Run {
     let outcomes = each(outcomes, plays.len())?;
     let ignored: Vec<usize> = (0..outcomes.len()).filter(|at| outcomes[*at] != Scrobbled::Accepted).collect();
     lab.see("ignored", &ignored);
-    hold(ignored == [70], format!("of many plays of which the one at 70 is too old, {ignored:?} are ignored"))
+    hold(
+        ignored == [70],
+        format!("of many plays of which the one at 70 is too old, {ignored:?} are ignored"),
+    )?;
+    was_told(lab)
 }
 
 pub(super) async fn now_playing(lab: &MusicLab) -> Run {
     let play = heard(lab, 0)?;
-    Ok(lab.step("now playing", lab.client().scrobbling()?.now_playing(&play)).await?)
+    lab.step("now playing", lab.client().scrobbling()?.now_playing(&play)).await?;
+    was_told(lab)
 }
 
 async fn state(lab: &MusicLab) -> Result<PlaybackState, Failure> {
@@ -182,8 +194,8 @@ pub(super) async fn playback_state(lab: &MusicLab) -> Run {
     hold(active <= 1, format!("{active} devices are the one that plays now"))?;
     let state = lab.step("state", playback.state()).await?;
     lab.see("playing", &state.as_ref().map(|state| state.playing));
-    let queue = lab.step("queue", playback.queue()).await?;
-    lab.see("queue", &ids(&queue.next));
+    // What is in the queue depends on how long the player has been playing.
+    lab.step("queue", playback.queue()).await?;
     Ok(())
 }
 
