@@ -1,7 +1,7 @@
 //! The workspace's tooling: `cargo xtask <command>`.
 //!
 //! Invariants:
-//! - It is compiled before everything else on a fresh machine, so it depends on serde, serde_json and toml alone.
+//! - It is compiled before everything else on a fresh machine, so it depends on serde, serde_json, toml and sha2 alone.
 //! - Every rule it enforces has a test here that shows the rule catching a violation.
 //! - It works without a network: `cargo deny`, a first build and the tests' servers fetch what they lack, and what
 //!   cannot be fetched is skipped in so many words.
