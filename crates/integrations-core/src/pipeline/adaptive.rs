@@ -443,8 +443,9 @@ impl Adaptive {
         self.refused_in_row += 1;
         self.feeling = self.refused_in_row > 1 || self.rate >= FIRST_RATE;
         self.held_until = self.frozen_until.max(now + (delay * SECOND) as u64);
-        // Sleepers whose tickets fell due meanwhile do not go together afterwards.
-        self.position = self.position.min(self.tail - self.queued);
+        // Sleepers whose tickets fell due meanwhile do not go together afterwards. The first of them has waited long enough:
+        // counted after the hold-off once more, its place would come too late for the default wait.
+        self.position = self.position.min(self.tail - self.queued) + (delay * self.rate).min(1.0);
     }
 
     fn set_rate(&mut self, now: u64, rate: f64) {
@@ -549,6 +550,30 @@ mod tests {
         for sent in [5 * MS, 10 * MS] {
             adaptive.on_throttled(12 * MS, sent, &ticket, 1, None);
             assert_eq!((adaptive.rate().to_bits(), adaptive.held_until), (rate.to_bits(), held));
+        }
+    }
+
+    #[test]
+    fn one_call_after_the_other_is_never_turned_away_by_a_guess() {
+        for seed in 0..200 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let (mut adaptive, mut now, mut refused) = (Adaptive::new(0), 0, false);
+            for call in 0..500 {
+                let wait = adaptive.quote(now, 1, Priority::Interactive);
+                // The default wait. Refusals in a row say more than a guess, and are not meant.
+                assert!(wait <= 2_000 * MS, "seed {seed}, call {call}: {} ms", wait / MS);
+                now += wait;
+                let mut ticket = adaptive.reserve(now, 1);
+                adaptive.depart(now, &mut ticket, 1);
+                let sent = now;
+                now += random.u64(0..=1_500) * MS;
+                refused = !refused && random.u8(..10) < 3;
+                if refused {
+                    adaptive.on_throttled(now, sent, &ticket, 1, None);
+                } else {
+                    adaptive.on_ok(now, sent, 1);
+                }
+            }
         }
     }
 
