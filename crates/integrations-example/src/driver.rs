@@ -6,26 +6,13 @@ use integrations_core::{IdempotencyKey, Page, PageReq, Result};
 
 use crate::{NewNote, Note, NoteId};
 
-/// What a service of this category can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NotesCap {
-    /// Notes are read and listed.
-    Read,
-    /// Notes are made and deleted: [`WritingDriver`].
-    Write,
-}
-
-impl NotesCap {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Read, Self::Write];
-
-    /// The capability as written in `provider.toml`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
+integrations_core::caps! {
+    /// What a service of this category can do.
+    pub enum NotesCap {
+        /// Notes are read and listed.
+        Read = "read",
+        /// Notes are made and deleted: [`WritingDriver`].
+        Write = "write",
     }
 }
 

@@ -1,11 +1,8 @@
 //! The category's operations on this service, and the service's types as the category's.
 
-use std::any::Any;
-
 use async_trait::async_trait;
 use integrations_core::driver::Driver;
 use integrations_core::page::{self, Page, PageReq, Pages};
-use integrations_core::provider::ProviderSpec;
 use integrations_core::{Endpoint, IdempotencyKey, Result, WireResponse};
 
 use super::ops::{CreateNote, DeleteNote, GetNote, ListNotes};
@@ -53,13 +50,7 @@ impl Notes {
 }
 
 impl Driver for Notes {
-    fn spec(&self) -> &'static ProviderSpec {
-        &spec::SPEC
-    }
-
-    fn raw(&self) -> &dyn Any {
-        self
-    }
+    integrations_core::client_driver!(&spec::SPEC);
 }
 
 #[async_trait]
@@ -72,9 +63,7 @@ impl NotesDriver for Notes {
         self.list(page).await
     }
 
-    fn writing(&self) -> Option<&dyn WritingDriver> {
-        Some(self)
-    }
+    integrations_core::facets! { writing: WritingDriver }
 }
 
 #[async_trait]

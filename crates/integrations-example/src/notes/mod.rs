@@ -47,13 +47,8 @@ impl Notes {
 integrations_core::client_builder! {
     /// Builds a client; only the token has no default.
     pub struct NotesBuilder for Notes of &spec::SPEC;
-}
-
-impl NotesBuilder {
     /// The token.
-    pub fn token(self, token: impl Into<SecretString>) -> Self {
-        self.set("token", token.into())
-    }
+    token: SecretString,
 }
 
 /// Adds this provider to a registry.

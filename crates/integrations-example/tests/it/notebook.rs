@@ -62,7 +62,7 @@ impl NotesDriver for Limited {
 #[tokio::test(start_paused = true)]
 async fn notes_are_kept_whoever_keeps_them() {
     let (service, notes) = connected();
-    let notebook = Notebook::new(notes).require(NotesCap::ALL).unwrap();
+    let notebook = Notebook::new(notes).require(&NotesCap::ALL).unwrap();
     let writing = notebook.writing().unwrap();
     for text in ["a", "b", "c"] {
         writing.create(note(text)).await.unwrap();
