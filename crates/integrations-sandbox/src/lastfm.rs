@@ -1,4 +1,4 @@
-//! The fake of Last.fm: one user's scrobbles, loved tracks and tags over the common catalogue.
+//! The fake of Last.fm: one user's scrobbles and loved tracks over the common catalogue.
 //!
 //! Pages: <https://www.last.fm/api/show/track.scrobble> and its neighbours, <https://www.last.fm/api/authspec>,
 //! <https://www.last.fm/api/errorcodes>; the answers as <https://lastfm-docs.github.io/api-docs/> shows them.
@@ -6,18 +6,23 @@
 #![allow(clippy::result_large_err, reason = "a refusal is an answer like any other")]
 
 mod answers;
-mod md5;
+mod catalogue;
 
 use std::collections::HashMap;
 
 use http::Method;
 use http::header::LOCATION;
 use jiff::{SignedDuration, Timestamp};
+use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 
 use self::answers::{
-    address, album_address, albums, artist, artists, cover, error, in_address, listeners, mbid, not_found,
-    object, one_or_many, ranked, same, song, star, tags, track, track_address, track_mbid, with,
+    address, album_address, artist, artists, cover, error, in_address, listeners, mbid, not_found, object,
+    one_or_many, ranked, same, song, star, tags, track, track_address, track_mbid, with,
+};
+use self::catalogue::{
+    album_info, album_search, artist_search, artist_similar, artist_top_albums, artist_top_tracks,
+    similar_artists, tag_top_tracks, track_search, track_similar,
 };
 use crate::{Answer, Call, Fake, Known, SONGS, Song, Trouble, Vendor, World};
 
@@ -50,22 +55,12 @@ const NEWEST: SignedDuration = SignedDuration::from_hours(24);
 const TOKEN_LIFE: SignedDuration = SignedDuration::from_mins(60);
 
 /// Calls that change something, and so are signed POST requests.
-const WRITES: [&str; 8] = [
-    "track.scrobble",
-    "track.updatenowplaying",
-    "track.love",
-    "track.unlove",
-    "track.addtags",
-    "track.removetag",
-    "artist.addtags",
-    "artist.removetag",
-];
+const WRITES: [&str; 4] = ["track.scrobble", "track.updatenowplaying", "track.love", "track.unlove"];
 
 struct Lastfm {
     plays: Vec<Played>,
     loved: Vec<Played>,
     now: Option<(Play, Timestamp)>,
-    tags: Vec<(String, String)>,
     tokens: HashMap<String, Token>, // tidy: not a secret, the fake makes them up
     sessions: Vec<String>,
 }
@@ -112,7 +107,6 @@ impl Lastfm {
             plays: (0..).zip(songs).map(play).collect(),
             loved: loved.map(play).into(),
             now: None,
-            tags: Vec::new(),
             tokens: HashMap::from([(CONSENTED.to_owned(), consented)]),
             sessions: vec![SESSION.to_owned()],
         }
@@ -212,7 +206,7 @@ impl Asked {
             .collect();
         signed.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
         let text: String = signed.iter().flat_map(|(name, value)| [name.as_str(), value]).collect();
-        md5::hex(&(text + SECRET))
+        format!("{:032x}", u128::from_be_bytes(Md5::digest(text + SECRET).into()))
     }
 
     fn song(&self) -> Result<&'static Song, Answer> {
@@ -277,8 +271,6 @@ impl Lastfm {
             "track.updatenowplaying" => self.update_now_playing(asked, world),
             "track.love" => self.love(asked, world),
             "track.unlove" => self.unlove(asked, world),
-            "track.addtags" | "artist.addtags" => self.add_tags(asked, world),
-            "track.removetag" | "artist.removetag" => self.remove_tag(asked, world),
             "artist.search" => artist_search(asked),
             "artist.getinfo" => self.artist_info(asked),
             "artist.getsimilar" => artist_similar(asked),
@@ -295,11 +287,7 @@ impl Lastfm {
             "user.gettoptracks" => self.top_tracks(asked, world),
             "user.gettopartists" => self.top_artists(asked, world),
             "user.getlovedtracks" => self.loved_tracks(asked, world),
-            "library.getartists" => self.library_artists(asked, world),
-            "tag.getinfo" => tag_info(asked),
             "tag.gettoptracks" => tag_top_tracks(asked),
-            "chart.gettoptracks" => Ok(chart_tracks(asked)),
-            "chart.gettopartists" => Ok(chart_artists(asked)),
             "auth.gettoken" => Ok(self.token(world)),
             "auth.getsession" => self.session(asked, world),
             "auth.getmobilesession" => self.mobile_session(asked, world),
@@ -410,29 +398,6 @@ impl Lastfm {
         Ok(Answer::json(200, &json!({})))
     }
 
-    fn add_tags(&mut self, asked: &Asked, world: &mut World<'_>) -> Result<Answer, Answer> {
-        let subject = tagged(asked)?;
-        let tags: Vec<&str> = asked.need("tags")?.split(',').map(str::trim).collect();
-        if tags.len() > 10 {
-            return Err(error(400, 6, "Invalid parameters - at most 10 tags are accepted"));
-        }
-        for tag in tags {
-            let pair = (subject.clone(), tag.to_owned());
-            if !self.tags.contains(&pair) {
-                self.tags.push(pair);
-            }
-            world.ledger.set("add_tag", format!("{subject}|{tag}"));
-        }
-        Ok(Answer::json(200, &json!({})))
-    }
-
-    fn remove_tag(&mut self, asked: &Asked, world: &mut World<'_>) -> Result<Answer, Answer> {
-        let (subject, tag) = (tagged(asked)?, asked.need("tag")?);
-        self.tags.retain(|(of, name)| (of, name.as_str()) != (&subject, tag));
-        world.ledger.set("remove_tag", format!("{subject}|{tag}"));
-        Ok(Answer::json(200, &json!({})))
-    }
-
     fn scrobble(&mut self, asked: &Asked, world: &mut World<'_>) -> Result<Answer, Answer> {
         let item = |at: usize, name: &str| {
             let value =
@@ -524,7 +489,7 @@ impl Lastfm {
         let bound = |name: &str| asked.get(name).and_then(|text| text.parse::<i64>().ok());
         let (from, to) = (bound("from").unwrap_or(i64::MIN), bound("to").unwrap_or(i64::MAX));
         let heard: Vec<_> =
-            self.seen(&self.plays, world).filter(|played| (from..=to).contains(&played.at)).collect();
+            seen(&self.plays, world).filter(|played| (from..=to).contains(&played.at)).collect();
         let (page, attributes) = paged(asked, &heard, 200);
         let mut items: Vec<Value> =
             page.iter().map(|played| with(recent(&played.what), "date", date(played.at)).into()).collect();
@@ -537,7 +502,7 @@ impl Lastfm {
 
     fn loved_tracks(&self, asked: &Asked, world: &World<'_>) -> Result<Answer, Answer> {
         asked.user()?;
-        let loved: Vec<_> = self.seen(&self.loved, world).collect();
+        let loved: Vec<_> = seen(&self.loved, world).collect();
         let (page, attributes) = paged(asked, &loved, 1000);
         let item = |played: &&Played| {
             let song = song(&played.what.artist, &played.what.title)?;
@@ -566,17 +531,6 @@ impl Lastfm {
         Ok(listed("topartists", "artist", items, with(attributes, "user", USER.into())))
     }
 
-    fn library_artists(&self, asked: &Asked, world: &World<'_>) -> Result<Answer, Answer> {
-        let counts = self.counted(asked, world, |play| Some(play.artist.clone()))?;
-        let (page, attributes) = paged(asked, &counts, 2000);
-        let item = |(name, count): &(String, usize)| {
-            let item = with(artist(name), "playcount", count.to_string().into());
-            Value::from(with(item, "tagcount", "0".into()))
-        };
-        let items = page.iter().map(item).collect();
-        Ok(listed("artists", "artist", items, with(attributes, "user", USER.into())))
-    }
-
     /// How often each was heard in the period, the most first.
     fn counted<T: PartialEq>(
         &self,
@@ -596,8 +550,7 @@ impl Lastfm {
         };
         let since = world.now.as_second() - days * 86_400;
         let mut counts: Vec<(T, usize)> = Vec::new();
-        for thing in
-            self.seen(&self.plays, world).filter(|played| played.at >= since).filter_map(|p| of(&p.what))
+        for thing in seen(&self.plays, world).filter(|played| played.at >= since).filter_map(|p| of(&p.what))
         {
             match counts.iter_mut().find(|(known, _)| *known == thing) {
                 Some((_, count)) => *count += 1,
@@ -606,13 +559,6 @@ impl Lastfm {
         }
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         Ok(counts)
-    }
-
-    /// What an index knows, which may lag behind.
-    #[allow(clippy::unused_self, reason = "reads as what the vendor shows")]
-    fn seen<'a>(&self, all: &'a [Played], world: &World<'_>) -> impl Iterator<Item = &'a Played> + use<'a> {
-        let lags = world.lags;
-        all.iter().filter(move |played| !(lags && played.is_new))
     }
 
     fn artist_info(&self, asked: &Asked) -> Result<Answer, Answer> {
@@ -634,6 +580,12 @@ impl Lastfm {
         let bio = json!({ "published": "01 Jan 2020, 00:00", "summary": text, "content": text });
         Ok(Answer::json(200, &json!({ "artist": with(info, "bio", bio) })))
     }
+}
+
+/// What an index knows, which may lag behind.
+fn seen<'a>(all: &'a [Played], world: &World<'_>) -> impl Iterator<Item = &'a Played> + use<'a> {
+    let lags = world.lags;
+    all.iter().filter(move |played| !(lags && played.is_new))
 }
 
 /// What a scrobble says about itself when it comes back.
@@ -670,14 +622,6 @@ fn recent(play: &Play) -> Map<String, Value> {
 fn date(at: i64) -> Value {
     let shown = Timestamp::from_second(at).unwrap_or_default().strftime("%d %b %Y, %H:%M").to_string();
     json!({ "uts": at.to_string(), "#text": shown })
-}
-
-fn tagged(asked: &Asked) -> Result<String, Answer> {
-    if asked.method().starts_with("track.") {
-        let song = asked.song()?;
-        return Ok(format!("{}|{}", song.artist, song.title));
-    }
-    asked.artist().map(str::to_owned)
 }
 
 fn tag_object(tag: &str) -> Map<String, Value> {
@@ -719,224 +663,4 @@ fn first(attributes: &Map<String, Value>) -> usize {
 fn listed(outer: &str, inner: &str, items: Vec<Value>, attributes: Map<String, Value>) -> Answer {
     let list = object(json!({ "@attr": attributes }));
     Answer::json(200, &json!({ outer: with(list, inner, one_or_many(items)) }))
-}
-
-fn found(asked: &Asked, kind: &str, all: &[Map<String, Value>], words: &str) -> Answer {
-    let limit = asked.number("limit").unwrap_or(30).clamp(1, 1000);
-    let page = asked.number("page").unwrap_or(1).max(1);
-    let start = (page - 1).saturating_mul(limit).min(all.len());
-    let items: Vec<Value> = all[start..].iter().take(limit).cloned().map(Value::from).collect();
-    // Nothing at all is an element without anything in it, which became an empty text.
-    let matches = if all.is_empty() { json!("\n") } else { json!({ kind: one_or_many(items) }) };
-    let body = json!({ "results": {
-        "opensearch:Query": { "#text": "", "role": "request", "searchTerms": words, "startPage": page.to_string() },
-        "opensearch:totalResults": all.len().to_string(),
-        "opensearch:startIndex": start.to_string(),
-        "opensearch:itemsPerPage": limit.to_string(),
-        format!("{kind}matches"): matches,
-        "@attr": { "for": words },
-    } });
-    Answer::json(200, &body)
-}
-
-/// Whether all words are somewhere in the text.
-fn holds(text: &str, words: &str) -> bool {
-    let text = text.to_lowercase();
-    words.to_lowercase().split_whitespace().all(|word| text.contains(word))
-}
-
-fn track_search(asked: &Asked) -> Result<Answer, Answer> {
-    let (words, by) = (asked.need("track")?, asked.get("artist").unwrap_or_default());
-    let fits =
-        |song: &&Song| holds(&format!("{} {}", song.title, song.artist), words) && holds(song.artist, by);
-    let item = |song: &Song| {
-        let mut item = track(song);
-        item.remove("duration");
-        item = with(item, "artist", song.artist.into());
-        item = with(item, "streamable", "FIXME".into());
-        with(item, "listeners", listeners(song).to_string().into())
-    };
-    let all: Vec<_> = SONGS.iter().filter(fits).map(item).collect();
-    Ok(found(asked, "track", &all, words))
-}
-
-fn artist_search(asked: &Asked) -> Result<Answer, Answer> {
-    let words = asked.need("artist")?;
-    let item = |name| with(artist(name), "listeners", "1000".into());
-    let all: Vec<_> = artists().into_iter().filter(|name| holds(name, words)).map(item).collect();
-    Ok(found(asked, "artist", &all, words))
-}
-
-fn album_search(asked: &Asked) -> Result<Answer, Answer> {
-    let words = asked.need("album")?;
-    let fits = |song: &&Song| holds(&format!("{} {}", song.album, song.artist), words);
-    let item = |song: &Song| {
-        object(json!({
-            "name": song.album,
-            "artist": song.artist,
-            "url": album_address(song),
-            "image": cover(song),
-            "streamable": "0",
-            "mbid": mbid(song.album),
-        }))
-    };
-    let all: Vec<_> = albums().into_iter().filter(fits).map(item).collect();
-    Ok(found(asked, "album", &all, words))
-}
-
-fn track_similar(asked: &Asked) -> Result<Answer, Answer> {
-    let song = asked.song()?;
-    let shared = |other: &Song| other.tags.iter().filter(|tag| song.tags.contains(tag)).count();
-    let mut alike: Vec<_> = SONGS.iter().filter(|other| *other != song && shared(other) > 0).collect();
-    alike.sort_by_key(|other| std::cmp::Reverse(shared(other)));
-    #[allow(clippy::cast_precision_loss, reason = "a share of two")]
-    let item = |other: &&Song| Value::from(with(track(other), "match", (shared(other) as f64 / 2.0).into()));
-    let items = alike.iter().take(asked.number("limit").unwrap_or(100)).map(item).collect();
-    let attributes = object(json!({ "artist": song.artist }));
-    Ok(listed("similartracks", "track", items, attributes))
-}
-
-/// Artists that share tags, with how much.
-fn similar_artists(name: &str) -> Vec<(&'static str, usize)> {
-    let own = tags(&songs_of(name));
-    let shared = |other: &str| {
-        tags(&songs_of(other)).iter().filter(|(tag, _)| own.iter().any(|(own, _)| own == tag)).count()
-    };
-    let mut alike: Vec<_> = artists()
-        .into_iter()
-        .filter(|other| *other != name)
-        .map(|other| (other, shared(other)))
-        .filter(|(_, shared)| *shared > 0)
-        .collect();
-    alike.sort_by_key(|(_, shared)| std::cmp::Reverse(*shared));
-    alike
-}
-
-fn artist_similar(asked: &Asked) -> Result<Answer, Answer> {
-    let name = asked.artist()?;
-    let most = asked.number("limit").unwrap_or(100);
-    let item = |(other, shared): (&str, usize)| {
-        Value::from(with(artist(other), "match", format!("0.{shared}").into()))
-    };
-    let items = similar_artists(name).into_iter().take(most).map(item).collect();
-    Ok(listed("similarartists", "artist", items, object(json!({ "artist": name }))))
-}
-
-fn by_listeners(mut songs: Vec<&'static Song>) -> Vec<&'static Song> {
-    songs.sort_by_key(|song| std::cmp::Reverse(listeners(song)));
-    songs
-}
-
-fn artist_top_tracks(asked: &Asked) -> Result<Answer, Answer> {
-    let name = asked.artist()?;
-    let songs = by_listeners(songs_of(name));
-    let (page, attributes) = paged(asked, &songs, 1000);
-    let item = |song: &&Song| {
-        let mut item = track(song);
-        item.remove("duration");
-        item = with(item, "playcount", (listeners(song) * 9).to_string().into());
-        with(item, "listeners", listeners(song).to_string().into())
-    };
-    let items = ranked(page.iter().map(item), first(&attributes));
-    Ok(listed("toptracks", "track", items, with(attributes, "artist", name.into())))
-}
-
-fn artist_top_albums(asked: &Asked) -> Result<Answer, Answer> {
-    let name = asked.artist()?;
-    let songs: Vec<_> = albums().into_iter().filter(|song| song.artist == name).collect();
-    let (page, attributes) = paged(asked, &songs, 1000);
-    let item = |song: &&Song| {
-        Value::from(object(json!({
-            "name": song.album,
-            "playcount": listeners(song) * 9,
-            "mbid": mbid(song.album),
-            "url": album_address(song),
-            "artist": { "name": song.artist, "mbid": mbid(song.artist), "url": address(&in_address(name)) },
-            "image": cover(song),
-        })))
-    };
-    let items = page.iter().map(item).collect();
-    Ok(listed("topalbums", "album", items, with(attributes, "artist", name.into())))
-}
-
-fn album_info(asked: &Asked) -> Result<Answer, Answer> {
-    let fits = |song: &&&Song| match asked.get("mbid") {
-        Some(id) => mbid(song.album) == id,
-        None => {
-            let is = |name: &str, value: &str| asked.get(name).is_some_and(|asked| same(asked, value));
-            is("artist", song.artist) && is("album", song.album)
-        }
-    };
-    if asked.get("mbid").is_none() {
-        asked.need("artist").and_then(|_| asked.need("album"))?;
-    }
-    let albums = albums();
-    let first = albums.iter().find(fits).ok_or_else(|| not_found(404, "Album"))?;
-    let songs: Vec<_> =
-        SONGS.iter().filter(|song| (song.artist, song.album) == (first.artist, first.album)).collect();
-    let item = |song: &&Song| {
-        let mut item = track(song);
-        item.remove("image");
-        item.remove("mbid");
-        with(item, "duration", (song.duration_ms / 1000).into())
-    };
-    let tracks = ranked(songs.iter().map(item), 0);
-    let tags = tags(&songs).into_iter().map(|(tag, _)| tag_object(tag).into()).collect();
-    let heard: u64 = songs.iter().map(|song| listeners(song)).sum();
-    let text = format!("{} came out in {}.", first.album, first.year);
-    let body = json!({ "album": {
-        "name": first.album,
-        "artist": first.artist,
-        "mbid": mbid(first.album),
-        "url": album_address(first),
-        "image": cover(first),
-        "listeners": heard.to_string(),
-        "playcount": (heard * 9).to_string(),
-        "tracks": { "track": one_or_many(tracks) },
-        "tags": { "tag": one_or_many(tags) },
-        "wiki": { "published": "01 Jan 2020, 00:00", "summary": text, "content": text },
-    } });
-    Ok(Answer::json(200, &body))
-}
-
-fn tag_info(asked: &Asked) -> Result<Answer, Answer> {
-    let tag = asked.need("tag")?;
-    let count = SONGS.iter().filter(|song| song.tags.contains(&tag)).count();
-    let text = if count > 0 { format!("What sounds like {tag}.") } else { String::new() };
-    let body = json!({ "tag": {
-        "name": tag,
-        "total": count * 1000,
-        "reach": count * 100,
-        "wiki": { "summary": text, "content": text },
-    } });
-    Ok(Answer::json(200, &body))
-}
-
-fn tag_top_tracks(asked: &Asked) -> Result<Answer, Answer> {
-    let tag = asked.need("tag")?;
-    let songs = by_listeners(SONGS.iter().filter(|song| song.tags.contains(&tag)).collect());
-    let (page, attributes) = paged(asked, &songs, 1000);
-    let items = ranked(page.iter().map(|song| track(song)), first(&attributes));
-    Ok(listed("tracks", "track", items, with(attributes, "tag", tag.into())))
-}
-
-fn chart_tracks(asked: &Asked) -> Answer {
-    let songs = by_listeners(SONGS.iter().collect());
-    let (page, attributes) = paged(asked, &songs, 1000);
-    let item = |song: &&Song| {
-        let item = with(track(song), "playcount", (listeners(song) * 9).to_string().into());
-        Value::from(with(item, "listeners", listeners(song).to_string().into()))
-    };
-    listed("tracks", "track", page.iter().map(item).collect(), attributes)
-}
-
-fn chart_artists(asked: &Asked) -> Answer {
-    let names = artists();
-    let (page, attributes) = paged(asked, &names, 1000);
-    let item = |name: &&str| {
-        let heard: u64 = songs_of(name).into_iter().map(listeners).sum();
-        let item = with(artist(name), "playcount", (heard * 9).to_string().into());
-        Value::from(with(item, "listeners", heard.to_string().into()))
-    };
-    listed("artists", "artist", page.iter().map(item).collect(), attributes)
 }
