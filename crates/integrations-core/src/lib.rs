@@ -19,12 +19,16 @@ mod op;
 mod random;
 #[cfg(feature = "schema")]
 mod schema;
+mod strict_json;
 mod text_id;
 mod timeline;
+mod token_set;
 mod trail;
 mod transport;
 mod wire;
 
+#[cfg(feature = "auth")]
+pub mod auth;
 #[cfg(feature = "cache")]
 pub mod cache;
 #[cfg(feature = "hub")]
@@ -37,6 +41,8 @@ pub mod egress;
 pub mod hub;
 #[cfg(feature = "inbox")]
 pub mod inbox;
+#[cfg(feature = "jose")]
+pub mod jose;
 pub mod loose;
 pub mod money;
 #[cfg(feature = "music")]
@@ -74,6 +80,8 @@ pub use op::{DEFAULT_RESPONSE_LIMIT, Op, Safety};
 pub use open_enum::private as __private;
 pub use page::{Cursor, Page, PageReq};
 pub use secret::{LiveSecret, Secret, SecretRef, SecretString};
+pub use strict_json::StrictJson;
 pub use timeline::WaitReason;
+pub use token_set::TokenSet;
 pub use transport::{Exchange, Payload, Reach, Transport, TransportError, TransportFailure};
 pub use wire::{Req, WireRequest, WireResponse};

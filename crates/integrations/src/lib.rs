@@ -16,10 +16,29 @@ pub use integrations_http as http;
 #[cfg(feature = "sandbox")]
 pub use integrations_sandbox as sandbox;
 
+#[cfg(any(
+    feature = "auth",
+    feature = "entra",
+    feature = "github-sign-in",
+    feature = "google-sign-in",
+    feature = "oidc",
+    feature = "spotify-sign-in"
+))]
+pub use integrations_auth as auth;
+
 #[cfg(any(feature = "music", feature = "lastfm", feature = "spotify"))]
 pub use integrations_music as music;
 
 static CATEGORIES: &[&[&provider::ProviderSpec]] = &[
+    #[cfg(any(
+        feature = "auth",
+        feature = "entra",
+        feature = "github-sign-in",
+        feature = "google-sign-in",
+        feature = "oidc",
+        feature = "spotify-sign-in"
+    ))]
+    auth::PROVIDERS,
     #[cfg(any(feature = "music", feature = "lastfm", feature = "spotify"))]
     music::PROVIDERS,
 ];
@@ -31,6 +50,15 @@ pub fn providers() -> impl Iterator<Item = &'static provider::ProviderSpec> {
 
 #[cfg(feature = "dynamic")]
 static ENDPOINTS: &[&[(&str, &[dynamic::OpEntry])]] = &[
+    #[cfg(any(
+        feature = "auth",
+        feature = "entra",
+        feature = "github-sign-in",
+        feature = "google-sign-in",
+        feature = "oidc",
+        feature = "spotify-sign-in"
+    ))]
+    auth::ENDPOINTS,
     #[cfg(any(feature = "music", feature = "lastfm", feature = "spotify"))]
     music::ENDPOINTS,
 ];
@@ -43,14 +71,30 @@ pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static [dynamic::OpE
 
 /// Every provider that a build could have.
 #[cfg(feature = "hub")]
-static KNOWN: &[registry::Known] =
-    &[registry::Known::new("lastfm", "music", "lastfm"), registry::Known::new("spotify", "music", "spotify")];
+static KNOWN: &[registry::Known] = &[
+    registry::Known::new("entra", "auth", "entra"),
+    registry::Known::new("github-sign-in", "auth", "github-sign-in"),
+    registry::Known::new("google-sign-in", "auth", "google-sign-in"),
+    registry::Known::new("oidc", "auth", "oidc"),
+    registry::Known::new("spotify-sign-in", "auth", "spotify-sign-in"),
+    registry::Known::new("lastfm", "music", "lastfm"),
+    registry::Known::new("spotify", "music", "spotify"),
+];
 
 /// The providers that this build has, ready to be opened; the others are known by the feature that is missing.
 #[cfg(feature = "hub")]
 pub fn registry() -> registry::Registry {
     let mut registry = registry::Registry::new();
     registry.know(KNOWN);
+    #[cfg(any(
+        feature = "auth",
+        feature = "entra",
+        feature = "github-sign-in",
+        feature = "google-sign-in",
+        feature = "oidc",
+        feature = "spotify-sign-in"
+    ))]
+    auth::register(&mut registry);
     #[cfg(any(feature = "music", feature = "lastfm", feature = "spotify"))]
     music::register(&mut registry);
     registry

@@ -13,7 +13,7 @@ use crate::op::Op;
 use crate::trail;
 use crate::wire::{WireRequest, WireResponse};
 
-#[cfg(feature = "music")]
+#[cfg(any(feature = "music", feature = "auth"))]
 pub(crate) use portable::portable_operations;
 pub use portable::{Failure, Invoked, Outcome, PageOf, PortableOp, outcomes, page};
 #[doc(hidden)]

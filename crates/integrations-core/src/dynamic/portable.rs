@@ -159,7 +159,7 @@ pub fn result<R: Serialize>(name: &str, result: &R) -> Result<Value> {
 
 /// Writes the table of a category's portable operations. For each: a sentence, the name and the type of its
 /// arguments, the result, the capability, the [`Safety`], and how it is done with the portable type and the arguments.
-#[cfg(any(test, feature = "music"))]
+#[cfg(any(test, feature = "music", feature = "auth"))]
 macro_rules! portable_operations {
     (
         $(#[$meta:meta])*
@@ -201,7 +201,7 @@ macro_rules! portable_operations {
         )+];
     };
 }
-#[cfg(feature = "music")]
+#[cfg(any(feature = "music", feature = "auth"))]
 pub(crate) use portable_operations;
 
 #[cfg(test)]

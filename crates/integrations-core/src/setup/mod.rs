@@ -30,6 +30,26 @@ pub fn no_transport() -> Result<Arc<dyn Transport>> {
         .with_hint("give one to the builder or to the hub, for example `integrations_http::HttpTransport`"))
 }
 
+/// Declares `default_transport`, what carries the calls of a client that was given no transport: reqwest's, if the crate
+/// has the feature `http`, which must switch on its dependency `integrations_http`.
+#[macro_export]
+macro_rules! default_transport {
+    ($visibility:vis fn) => {
+        /// A transport over reqwest; [`ErrorKind::Config`](integrations_core::ErrorKind::Config) if this build has none.
+        /// Give it to several clients, and they share its connections.
+        $visibility fn default_transport() -> $crate::Result<::std::sync::Arc<dyn $crate::Transport>> {
+            let transport: ::core::option::Option<::std::sync::Arc<dyn $crate::Transport>> = None;
+            #[cfg(feature = "http")]
+            let transport = transport
+                .or(Some(::std::sync::Arc::new(::integrations_http::HttpTransport::builder().build()?)));
+            transport.ok_or_else(|| {
+                $crate::Error::config("there is no transport")
+                    .with_hint("enable the feature `http`, or give one to the builder")
+            })
+        }
+    };
+}
+
 /// What a client of one provider is made from. Cheap to clone.
 #[derive(Clone)]
 #[must_use]

@@ -195,12 +195,4 @@ fn own_pipeline(issuer: &Resolved) -> Result<Pipeline> {
     Stages::new().pipeline(Scope::new("", host), Policy::default())
 }
 
-fn default_transport() -> Result<Arc<dyn Transport>> {
-    let transport: Option<Arc<dyn Transport>> = None;
-    #[cfg(feature = "http")]
-    let transport = transport.or(Some(Arc::new(integrations_http::HttpTransport::new()?)));
-    transport.ok_or_else(|| {
-        Error::config("there is no transport")
-            .with_hint("enable the feature `http`, or give one to the builder")
-    })
-}
+integrations_core::default_transport!(fn);

@@ -16,7 +16,7 @@ use super::params::Params;
 use super::pending::PendingAuthorization;
 use super::send::{Message, unreadable};
 use super::{ops, refusal, reply};
-use crate::token::TokenSet;
+use crate::token::{Kept as _, TokenSet};
 
 /// Where [`TokenSet::extra`] holds that an upgrade is still to come.
 const UPGRADE: &str = "integrations.upgrade";

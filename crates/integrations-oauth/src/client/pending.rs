@@ -66,6 +66,11 @@ impl PendingAuthorization {
         &self.state
     }
 
+    /// What the issuer's statement about the user must name; `None` if none was asked for.
+    pub fn nonce(&self) -> Option<&SecretString> {
+        self.nonce.as_ref()
+    }
+
     /// When it ends.
     pub fn expires_at(&self) -> Timestamp {
         self.created_at.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX)

@@ -5,15 +5,12 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use http::header::{AGE, DATE};
 use integrations_core::provider::OAuth;
-use integrations_core::{Clock, SecretString, Skew, WireResponse};
+use integrations_core::{Clock, SecretString, Skew, StrictJson, WireResponse};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::params::form_pairs;
 use crate::token::TokenSet;
-use strict::Strict;
-
-mod strict;
 
 /// A longer answer is none: the largest tokens known, with hundreds of groups in them, have some 50 kB.
 pub(super) const LIMIT: usize = 256 * 1024;
@@ -27,7 +24,7 @@ pub(super) fn document(body: &[u8]) -> Result<Map<String, Value>, &'static str> 
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.starts_with('{') {
         return match serde_json::from_str(text) {
-            Ok(Strict(Value::Object(fields))) => Ok(fields),
+            Ok(StrictJson(Value::Object(fields))) => Ok(fields),
             // The cause may quote the answer.
             _ => Err("the answer is not JSON, or has a field twice"),
         };

@@ -16,7 +16,7 @@ use super::state::{Reauth, Record, Status};
 use super::{Inner, late, unknown_connection};
 use crate::client::TokenSource;
 use crate::store::Lease;
-use crate::token::TokenSet;
+use crate::token::{Kept as _, TokenSet};
 
 /// The pause between two looks at a connection that somebody else refreshes: this long at first, then up to the longest.
 const POLL: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::store::{Draft, Entry};
-use crate::token::{StoredTokens, TokenSet};
+use crate::token::{Kept as _, StoredTokens, TokenSet};
 
 /// What can be done with a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,8 @@
 //! - A case runs alone: a new peer, a new client, a runtime with virtual time.
 //! - What is declared and not tested is told, and is a failure.
 
+#[cfg(feature = "auth")]
+pub mod auth;
 #[cfg_attr(not(feature = "chaos"), allow(dead_code, reason = "chaos alone reads all that is recorded"))]
 mod harness;
 #[cfg_attr(not(feature = "chaos"), allow(dead_code, reason = "chaos alone reads all that is recorded"))]

@@ -1,13 +1,21 @@
-//! JSON in which no object has a field twice: of two access tokens, another reader might take the other one.
+//! JSON in which no object has a field twice: of two tokens or claims, another reader might take the other one.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-pub(super) struct Strict(pub(super) Value);
+/// JSON in which no object has a field twice, at any depth.
+pub struct StrictJson(pub Value);
 
-impl<'de> Deserialize<'de> for Strict {
+impl fmt::Debug for StrictJson {
+    /// Never the value: it may be an answer with tokens in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StrictJson(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for StrictJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(StrictVisitor).map(Self)
     }
@@ -52,7 +60,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
+        while let Some(StrictJson(item)) = items.next_element()? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -60,7 +68,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
-        while let Some((name, Strict(value))) = pairs.next_entry::<String, _>()? {
+        while let Some((name, StrictJson(value))) = pairs.next_entry::<String, _>()? {
             if fields.insert(name, value).is_some() {
                 return Err(A::Error::custom("a field is there twice"));
             }

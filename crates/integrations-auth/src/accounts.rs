@@ -1,0 +1,1 @@
+//! Accounts that sign in with a mail address and a password.

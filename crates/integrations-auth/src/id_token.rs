@@ -1,0 +1,1 @@
+//! Statements of issuers about users, verified (OpenID Connect Core 1.0).

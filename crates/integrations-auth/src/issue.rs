@@ -1,0 +1,1 @@
+//! Tokens that the application issues itself, under keys that rotate.

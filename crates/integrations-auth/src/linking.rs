@@ -1,0 +1,1 @@
+//! Which identities belong to one user, and who may say so.

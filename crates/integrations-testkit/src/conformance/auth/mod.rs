@@ -1,0 +1,1 @@
+//! What every sign-in service goes through.
