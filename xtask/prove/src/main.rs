@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod hidden_limit;
 mod inbox;
+mod keys;
 mod refresh;
 mod report;
 mod rotation;
@@ -50,6 +51,11 @@ const PROOFS: &[Proof] = &[
         name: "inbox",
         shows: "webhooks are applied once and in order by a receiver that is killed again and again",
         run: inbox::run,
+    },
+    Proof {
+        name: "keys",
+        shows: "an issuer rotates its keys under load and strangers invent key ids; nobody is locked out or asked in vain",
+        run: |json| keys::prove().print(json),
     },
     Proof {
         name: "refresh",
