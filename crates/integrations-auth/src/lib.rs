@@ -22,6 +22,7 @@ mod id_token;
 mod issue;
 mod jwks;
 mod linking;
+mod names;
 mod otp;
 mod passwords;
 mod records;
@@ -37,8 +38,9 @@ pub use integrations_core::jose;
 pub use integrations_oauth as oauth;
 
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
+pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
 pub use transport::default_transport;
-pub use users::{LinkedIdentity, OneTimePassword, RoleGrant, User, UserId, UserStore};
+pub use users::{LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore};
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]
