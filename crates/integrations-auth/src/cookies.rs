@@ -1,54 +1,50 @@
-//! Cookies, as servers set them and browsers bring them (RFC 6265, and the prefix `__Host-` of its successor).
+//! Cookies that no other host and no script can set or read (RFC 6265, and the prefix `__Host-` of its successor).
 
 use std::time::Duration;
 
-use integrations_core::{Error, Result, SecretString};
+use http::{HeaderMap, HeaderValue, header};
+use integrations_core::{Error, Result, Secret};
 
-/// `Set-Cookie` for a cookie that no other host and no script can read or set. Its name begins with `__Host-`.
-///
-/// `SameSite=Lax`: it comes along when a service sends the browser back by a link, and with no request that another site
-/// makes otherwise.
-pub(crate) fn set(name: &str, value: &str, life: Duration) -> String {
-    format!("{name}={value}; Path=/; Max-Age={}; Secure; HttpOnly; SameSite=Lax", life.as_secs())
+/// `SameSite=Lax`: the cookie comes along when a service sends the browser back by a link, and with no other request that
+/// another site makes.
+const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
+
+/// The value of `Set-Cookie`, marked as sensitive. `name` begins with `__Host-`; without a `life` the cookie ends with the
+/// browser.
+pub(crate) fn set(name: &str, value: &str, life: Option<Duration>) -> Result<HeaderValue> {
+    let age = life.map(|life| format!("; Max-Age={}", life.as_secs())).unwrap_or_default();
+    let text = Secret::new(format!("{name}={value}; {ATTRIBUTES}{age}"));
+    let mut header = HeaderValue::from_str(text.expose())
+        .map_err(|_| Error::invalid_request("the cookie's value fits into no header"))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
-/// `Set-Cookie` that removes a cookie.
-pub(crate) fn clear(name: &str) -> String {
-    set(name, "", Duration::ZERO)
+/// The value of `Set-Cookie` that makes a browser forget a cookie.
+pub(crate) fn forget(name: &str) -> Result<HeaderValue> {
+    set(name, "", Some(Duration::ZERO))
 }
 
-/// The cookie of this name in a request's `Cookie` header.
+/// A cookie of a request. The name is compared by its bytes, and nothing but spaces is cut off before it: browsers
+/// protect the exact name alone.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidRequest`](integrations_core::ErrorKind) if it is there twice: one of the two is not ours.
-pub(crate) fn find(header: &str, name: &str) -> Result<Option<SecretString>> {
-    let pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
-    let mut values = pairs.filter(|(found, _)| *found == name).map(|(_, value)| value);
-    let first = values.next().filter(|value| !value.is_empty());
-    if values.next().is_some() {
-        return Err(Error::invalid_request("the browser brought a cookie twice")
-            .with_hint("delete the cookies of this site and sign in again"));
+/// [`ErrorKind::InvalidRequest`](integrations_core::ErrorKind) with the code `duplicate_cookie` if there are several: one
+/// of them was slipped in.
+pub(crate) fn find<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>> {
+    let fields = headers.get_all(header::COOKIE).into_iter();
+    let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    let mut values = pairs.filter_map(|pair| value_of(pair, name));
+    let (first, second) = (values.next(), values.next());
+    if second.is_some() {
+        return Err(Error::invalid_request("the request has a cookie several times")
+            .with_code("duplicate_cookie")
+            .with_hint("answer as to somebody who is not signed in"));
     }
-    Ok(first.map(SecretString::from))
+    Ok(first.and_then(|value| std::str::from_utf8(value).ok()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cookie_is_found_by_its_whole_name_and_only_once() {
-        let header = "a=1; __Host-x=7; b__Host-x=8;c=";
-        assert_eq!(find(header, "__Host-x").unwrap().unwrap().expose(), "7");
-        assert!(find(header, "x").unwrap().is_none() && find(header, "c").unwrap().is_none());
-        let twice = find("__Host-x=1; __Host-x=2", "__Host-x").unwrap_err();
-        assert!(!format!("{twice:?}").contains("=1"), "{twice:?}");
-    }
-
-    #[test]
-    fn a_cookie_is_this_hosts_alone() {
-        let cookie = set("__Host-x", "7", Duration::from_secs(600));
-        assert_eq!(cookie, "__Host-x=7; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax");
-        assert_eq!(clear("__Host-x"), "__Host-x=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
-    }
+fn value_of<'p>(pair: &'p [u8], name: &str) -> Option<&'p [u8]> {
+    let start = pair.iter().position(|byte| *byte != b' ')?;
+    pair[start..].strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }

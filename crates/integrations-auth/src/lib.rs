@@ -17,12 +17,14 @@
 
 mod accounts;
 mod api_keys;
+mod cookies;
 mod flow;
 mod id_token;
 mod issue;
 mod jwks;
 mod linking;
 mod names;
+mod opaque;
 mod otp;
 mod passwords;
 mod records;
@@ -37,6 +39,8 @@ pub use integrations_core::auth::*;
 pub use integrations_core::jose;
 pub use integrations_oauth as oauth;
 
+pub use flow::{Finished, Flow, FlowBuilder, Sent, Start};
+pub use linking::{Identities, MailTrust, ProofOfControl, Recognised};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
 pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
 pub use transport::default_transport;

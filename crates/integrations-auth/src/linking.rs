@@ -54,8 +54,7 @@ impl ProofOfControl {
 
 impl From<Reauthenticated> for ProofOfControl {
     fn from(proof: Reauthenticated) -> Self {
-        let (tenant, user) = proof.into_parts();
-        Self { tenant, user }
+        Self::new(proof.tenant(), proof.user().clone())
     }
 }
 
@@ -164,7 +163,7 @@ impl Identities {
     /// Whose identity this is; a new user's, if it is nobody's.
     ///
     /// # Errors
-    /// [`ErrorKind::PermissionDenied`] with the code `user_disabled` for a user who may not sign in.
+    /// [`ErrorKind::PermissionDenied`] with the code `disabled` for a user who may not sign in.
     pub async fn recognise(&self, tenant: &str, identity: &Proven<Identity>) -> Result<Recognised> {
         for _ in 0..TRIES {
             match self.recognise_once(tenant, identity).await {
@@ -251,9 +250,9 @@ impl Identities {
     /// # Errors
     /// [`ErrorKind::Precondition`] with the code `last_sign_in` if nothing else is left to sign in with.
     pub async fn unlink(&self, proof: Reauthenticated, key: &IdentityKey) -> Result<User> {
-        let (tenant, id) = proof.into_parts();
+        let (tenant, id) = (proof.tenant(), proof.user());
         for _ in 0..TRIES {
-            let mut user = self.present(&tenant, &id).await?;
+            let mut user = self.present(tenant, id).await?;
             if !user.identities.iter().any(|own| own.key == *key) {
                 return Ok(user);
             }
@@ -268,11 +267,20 @@ impl Identities {
                 .with_hint("set a password, or link another identity, first"));
             }
             if let Some(user) = self.users.replace(&user).await? {
-                self.sessions.end_of_identity(&tenant, &id, key).await?;
+                self.end_sessions_of(&user, key).await?;
                 return Ok(user);
             }
         }
         Err(contended())
+    }
+
+    async fn end_sessions_of(&self, user: &User, key: &IdentityKey) -> Result<()> {
+        for session in self.sessions.of_user(&user.tenant, &user.id).await? {
+            if session.identity.as_ref() == Some(key) {
+                self.sessions.end_named(&user.tenant, &user.id, &session.id).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn present(&self, tenant: &str, id: &UserId) -> Result<User> {
@@ -302,7 +310,7 @@ fn check_enabled(user: &User) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorKind::PermissionDenied, Effect::NotSent, "the user may not sign in")
-        .with_code("user_disabled"))
+        .with_code("disabled"))
 }
 
 fn contended() -> Error {

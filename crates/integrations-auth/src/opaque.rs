@@ -1,6 +1,5 @@
-//! Random texts that prove something, and what is kept of them.
+//! Random texts.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use integrations_core::{Effect, Error, ErrorKind, Result, SecretString};
@@ -18,11 +17,6 @@ pub(crate) fn fill(bytes: &mut [u8]) -> Result<()> {
     getrandom::fill(bytes).map_err(|_| {
         Error::new(ErrorKind::Unexpected, Effect::NotSent, "the system gives no random bytes")
     })
-}
-
-/// What is kept of a token: SHA-256 in base64url. No salt and no slow hash: nobody guesses 256 random bits.
-pub(crate) fn fingerprint(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 /// A name that nobody else has: 128 random bits.

@@ -4,7 +4,7 @@ use integrations_auth::{ProofOfControl, SignInRequest, Start};
 use integrations_core::{Effect, ErrorKind};
 
 use super::attacks;
-use super::world::{Browser, Site};
+use super::world::{Browser, Site, headers};
 
 attacks! {
     /// An answer is replayed in the browser that it came to.
@@ -102,7 +102,7 @@ attacks! {
         let own = victim.cookies();
         let (name, _) = own.split_once('=').unwrap();
         let tossed = format!("{own}; {name}=.attackers");
-        let error = site.flow.complete("google", &answer, &tossed).await.unwrap_err();
+        let error = site.flow.complete("google", &answer, &headers(&tossed)).await.unwrap_err();
         assert_eq!((error.kind(), error.effect()), (ErrorKind::InvalidRequest, Effect::NotSent));
     }
 

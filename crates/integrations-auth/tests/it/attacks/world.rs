@@ -153,7 +153,7 @@ impl Browser {
         request: SignInRequest,
     ) -> Result<String> {
         let Sent { url, set_cookie, .. } = site.flow.begin(provider, start, request).await?;
-        let (pair, _) = set_cookie.expose().split_once(';').unwrap();
+        let (pair, _) = set_cookie.to_str().unwrap().split_once(';').unwrap();
         let (name, value) = pair.split_once('=').unwrap();
         self.0.insert(name.to_owned(), value.to_owned());
         Ok(url)
@@ -163,9 +163,13 @@ impl Browser {
         self.0.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
+    fn headers(&self) -> HeaderMap {
+        headers(&self.cookies())
+    }
+
     /// Comes back to a provider's address with an answer.
     pub(crate) async fn come_back(&self, site: &Site, provider: &str, answer: &str) -> Result<Finished> {
-        site.flow.complete(provider, answer, &self.cookies()).await
+        site.flow.complete(provider, answer, &self.headers()).await
     }
 
     /// The whole way, as an honest person goes it.
@@ -179,4 +183,9 @@ impl Browser {
         let url = self.click_as(site, provider, user).await;
         self.come_back(site, provider, &site.service(provider).consent(&url)).await
     }
+}
+
+/// The headers of a request with these cookies.
+pub(crate) fn headers(cookies: &str) -> HeaderMap {
+    HeaderMap::from_iter([(http::header::COOKIE, cookies.parse().unwrap())])
 }
