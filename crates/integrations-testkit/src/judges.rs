@@ -15,6 +15,42 @@ use crate::conformance::{Harness, Suite};
 use crate::golden::{Goldens, Problems, setup};
 use crate::{chaos, conformance, hostile};
 
+/// The judges of a category as functions of a test's module, for the client and the suite that are named.
+///
+/// ```
+/// use integrations_core::music::Music;
+/// integrations_testkit::judges!(Music, integrations_testkit::conformance::music::suite());
+/// ```
+#[macro_export]
+macro_rules! judges {
+    ($client:ty, $suite:expr) => {
+        $crate::judges!(@each $client, $suite;
+            as_recorded(ops: &'static [integrations_core::dynamic::OpEntry], open: Open);
+            bears_hostile_answers(
+                ops: &'static [integrations_core::dynamic::OpEntry],
+                errors: &dyn integrations_core::Classify
+            );
+            conforms(open: Open);
+            bears_faults(open: Open);
+        );
+
+        type Open = fn(&integrations_core::setup::Setup) -> integrations_core::Result<$client>;
+    };
+    (@each $client:ty, $suite:expr; $($judge:ident($($name:ident: $kind:ty),+);)+) => {
+        $(
+            #[allow(dead_code, reason = "a build may have no provider that is judged so")]
+            pub(crate) fn $judge(
+                spec: &'static integrations_core::provider::ProviderSpec,
+                $($name: $kind),+
+            ) {
+                let judges: $crate::judges::Judges<$client> =
+                    $crate::judges::Judges::new($suite, env!("CARGO_MANIFEST_DIR"));
+                judges.$judge(spec, $($name),+);
+            }
+        )+
+    };
+}
+
 /// So many seeds run with the other tests; `cargo xtask chaos` takes more.
 const SEEDS: Range<u64> = 0..60;
 
