@@ -24,6 +24,8 @@ mod jwks;
 mod linking;
 mod otp;
 mod passwords;
+#[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
+mod plain;
 mod records;
 mod relying;
 mod roles;
