@@ -27,6 +27,8 @@ mod names;
 mod opaque;
 mod otp;
 mod passwords;
+#[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
+mod plain;
 mod records;
 mod relying;
 mod roles;

@@ -16,6 +16,8 @@ pub mod contract;
 pub mod golden;
 #[cfg(feature = "golden")]
 pub mod hostile;
+#[cfg(all(feature = "chaos", feature = "golden"))]
+pub mod judges;
 #[cfg(any(feature = "chaos", feature = "golden"))]
 mod secret;
 pub mod webhook;

@@ -18,6 +18,8 @@ pub use integrations_sandbox as sandbox;
 
 #[cfg(any(
     feature = "auth",
+    feature = "passwords",
+    feature = "otp",
     feature = "entra",
     feature = "github-sign-in",
     feature = "google-sign-in",
@@ -32,6 +34,8 @@ pub use integrations_music as music;
 static CATEGORIES: &[&[&provider::ProviderSpec]] = &[
     #[cfg(any(
         feature = "auth",
+        feature = "passwords",
+        feature = "otp",
         feature = "entra",
         feature = "github-sign-in",
         feature = "google-sign-in",
@@ -52,6 +56,8 @@ pub fn providers() -> impl Iterator<Item = &'static provider::ProviderSpec> {
 static ENDPOINTS: &[&[(&str, &[dynamic::OpEntry])]] = &[
     #[cfg(any(
         feature = "auth",
+        feature = "passwords",
+        feature = "otp",
         feature = "entra",
         feature = "github-sign-in",
         feature = "google-sign-in",
@@ -88,6 +94,8 @@ pub fn registry() -> registry::Registry {
     registry.know(KNOWN);
     #[cfg(any(
         feature = "auth",
+        feature = "passwords",
+        feature = "otp",
         feature = "entra",
         feature = "github-sign-in",
         feature = "google-sign-in",

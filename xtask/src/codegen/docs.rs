@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
+use super::absent::Absent;
 use super::facts::{Facts, Op, Provider, Setting, SettingKind};
 use super::oauth::OAuth;
 use super::{Catalog, Category, Files, GENERATED, blocks, inside};
@@ -57,7 +58,18 @@ fn matrix_of(category: &Category) -> String {
         let has = |facts: &Facts| words(&facts.caps).any(|own| own == cap);
         row(&format!("`{cap}`"), &|facts| if has(facts) { "yes" } else { "–" });
     }
-    format!("## {}\n\n{}", category.name, table.text)
+    format!("## {}\n\n{}{}", category.name, table.text, not_there_yet(category))
+}
+
+fn not_there_yet(category: &Category) -> String {
+    if category.absent.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["what", "about"]);
+    for Absent { name, about } in &category.absent {
+        table.row([name.as_ref().clone(), about.as_ref().clone()]);
+    }
+    format!("\nNot there yet:\n\n{}", table.text)
 }
 
 /// As the providers list them, so that what belongs together stands together.
@@ -252,6 +264,7 @@ fn summary(root: &Path, categories: &[&Category], files: &mut Files) -> Outcome 
     }
     let mut body =
         String::from("\n- [Capabilities](providers/matrix.md)\n- [Sunsets](providers/sunsets.md)\n");
+    body.extend(categories.iter().filter_map(|category| case_page(root, category)));
     for provider in categories.iter().flat_map(|category| &category.providers) {
         body.push_str(
             &["- [", provider.facts.name.as_ref(), "](providers/", provider.id(), ".md)\n"].concat(),
@@ -260,6 +273,14 @@ fn summary(root: &Path, categories: &[&Category], files: &mut Files) -> Outcome 
     let filled = blocks::fill("docs/src/SUMMARY.md", &text, &(body + "\n\n"))?;
     files.insert(inside(root, &path), filled);
     Ok(())
+}
+
+/// The line of the page that tells which case ran, where a category has one, by the page's own title.
+fn case_page(root: &Path, category: &Category) -> Option<String> {
+    let file = format!("conformance-{}.md", category.name);
+    let text = workspace::read(&root.join(PAGES).join(&file)).ok()?;
+    let title = text.lines().find_map(|line| line.strip_prefix("# "))?;
+    Some(format!("- [{title}](providers/{file})\n"))
 }
 
 /// A table of Markdown.
@@ -365,5 +386,18 @@ mod tests {
         assert!(
             files[Path::new("docs/src/SUMMARY.md")].contains("- [Drafts](providers/drafts.md)\n- [Notes]")
         );
+    }
+
+    #[test]
+    fn the_page_of_cases_is_listed_under_its_own_title_where_there_is_one() {
+        let fixture = fixture();
+        fixture.write("docs/src/SUMMARY.md", "# Summary\n\n<!-- codegen:begin -->\n<!-- codegen:end -->\n");
+        let summary = || plan(fixture.root()).unwrap().remove(Path::new("docs/src/SUMMARY.md")).unwrap();
+        assert!(!summary().contains("conformance"));
+        let page = "<!-- generated -->\n\n# Notes: which case ran\n\n# Another\n";
+        fixture.write("docs/src/providers/conformance-example.md", page);
+        let line =
+            "(providers/sunsets.md)\n- [Notes: which case ran](providers/conformance-example.md)\n- [Dr";
+        assert!(summary().contains(line), "{}", summary());
     }
 }

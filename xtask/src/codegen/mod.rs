@@ -1,5 +1,7 @@
-//! `cargo xtask codegen`: from every `provider.toml`, and every vendor of OAuth, the files that would otherwise repeat it.
+//! `cargo xtask codegen`: from every `provider.toml`, every `category.toml`, and every vendor of OAuth, the files that would
+//! otherwise repeat it.
 
+mod absent;
 mod blocks;
 mod docs;
 mod facts;
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::{Outcome, workspace};
+use absent::Absent;
 use facts::Provider;
 pub(crate) use problems::is_kebab as is_id;
 use vendors::Vendors;
@@ -134,6 +137,7 @@ struct Category {
     is_published: bool,
     features: Vec<String>,
     providers: Vec<Provider>,
+    absent: Vec<Absent>,
 }
 
 #[derive(Deserialize)]
@@ -245,7 +249,8 @@ impl Category {
             _ => true,
         };
         let features = manifest.features.into_keys().collect();
-        Ok(Self { name, folder, is_published, features, providers })
+        let absent = absent::load(root, &folder, &providers)?;
+        Ok(Self { name, folder, is_published, features, providers, absent })
     }
 
     fn has_feature(&self, name: &str) -> bool {

@@ -8,7 +8,8 @@ use crate::{Outcome, process};
 
 /// Features of the umbrella that are neither a category nor a provider.
 pub(super) fn reserved() -> impl Iterator<Item = &'static str> {
-    ["default", "full", "http", "sandbox"].into_iter().chain(FORWARDED.iter().map(|feature| feature.name))
+    let parts = PARTS.iter().map(|part| part.name);
+    ["default", "full", "http", "sandbox"].into_iter().chain(FORWARDED.iter().map(|f| f.name)).chain(parts)
 }
 
 /// A feature that the umbrella hands on to core, and to the categories that have it.
@@ -18,6 +19,17 @@ struct Forwarded {
     /// Features of the umbrella that it switches on besides.
     needs: &'static [&'static str],
 }
+
+/// A part of categories that is no provider and that core does not have: it brings the categories that have it.
+struct Part {
+    name: &'static str,
+    about: &'static str,
+}
+
+const PARTS: &[Part] = &[
+    Part { name: "passwords", about: "Passwords, and accounts that sign in with them." },
+    Part { name: "otp", about: "One-time codes as a second factor." },
+];
 
 const FORWARDED: &[Forwarded] = &[
     Forwarded { name: "cache", about: "Read cache: answers are kept for as long as they allow.", needs: &[] },
@@ -69,8 +81,12 @@ fn manifest(categories: &[&Category], version: &str, fakes: &[&str]) -> String {
     let http = std::iter::once("dep:integrations-http".to_owned()).chain(handed_on("http", categories));
     let http: Vec<String> = http.collect();
     let forwarded: String = FORWARDED.iter().map(|feature| forwarded_feature(feature, categories)).collect();
+    let parts: Vec<&Part> =
+        PARTS.iter().filter(|part| categories.iter().any(|c| c.has_feature(part.name))).collect();
+    let documented = std::iter::once("full").chain(FORWARDED.iter().map(|f| f.name));
     let documented: Vec<String> =
-        std::iter::once("full").chain(FORWARDED.iter().map(|f| f.name)).map(str::to_owned).collect();
+        documented.chain(parts.iter().map(|part| part.name)).map(str::to_owned).collect();
+    let parts: String = parts.into_iter().map(|part| part_feature(part, categories)).collect();
     let features: String = categories.iter().map(|category| category_features(category, fakes)).collect();
     let dependencies: String = categories.iter().map(|category| dependency(category, version)).collect();
     format!(
@@ -96,7 +112,7 @@ default = [\"http\"]
 http = {}
 # Fake vendors, for tests and for work without an account: of the providers that are switched on.
 sandbox = [\"dep:integrations-sandbox\"]
-{forwarded}# Every category with its light providers.
+{forwarded}{parts}# Every category with its light providers.
 full = {}
 {features}
 [dependencies]
@@ -118,6 +134,14 @@ fn forwarded_feature(feature: &Forwarded, categories: &[&Category]) -> String {
     let needs = needs.iter().map(|need| (*need).to_owned());
     let core = std::iter::once(format!("integrations-core/{name}"));
     let all: Vec<String> = needs.chain(core).chain(handed_on(name, categories)).collect();
+    format!("# {about}\n{name} = {}\n", array(&all))
+}
+
+fn part_feature(part: &Part, categories: &[&Category]) -> String {
+    let Part { name, about } = part;
+    let owners = categories.iter().filter(|category| category.has_feature(name)).map(|c| c.package());
+    let all: Vec<String> =
+        owners.flat_map(|owner| [format!("dep:{owner}"), format!("{owner}/{name}")]).collect();
     format!("# {about}\n{name} = {}\n", array(&all))
 }
 
@@ -218,9 +242,11 @@ fn re_export(category: &Category) -> String {
     format!("{}\npub use integrations_{} as {};\n\n", condition(category), category.name, category.name)
 }
 
-/// The crate is there when its category or any of its providers is chosen.
+/// The crate is there when its category, a part or any of its providers is chosen.
 fn condition(category: &Category) -> String {
-    let names = std::iter::once(category.name.as_str()).chain(category.providers.iter().map(Provider::id));
+    let parts = PARTS.iter().map(|part| part.name).filter(|name| category.has_feature(name));
+    let names = std::iter::once(category.name.as_str()).chain(parts);
+    let names = names.chain(category.providers.iter().map(Provider::id));
     let features: Vec<String> = names.map(|name| format!("feature = \"{name}\"")).collect();
     format!("#[cfg(any({}))]", features.join(", "))
 }
@@ -273,6 +299,33 @@ mod tests {
         }
         assert!(library.contains("    example::register(&mut registry);\n"), "{library}");
         assert!(library.contains("pub use integrations_example as example;"), "{library}");
+    }
+
+    #[test]
+    fn a_part_of_a_category_is_a_feature_that_brings_it() {
+        let fixture = Fixture::new(&[("example", "notes", NOTES)]);
+        let (manifest, library) = umbrella(&fixture);
+        assert!(!manifest.contains("otp") && !library.contains("otp"), "nobody has it: {manifest}");
+        let path = "crates/integrations-example/Cargo.toml";
+        fixture.write(path, &fixture.read(path).replace("hub = []", "hub = []\notp = []\nsqlite = []"));
+        let (manifest, library) = umbrella(&fixture);
+        for row in [
+            "# One-time codes as a second factor.\notp = [\"dep:integrations-example\", \"integrations-example/otp\"]\n",
+            "sqlite = [\"integrations-core/sqlite\", \"integrations-example?/sqlite\"]",
+            "\"postgres\", \"otp\"]",
+        ] {
+            assert!(manifest.contains(row), "{row}\n{manifest}");
+        }
+        let condition = "#[cfg(any(feature = \"example\", feature = \"otp\", feature = \"notes\"))]\npub use";
+        assert!(library.contains(condition), "{library}");
+    }
+
+    #[test]
+    fn a_part_is_no_name_for_a_provider() {
+        let other = NOTES.replace("\"notes\"", "\"passwords\"");
+        let fixture = Fixture::new(&[("example", "passwords", &other)]);
+        let error = plan(fixture.root()).map(drop).unwrap_err();
+        assert!(error.contains("`passwords` is already a feature of the umbrella crate"), "{error}");
     }
 
     #[test]

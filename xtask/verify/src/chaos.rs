@@ -1,4 +1,4 @@
-//! Every music provider's client against its fake, under faults from seeds.
+//! Every provider's client against its fake, under faults from seeds.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -6,12 +6,10 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::thread;
 
-use integrations::music::Music;
-use integrations::provider::ProviderSpec;
-use integrations_sandbox::{FAKES, Fake};
-use integrations_testkit::chaos::{self, Report};
-use integrations_testkit::conformance::{Harness, music};
+use integrations_testkit::chaos::{Report, Run};
 use serde_json::{Value, json};
+
+use crate::category::{Judged, chosen};
 
 pub(crate) const USAGE: &str = "usage: xtask-verify chaos [--seeds N] [--provider ID] [--seed S] [--json]";
 
@@ -30,17 +28,17 @@ struct Options {
 /// Fails if anything did not hold.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, String> {
     let options = options(arguments)?;
-    let harnesses = chosen(options.provider.as_deref())?;
+    let all = chosen(options.provider.as_deref())?;
     if options.replay {
-        return replay(&harnesses, &options);
+        return replay(&all, &options);
     }
     let mut reports = BTreeMap::new();
-    for harness in &harnesses {
-        let report = on_all_cores(harness, &options.seeds)?;
+    for judged in &all {
+        let report = on_all_cores(judged, &options.seeds)?;
         if !options.json {
-            print(&format!("{}: {report}", harness.spec().id))?;
+            print(&format!("{}: {report}", judged.spec.id))?;
         }
-        reports.insert(harness.spec().id, report);
+        reports.insert(judged.spec.id, report);
     }
     if options.json {
         print(&format!("{}\n", summary(&options, &reports)))?;
@@ -73,27 +71,8 @@ fn options(arguments: &[String]) -> Result<Options, String> {
     Ok(options)
 }
 
-/// The providers of music that have both a client and a fake.
-pub(crate) fn chosen(id: Option<&str>) -> Result<Vec<Harness<Music>>, String> {
-    let registry = integrations::registry();
-    let both = |fake: &'static Fake| Some((fake, registry.spec(fake.provider)?));
-    let all: Vec<_> = FAKES.iter().filter(|fake| fake.category == "music").filter_map(both).collect();
-    let is_chosen = |(fake, _): &&(&'static Fake, _)| id.is_none_or(|id| fake.provider == id);
-    let chosen: Vec<_> = all.iter().filter(is_chosen).map(|(fake, spec)| harness(spec, fake)).collect();
-    if chosen.is_empty() {
-        let ids: Vec<&str> = all.iter().map(|(fake, _)| fake.provider).collect();
-        return Err(format!("there is no such provider with a fake; there are {}", ids.join(", ")));
-    }
-    Ok(chosen)
-}
-
-fn harness(spec: &'static ProviderSpec, fake: &'static Fake) -> Harness<Music> {
-    let registry = integrations::registry();
-    Harness::new(spec, fake, move |setup| registry.open::<Music>(setup))
-}
-
 /// Seeds are independent of each other, so each core gets a part of them.
-fn on_all_cores(harness: &Harness<Music>, seeds: &Range<u64>) -> Result<Report, String> {
+fn on_all_cores(judged: &Judged, seeds: &Range<u64>) -> Result<Report, String> {
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let part = (seeds.end - seeds.start).div_ceil(cores).max(1);
     let parts = (0..cores).map(|core| {
@@ -101,7 +80,7 @@ fn on_all_cores(harness: &Harness<Music>, seeds: &Range<u64>) -> Result<Report, 
         end(core)..end(core + 1)
     });
     thread::scope(|scope| {
-        let run = |seeds| scope.spawn(move || chaos::run(harness, &music::suite(), seeds));
+        let run = |seeds| scope.spawn(move || judged.storms(seeds));
         let running: Vec<_> = parts.map(run).collect();
         let mut all = Report::default();
         for thread in running {
@@ -111,13 +90,13 @@ fn on_all_cores(harness: &Harness<Music>, seeds: &Range<u64>) -> Result<Report, 
     })
 }
 
-fn replay(harnesses: &[Harness<Music>], options: &Options) -> Result<ExitCode, String> {
+fn replay(all: &[Judged], options: &Options) -> Result<ExitCode, String> {
     let mut runs = Vec::new();
-    for harness in harnesses {
-        runs.extend(chaos::one(harness, &music::suite(), options.seeds.start)?);
+    for judged in all {
+        runs.extend(judged.storm(options.seeds.start)?);
     }
     if options.json {
-        print(&format!("{}\n", runs.iter().map(chaos::Run::to_json).collect::<Value>()))?;
+        print(&format!("{}\n", runs.iter().map(Run::to_json).collect::<Value>()))?;
     } else {
         runs.iter().try_for_each(|run| print(&run.to_string()))?;
     }
@@ -185,10 +164,8 @@ mod tests {
     #[test]
     fn the_json_has_seeds_runs_cases_faults_by_kind_and_violations() {
         let options = parsed("--seeds 60 --json").unwrap();
-        let harnesses = chosen(None).unwrap();
-        let run =
-            |harness: &Harness<Music>| (harness.spec().id, on_all_cores(harness, &options.seeds).unwrap());
-        let reports: BTreeMap<_, _> = harnesses.iter().map(run).collect();
+        let run = |judged: &Judged| (judged.spec.id, on_all_cores(judged, &options.seeds).unwrap());
+        let reports: BTreeMap<_, _> = chosen(None).unwrap().iter().map(run).collect();
         let json = summary(&options, &reports);
         assert_eq!(keys(&json), ["cases", "faults", "providers", "runs", "seeds", "violations"]);
         assert_eq!(json["seeds"], 60);
@@ -209,19 +186,12 @@ mod tests {
 
     #[test]
     fn the_same_seeds_give_the_same_bytes() {
-        let harness = chosen(Some("spotify")).unwrap().remove(0);
-        let again = || on_all_cores(&harness, &(0..100)).unwrap().to_json().to_string();
+        let judged = chosen(Some("spotify")).unwrap().remove(0);
+        let again = || on_all_cores(&judged, &(0..100)).unwrap().to_json().to_string();
         assert_eq!(again(), again());
-        let one = |seed| chaos::one(&harness, &music::suite(), seed).unwrap().unwrap().to_json().to_string();
+        let one = |seed| judged.storm(seed).unwrap().unwrap().to_json().to_string();
         let first: Vec<String> = (0..30).map(one).collect();
         let backwards: Vec<String> = (0..30).rev().map(one).collect();
         assert!(first.iter().eq(backwards.iter().rev()), "a run leaves something to the next");
-    }
-
-    #[test]
-    fn every_music_provider_with_a_fake_is_chosen_and_no_other() {
-        assert!(!chosen(None).unwrap().is_empty());
-        assert_eq!(chosen(Some("spotify")).unwrap()[0].spec().id, "spotify");
-        assert!(chosen(Some("nobody")).unwrap_err().contains("spotify"));
     }
 }

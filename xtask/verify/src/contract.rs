@@ -11,6 +11,8 @@ use integrations_sandbox::Sandbox;
 use integrations_testkit::contract::{Description, Judge, ProviderReport, Report, Unchecked};
 use integrations_testkit::golden::{Goldens, setup};
 
+use crate::category;
+
 pub(crate) const USAGE: &str = "usage: xtask-verify contract [--specs DIR] [--provider ID] [--json]";
 
 /// Names the folder of descriptions where no option does.
@@ -136,13 +138,9 @@ fn unreadable(spec: &ProviderSpec, whys: impl Iterator<Item = String>) -> Provid
     }
 }
 
-/// The client of a provider, by its category.
+/// What carries the calls of a provider on its fake.
 fn caller(spec: &'static ProviderSpec, sandbox: &Sandbox) -> integrations::Result<Caller> {
-    let (registry, setup) = (integrations::registry(), setup(spec, sandbox)?);
-    let caller = match spec.category {
-        "music" => registry.open::<integrations::music::Music>(&setup)?.caller().cloned(),
-        _ => None,
-    };
+    let caller = category::caller(&setup(spec, sandbox)?)?;
     caller.ok_or_else(|| Error::config(format!("the contract command cannot open `{}`", spec.id)))
 }
 

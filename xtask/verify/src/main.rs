@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod category;
 mod chaos;
 mod conformance;
 mod contract;

@@ -2,9 +2,33 @@
 //! The facts and operations of GitHub.
 
 use integrations_core::provider::{
-    ApiVersion, AuthKind, ClientAuth, Host, OAuth, Pagination, ProviderSpec, Refresh, Setting, Status,
-    WebhookScheme,
+    ApiVersion, AuthKind, Bucket, ClientAuth, Host, OAuth, OpRow, Pagination, ProviderSpec, Quirk, Refresh,
+    Setting, Status, WebhookScheme,
 };
+use integrations_core::{Op, Safety};
+
+/// `GET /user`: vendor page [Get the authenticated user](https://docs.github.com/en/rest/users/users#get-the-authenticated-user).
+pub static GET_USER: Op =
+    Op::new("github-sign-in", "get_user", Safety::Read).http("GET", "/user").bucket("user");
+
+/// `GET /user/emails`: vendor page [List email addresses for the authenticated user](https://docs.github.com/en/rest/users/emails#list-email-addresses-for-the-authenticated-user).
+pub static LIST_EMAILS: Op =
+    Op::new("github-sign-in", "list_emails", Safety::Read).http("GET", "/user/emails").bucket("user");
+
+/// `POST /applications/{client_id}/token`: vendor page [Check a token](https://docs.github.com/en/rest/apps/oauth-applications#check-a-token).
+pub static CHECK_TOKEN: Op = Op::new("github-sign-in", "check_token", Safety::Read)
+    .http("POST", "/applications/{client_id}/token")
+    .bucket("application");
+
+/// `DELETE /applications/{client_id}/token`: vendor page [Delete an app token](https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-token).
+pub static DELETE_TOKEN: Op = Op::new("github-sign-in", "delete_token", Safety::Idempotent)
+    .http("DELETE", "/applications/{client_id}/token")
+    .bucket("application");
+
+/// `DELETE /applications/{client_id}/grant`: vendor page [Delete an app authorization](https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-authorization).
+pub static DELETE_GRANT: Op = Op::new("github-sign-in", "delete_grant", Safety::Idempotent)
+    .http("DELETE", "/applications/{client_id}/grant")
+    .bucket("application");
 
 /// All facts of GitHub.
 pub static SPEC: ProviderSpec = ProviderSpec::new("github-sign-in", "GitHub", "auth", Status::Full)
@@ -19,13 +43,25 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("github-sign-in", "GitHub", "a
     .refresh(Refresh::Rotating)
     .reauth_codes(&["bad_refresh_token", "bad_verification_code"]))
     .settings(&[Setting::new("client_id", "the application's client id, from the page \"Developer settings\"")
-    .env("GITHUB_CLIENT_ID"), Setting::new("client_secret", "the application's client secret, from the same page")
+    .env("GITHUB_CLIENT_ID"), Setting::new("client_secret", "the application's client secret, from the same page; GitHub gives applications with a web flow no tokens without it")
     .env("GITHUB_CLIENT_SECRET")
     .secret()
     .optional(), Setting::new("redirect_uri", "where the service sends browsers back to, exactly as it is registered there; another address for each provider")
-    .env("GITHUB_REDIRECT_URI"), Setting::new("accounts_url", "where a fake or a proxy stands in for the vendor's hosts: scheme and host of every address of the flow")
+    .env("GITHUB_REDIRECT_URI"), Setting::new("accounts_url", "where people sign in instead, with the address of the API set beside it: a server of GitHub Enterprise, a fake")
     .optional()])
+    .buckets(&[Bucket::new("user", 0, 3_600, "requests", "https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api"), Bucket::new("application", 5_000, 3_600, "requests", "https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api")])
     .pagination(Pagination::None)
     .webhook(WebhookScheme::None)
     .caps(&["sign_in", "profile", "email_verification", "refresh", "revoke"])
+    .descriptions(&["github/api.github.com.trimmed.json"])
+    .quirks(&[Quirk::new("errors-with-success", "The address of tokens refuses with status 200; the body alone tells.", "https://docs.github.com/en/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-request-errors"), Quirk::new("limits-as-403", "A limit that is used up is a 403 as often as a 429, with the words of a refusal for want of rights.", "https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api"), Quirk::new("a-token-of-anybody", "`/user` answers every token, whichever application it was given to; only the check of a token tells.", "https://docs.github.com/en/rest/apps/oauth-applications#check-a-token"), Quirk::new("some-tokens-end", "Tokens of OAuth apps end when they are revoked or unused for a year; those of GitHub Apps, and of OAuth apps that chose so, after eight hours, and come with a refresh token for six months.", "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens"), Quirk::new("ten-tokens", "An eleventh token for the same user, application and scopes ends the oldest.", "https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps")])
+    .ops(&[OpRow::new(&GET_USER, "Get the authenticated user", "https://docs.github.com/en/rest/users/users#get-the-authenticated-user")
+    .description_id("users/get-authenticated")
+    .cap("profile"), OpRow::new(&LIST_EMAILS, "List email addresses for the authenticated user", "https://docs.github.com/en/rest/users/emails#list-email-addresses-for-the-authenticated-user")
+    .description_id("users/list-emails-for-authenticated-user")
+    .cap("email_verification"), OpRow::new(&CHECK_TOKEN, "Check a token", "https://docs.github.com/en/rest/apps/oauth-applications#check-a-token")
+    .description_id("apps/check-token"), OpRow::new(&DELETE_TOKEN, "Delete an app token", "https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-token")
+    .description_id("apps/delete-token")
+    .cap("revoke"), OpRow::new(&DELETE_GRANT, "Delete an app authorization", "https://docs.github.com/en/rest/apps/oauth-applications#delete-an-app-authorization")
+    .description_id("apps/delete-authorization")])
     .terms("https://docs.github.com/en/site-policy/github-terms/github-terms-of-service");

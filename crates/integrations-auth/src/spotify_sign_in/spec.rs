@@ -2,8 +2,13 @@
 //! The facts and operations of Spotify.
 
 use integrations_core::provider::{
-    ApiVersion, AuthKind, Host, OAuth, Pagination, ProviderSpec, Refresh, Setting, Status, WebhookScheme,
+    ApiVersion, AuthKind, Bucket, Host, OAuth, OpRow, Pagination, ProviderSpec, Quirk, Refresh, Setting,
+    Status, WebhookScheme,
 };
+use integrations_core::{Op, Safety};
+
+/// `GET /me`: vendor page [Get Current User's Profile](https://developer.spotify.com/documentation/web-api/reference/get-current-users-profile).
+pub static GET_ME: Op = Op::new("spotify-sign-in", "get_me", Safety::Read).http("GET", "/me").bucket("web");
 
 /// All facts of Spotify.
 pub static SPEC: ProviderSpec = ProviderSpec::new("spotify-sign-in", "Spotify", "auth", Status::RestrictedByVendor)
@@ -19,9 +24,15 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("spotify-sign-in", "Spotify", 
     .env("SPOTIFY_CLIENT_SECRET")
     .secret()
     .optional(), Setting::new("redirect_uri", "where the service sends browsers back to, exactly as it is registered there; another address for each provider")
-    .env("SPOTIFY_REDIRECT_URI"), Setting::new("accounts_url", "where a fake or a proxy stands in for the vendor's hosts: scheme and host of every address of the flow")
+    .env("SPOTIFY_REDIRECT_URI"), Setting::new("accounts_url", "where a fake stands in for the vendor, with the address of the API set beside it")
     .optional()])
+    .buckets(&[Bucket::new("web", 0, 30, "requests", "https://developer.spotify.com/documentation/web-api/concepts/rate-limits")])
     .pagination(Pagination::None)
     .webhook(WebhookScheme::None)
     .caps(&["sign_in", "profile", "refresh"])
+    .descriptions(&["spotify/fixed-spotify-open-api.yml"])
+    .quirks(&[Quirk::new("two-names", "A user has an `id`, which may change, and since May 2026 an `account_id`, which does not.", "https://developer.spotify.com/documentation/web-api/references/changes/may-2026"), Quirk::new("unverified-mail", "The mail address is what the user typed: nothing shows that it is theirs. Applications in development mode do not see it.", "https://developer.spotify.com/documentation/web-api/reference/get-current-users-profile"), Quirk::new("five-users", "An application in development mode works for five users on its list, and as long as its owner pays for Premium.", "https://developer.spotify.com/blog/2026-02-06-update-on-developer-access-and-platform-security"), Quirk::new("consent-ends", "A refresh token ends six months after the user consented, however often it was used; then the user must consent again.", "https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration"), Quirk::new("no-localhost", "A redirect address on this machine is `http://127.0.0.1` or `http://[::1]`; `localhost` is refused.", "https://developer.spotify.com/documentation/web-api/concepts/redirect_uri")])
+    .ops(&[OpRow::new(&GET_ME, "Get Current User's Profile", "https://developer.spotify.com/documentation/web-api/reference/get-current-users-profile")
+    .description_id("get-current-users-profile")
+    .cap("profile")])
     .terms("https://developer.spotify.com/terms");

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "dynamic")]
+mod judges;
 mod sessions;
 mod stores;
 

@@ -11,6 +11,8 @@ use crate::caller::Caller;
 use crate::driver::Caps;
 use crate::error::{Error, Result};
 use crate::provider::ProviderSpec;
+#[cfg(feature = "hub")]
+use crate::registry::Category;
 use crate::secret::SecretString;
 use crate::token_set::TokenSet;
 
@@ -125,7 +127,7 @@ impl SignIn {
 }
 
 #[cfg(feature = "hub")]
-impl crate::registry::Category for SignIn {
+impl Category for SignIn {
     const NAME: &'static str = "auth";
 
     fn caps(&self) -> Option<Vec<&'static str>> {

@@ -208,6 +208,11 @@ impl Setup {
         Ok(followed.unwrap_or_else(|| first.clone().into()))
     }
 
+    /// The address of the service, if one was set.
+    pub fn own_base(&self) -> Option<&Uri> {
+        self.base.as_ref()
+    }
+
     /// The pipeline, if one was set.
     pub fn own_pipeline(&self) -> Option<&Pipeline> {
         self.pipeline.as_ref()

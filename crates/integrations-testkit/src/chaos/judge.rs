@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use integrations_core::pipeline::Policy;
-use integrations_core::{Effect, Error, Safety};
+use integrations_core::{Effect, Error, Op, Safety};
 use integrations_sandbox::Severity;
 
 use super::{Storm, Story, Violation};
@@ -18,7 +18,7 @@ const REPEATS: u32 = 2;
 const MISLEADING: &[&str] = &["lagging_index", "cursor_loop", "wrong_shape"];
 
 pub(super) fn judge(
-    provider: &str,
+    calls: Calls,
     policy: &Policy,
     severity: Severity,
     calm: &Story,
@@ -32,12 +32,12 @@ pub(super) fn judge(
     let misled = MISLEADING.iter().any(|kind| storm.faults.contains_key(kind));
     for (at, step) in storm.story.steps.iter().enumerate() {
         let undisturbed = calm.steps.get(at).filter(|calm| calm.name == step.name);
-        let own = Own::of(provider, step);
+        let own = Own::of(calls, step);
         found.deadline(policy, step, own);
         found.attempts(policy, step, own);
         found.honesty(step, undisturbed);
         if let (Some(calm), false) = (undisturbed, misled) {
-            found.repeats(step, own, Own::of(provider, calm).calls);
+            found.repeats(step, own, Own::of(calls, calm).calls);
         }
     }
     found.secrets(storm, log);
@@ -171,7 +171,25 @@ impl Findings {
     }
 }
 
-/// What a step sent of the provider's own operations. Those for a token are within a call, and have its time.
+/// Which requests are calls, with a time of their own.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Calls {
+    /// Those of the provider. Those for a token are within a call, and have its time.
+    Of(&'static str),
+    /// All of them.
+    All,
+}
+
+impl Calls {
+    fn has(self, op: &Op) -> bool {
+        match self {
+            Self::Of(provider) => op.provider == provider,
+            Self::All => true,
+        }
+    }
+}
+
+/// What a step sent that counts as a call.
 #[derive(Debug, Clone, Copy)]
 struct Own {
     /// Each call begins with an attempt that does not count on from the last.
@@ -182,9 +200,9 @@ struct Own {
 }
 
 impl Own {
-    fn of(provider: &str, step: &Step) -> Self {
+    fn of(calls: Calls, step: &Step) -> Self {
         let (mut own, mut last) = (Self { calls: 0, sent: 0, reads: true }, u32::MAX);
-        for sent in step.sent.iter().filter(|sent| sent.op.provider == provider) {
+        for sent in step.sent.iter().filter(|sent| calls.has(sent.op)) {
             own.sent += 1;
             own.reads &= sent.op.safety == Safety::Read;
             own.calls += u32::from(sent.attempt <= std::mem::replace(&mut last, sent.attempt));

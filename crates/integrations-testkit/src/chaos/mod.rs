@@ -29,6 +29,7 @@ use integrations_core::{Error, Result};
 use integrations_sandbox::{Plan, Severity};
 use serde_json::{Value, json};
 
+use self::judge::Calls;
 use crate::conformance::{Case, Failure, Harness, Lab, Seen, Step, Suite, block_on, declared, drive};
 
 /// After so long a time every breaker has had its chance to close.
@@ -302,7 +303,8 @@ impl<'h, C: 'static> Chaos<'h, C> {
                 return run;
             }
         };
-        run.violations = judge::judge(run.provider, harness.limits(), severity, calm, &storm, &log);
+        let calls = if suite.counts_token_calls { Calls::All } else { Calls::Of(run.provider) };
+        run.violations = judge::judge(calls, harness.limits(), severity, calm, &storm, &log);
         run.steps = storm.story.steps.iter().map(told).collect();
         run.faults = storm.faults;
         run

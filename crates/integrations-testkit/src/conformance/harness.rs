@@ -3,23 +3,26 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use http::header::AUTHORIZATION;
-use http::{Request, Response};
+use http::header::{AUTHORIZATION, HeaderMap, LOCATION};
+use http::{Method, Request, Response, Uri};
 use integrations_core::pipeline::{Policy, Scope, Stages};
 use integrations_core::provider::ProviderSpec;
 use integrations_core::secret::SecretStore;
 use integrations_core::setup::{Setup, Value};
 use integrations_core::{
-    Body, Clock, Error, Exchange, Op, Payload, Result, SecretRef, SecretString, Transport, TransportError,
+    Body, Clock, Effect, Error, ErrorKind, Exchange, Op, Payload, Result, Safety, SecretRef, SecretString,
+    Transport, TransportError,
 };
-use integrations_sandbox::{Fake, Known, Ledger, Plan, Sandbox};
+use integrations_sandbox::{Call, Fake, Known, Ledger, Plan, Sandbox};
 
 use super::{Boxed, Lab};
 
 /// The other side of a case: it answers, it says what it has, and it keeps a ledger. A [`Sandbox`] is one; a driver of
 /// your own may bring its own.
+#[async_trait]
 pub trait Peer: Transport {
     /// What is there in the first state.
     fn known(&self) -> Known;
@@ -39,8 +42,30 @@ pub trait Peer: Transport {
 
     /// How many requests went wrong, by kind.
     fn faults(&self) -> BTreeMap<&'static str, u64>;
+
+    /// Where a browser that opens an address is sent (`Location`); `None` if it is sent nowhere. It has no credentials,
+    /// follows nothing, and no fault is meant for it.
+    async fn browse(&self, address: &Uri) -> Result<Option<String>> {
+        let request = Request::get(address.clone()).body(Body::Empty);
+        let request = request.map_err(|_| Error::invalid_request("no browser can open this address"))?;
+        let answer = self.send(request, Exchange::new(&BROWSE, 1, PATIENCE)).await.map_err(|e| {
+            Error::new(ErrorKind::Unavailable, Effect::Unknown, "the browser gets no answer").with_source(e)
+        })?;
+        Ok(location(answer.headers()))
+    }
 }
 
+/// What a browser sends is nobody's operation.
+static BROWSE: Op = Op::new("browser", "open", Safety::Read);
+
+/// So long a browser waits.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn location(headers: &HeaderMap) -> Option<String> {
+    headers.get(LOCATION).and_then(|address| address.to_str().ok()).map(str::to_owned)
+}
+
+#[async_trait]
 impl Peer for Sandbox {
     fn known(&self) -> Known {
         Self::known(self)
@@ -64,6 +89,11 @@ impl Peer for Sandbox {
 
     fn faults(&self) -> BTreeMap<&'static str, u64> {
         Self::faults(self)
+    }
+
+    async fn browse(&self, address: &Uri) -> Result<Option<String>> {
+        let headers = HeaderMap::new();
+        Ok(location(&self.answer(&Call::new(&Method::GET, address, &headers, b"")).headers))
     }
 }
 
@@ -169,8 +199,8 @@ pub(crate) struct Sent {
 pub(super) struct Wire {
     pub(super) peer: Arc<dyn Peer>,
     sent: Mutex<Vec<Sent>>,
-    /// What requests proved themselves with, each once: tokens that were got on the way too.
-    credentials: Mutex<Vec<String>>,
+    /// What requests proved themselves with, and what a case was given on the way, each once.
+    credentials: Mutex<Vec<(&'static str, String)>>,
 }
 
 impl Wire {
@@ -178,16 +208,14 @@ impl Wire {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn credentials(&self) -> Vec<String> {
+    pub(super) fn credentials(&self) -> Vec<(&'static str, String)> {
         self.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What follows the scheme (RFC 9110 section 11.4).
-    fn note(&self, authorization: &str) {
-        let credentials = authorization.split_once(' ').map_or(authorization, |(_, rest)| rest);
+    pub(super) fn note(&self, name: &'static str, secret: &str) {
         let mut known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.iter().any(|known| known == credentials) {
-            known.push(credentials.to_owned());
+        if !secret.is_empty() && !known.iter().any(|(_, known)| known == secret) {
+            known.push((name, secret.to_owned()));
         }
     }
 }
@@ -202,7 +230,8 @@ impl Transport for Wire {
         let sent = Sent { op: exchange.op, attempt: exchange.attempt };
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
         if let Some(header) = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok()) {
-            self.note(header);
+            // What follows the scheme (RFC 9110 section 11.4).
+            self.note("authorization", header.split_once(' ').map_or(header, |(_, rest)| rest));
         }
         self.peer.send(request, exchange).await
     }

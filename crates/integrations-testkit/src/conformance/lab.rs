@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use integrations_core::page::Listing;
-use integrations_core::{Effect, Error, ErrorKind, Result};
+use integrations_core::{Effect, Error, ErrorKind, Result, SecretString};
 use integrations_sandbox::Change;
 #[cfg(feature = "chaos")]
 use integrations_sandbox::Plan;
@@ -125,6 +125,22 @@ impl<C> Lab<C> {
     pub fn known(&self, name: &str) -> Result<String, Failure> {
         let known = self.wire.peer.known();
         known.get(name).map(str::to_owned).ok_or_else(|| Failure::Absent(name.to_owned()))
+    }
+
+    /// What a browser that opens `address` brings back: the query of the address that the peer sends it to. It is nobody's
+    /// call: it is not among the [`requests`](Lab::requests), and no fault meets it.
+    pub async fn browse(&self, address: &str) -> Result<String, Failure> {
+        let wrong = |what: &str| Failure::Wrong(format!("a browser is sent to an address that {what}"));
+        let uri = address.parse().map_err(|_| wrong("none can open"))?;
+        let back = self.wire.peer.browse(&uri).await?.ok_or_else(|| wrong("sends it nowhere"))?;
+        let (_, query) = back.split_once('?').ok_or_else(|| wrong("sends it back without an answer"))?;
+        Ok(query.to_owned())
+    }
+
+    /// Notes a secret that the case was given on the way: like those that the client is set up with, it must be in no log
+    /// and no error.
+    pub fn secret(&self, name: &'static str, secret: &SecretString) {
+        self.wire.note(name, secret.expose());
     }
 
     /// The peer's time.
@@ -253,10 +269,10 @@ impl<C> Lab<C> {
         lock(&self.seen).clone()
     }
 
-    /// Every secret that the client was given, with its setting, and what it proved itself with.
+    /// Every secret that the client was given, with its setting, what it proved itself with, and what came on the way.
     pub(crate) fn secrets(&self) -> Vec<(String, String)> {
-        let sent = self.wire.credentials().into_iter().map(|sent| ("authorization".to_owned(), sent));
-        self.vault.given().into_iter().chain(sent).collect()
+        let came = self.wire.credentials().into_iter().map(|(name, secret)| (name.to_owned(), secret));
+        self.vault.given().into_iter().chain(came).collect()
     }
 }
 

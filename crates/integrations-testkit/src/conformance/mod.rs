@@ -16,6 +16,10 @@
 //! - A case runs alone: a new peer, a new client, a runtime with virtual time.
 //! - What is declared and not tested is told, and is a failure.
 
+#[cfg(any(feature = "auth", feature = "music"))]
+#[macro_use]
+mod tables;
+
 #[cfg(feature = "auth")]
 pub mod auth;
 #[cfg_attr(not(feature = "chaos"), allow(dead_code, reason = "chaos alone reads all that is recorded"))]
@@ -30,7 +34,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use integrations_core::driver::Caps;
-use integrations_core::{Effect, ErrorKind, Result};
+use integrations_core::{Caller, Effect, ErrorKind, Result};
 use integrations_sandbox::Known;
 
 pub(crate) use harness::block_on;
@@ -79,6 +83,11 @@ pub struct Suite<C: 'static> {
     pub cases: &'static [Case<C>],
     /// What is refused, for each capability.
     pub twins: &'static [Twin<C>],
+    /// What carries an instance's calls, if it tells.
+    pub caller_of: fn(&C) -> Option<&Caller>,
+    /// Every request is a call of its own, with its own time, those for a token too. Where it is `false`, those are within
+    /// the provider's calls and have their time.
+    pub counts_token_calls: bool,
     /// A call that changes nothing and succeeds with what is known, as long as the service is well.
     pub alive: for<'c> fn(&'c C, &'c Known) -> Boxed<'c, Result<()>>,
 }

@@ -249,7 +249,15 @@ fn alive<'c>(client: &'c Parcels, _: &'c Known) -> Boxed<'c, Result<()>> {
 }
 
 pub(crate) fn suite() -> Suite<Parcels> {
-    Suite { caps: CAPS, caps_of: |_| Caps::of(&SPEC), cases: CASES, twins: &[], alive }
+    Suite {
+        caps: CAPS,
+        caps_of: |_| Caps::of(&SPEC),
+        cases: CASES,
+        twins: &[],
+        caller_of: |_| None,
+        counts_token_calls: false,
+        alive,
+    }
 }
 
 /// The same for clients that do not declare a call, and make it nevertheless.

@@ -1,8 +1,10 @@
-//! The music cases over a model of a service: a sound one passes all of them, and each defect fails its case.
+//! The cases of each category over a model of a service: a sound one passes all of them, and each defect fails its case.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod auth;
 mod jukebox;
+mod turnstile;
 
 use integrations_sandbox::Known;
 use integrations_testkit::conformance::{Report, Verdict, check, music};

@@ -17,28 +17,9 @@ use jiff::Timestamp;
 use super::{Boxed, Case, Suite, Twin};
 
 /// The names of all capabilities of music.
-const CAPS: [&str; MusicCap::ALL.len()] = {
-    let mut names = [""; MusicCap::ALL.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = MusicCap::ALL[at].as_str();
-        at += 1;
-    }
-    names
-};
+const CAPS: [&str; MusicCap::ALL.len()] = cap_names!(MusicCap);
 
-/// A row: what it is called, what it needs, what it does.
-macro_rules! cases {
-    ($($id:ident [$($cap:ident),+] $run:path;)+) => {
-        &[$(Case {
-            id: stringify!($id),
-            needs: &[$(MusicCap::$cap.as_str()),+],
-            run: |lab| Box::pin($run(lab)),
-        }),+]
-    };
-}
-
-static CASES: &[Case<Music>] = cases! {
+static CASES: &[Case<Music>] = cases! { MusicCap:
     track [Track] catalogue::track;
     track_missing [Track] catalogue::track_missing;
     search_finds [Search] catalogue::search_finds;
@@ -103,17 +84,7 @@ static CASES: &[Case<Music>] = cases! {
     playback_token [PlaybackToken] user::playback_token;
 };
 
-/// A row: a capability, and a call that needs it.
-macro_rules! twins {
-    ($($cap:ident |$music:ident| $call:expr;)+) => {
-        &[$(Twin {
-            cap: MusicCap::$cap.as_str(),
-            call: |$music| Box::pin(async move { $call.await.map(drop) }),
-        }),+]
-    };
-}
-
-static TWINS: &[Twin<Music>] = twins! {
+static TWINS: &[Twin<Music>] = twins! { MusicCap:
     Track |music| music.track("0");
     Search |music| music.search("word").page();
     Isrc |music| async { music.tracks_by_isrc(&code()?, None).await };
@@ -159,7 +130,15 @@ static TWINS: &[Twin<Music>] = twins! {
 
 /// What every music service goes through.
 pub fn suite() -> Suite<Music> {
-    Suite { caps: &CAPS, caps_of: Music::caps, cases: CASES, twins: TWINS, alive }
+    Suite {
+        caps: &CAPS,
+        caps_of: Music::caps,
+        cases: CASES,
+        twins: TWINS,
+        caller_of: Music::caller,
+        counts_token_calls: false,
+        alive,
+    }
 }
 
 /// The simplest read that the service has.
