@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "dynamic")]
+#[allow(dead_code, reason = "a build may have no provider to judge")]
+mod judges;
+#[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
+mod vendor;
+
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]
 mod entra;
