@@ -53,6 +53,8 @@ mod fault;
 pub mod issuer;
 mod known;
 mod ledger;
+#[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
+mod openid;
 mod plan;
 mod sandbox;
 #[cfg(feature = "server")]
@@ -72,13 +74,33 @@ pub use state::Seen;
 pub use vendor::{Answer, Call, Fake, Trouble, Vendor, World};
 
 // codegen:begin (written by `cargo xtask codegen`)
+#[cfg(feature = "entra")]
+pub mod entra;
+#[cfg(feature = "github-sign-in")]
+pub mod github_sign_in;
+#[cfg(feature = "google-sign-in")]
+pub mod google_sign_in;
 #[cfg(feature = "lastfm")]
 pub mod lastfm;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 #[cfg(feature = "spotify")]
 pub mod spotify;
+#[cfg(feature = "spotify-sign-in")]
+pub mod spotify_sign_in;
 
 /// The fakes of this build.
 pub static FAKES: &[Fake] = &[
+    #[cfg(feature = "entra")]
+    entra::FAKE,
+    #[cfg(feature = "github-sign-in")]
+    github_sign_in::FAKE,
+    #[cfg(feature = "google-sign-in")]
+    google_sign_in::FAKE,
+    #[cfg(feature = "oidc")]
+    oidc::FAKE,
+    #[cfg(feature = "spotify-sign-in")]
+    spotify_sign_in::FAKE,
     #[cfg(feature = "lastfm")]
     lastfm::FAKE,
     #[cfg(feature = "spotify")]
