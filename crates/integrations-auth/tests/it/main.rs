@@ -2,10 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(all(
+    feature = "entra",
+    feature = "github-sign-in",
+    feature = "google-sign-in",
+    feature = "oidc",
+    feature = "spotify-sign-in"
+))]
+mod attacks;
 #[cfg(feature = "dynamic")]
+#[allow(dead_code, reason = "a build may have no provider to judge")]
 mod judges;
 mod sessions;
 mod stores;
+#[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
+mod vendor;
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]
