@@ -1,6 +1,6 @@
 //! Ways to become somebody else, each of which has worked somewhere. All are refused.
 //!
-//! What the types refuse is in `tests/compile`.
+//! What the types refuse is in `xtask/compile/tests/naive`.
 
 mod flows;
 mod linking;

@@ -14,5 +14,5 @@ fn naive_code_does_not_compile() {
         eprintln!("SKIPPED: the messages of `{}` may differ from those of `{SAID_BY}`", version.trim());
         return;
     }
-    trybuild::TestCases::new().compile_fail("tests/compile/*.rs");
+    trybuild::TestCases::new().compile_fail("tests/naive/*.rs");
 }

@@ -1,0 +1,1 @@
+//! What naive code must not be able to say: see `tests/naive`.
