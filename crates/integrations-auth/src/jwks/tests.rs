@@ -2,6 +2,8 @@ use std::future::Future;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, Response};
 use integrations_core::jose::SigningKey;
 use integrations_core::{Body, ErrorKind, Exchange, Payload, SecretString, TransportError, TransportFailure};
@@ -167,17 +169,13 @@ async fn invented_key_ids_cause_one_fetch_in_a_cool_down() {
     let issuer = Issuer::new();
     let (cache, good) = (issuer.cache(), issuer.token());
     check(&cache, &good).await.unwrap();
-    let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
-    // A signature is not looked at before its key is known, so that one does for all.
-    let signed = sign(&key);
-    let (_, rest) = signed.expose().split_once('.').unwrap();
     let began = Instant::now();
     for i in 0..1_000_000_u32 {
         let header = format!("{{\"alg\":\"EdDSA\",\"kid\":\"{}\"}}", fastrand::u64(..));
-        use base64::Engine as _;
-        let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(header);
-        let token = SecretString::from(format!("{header}.{rest}"));
-        assert_eq!(refusal(&cache, &token).await.0.as_deref(), Some("unknown_key"));
+        // A signature is not looked at before its key is known.
+        let token = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header));
+        let error = cache.verify(&Jws::parse(&token).unwrap(), &[Algorithm::EdDsa]).await.unwrap_err();
+        assert_eq!(error.code(), Some("unknown_key"));
         if i % 1_000 == 0 {
             advance(Duration::from_millis(500)).await;
         }
@@ -227,14 +225,14 @@ async fn keys_stay_in_use_while_the_issuer_does_not_answer() {
     let (cache, token) = (issuer.cache(), issuer.token());
     check(&cache, &token).await.unwrap();
     issuer.is_down.store(true, Ordering::SeqCst);
-    for _ in 0..30 * 24 * 60 {
+    for _ in 0..3 * 24 * 60 {
         advance(MINUTE).await;
         check(&cache, &token).await.unwrap();
         check(&cache, &token).await.unwrap();
         refusal(&cache, &stranger()).await;
     }
     let counts = cache.counts();
-    assert!(counts.fetches <= 1 + 30 * 24 * 60, "{counts:?}");
+    assert!(counts.fetches <= 1 + 3 * 24 * 60, "{counts:?}");
     assert_eq!(counts.failures, counts.fetches - 1);
     issuer.is_down.store(false, Ordering::SeqCst);
     issuer.rotate(2);
