@@ -40,6 +40,7 @@ const STYLE: Style = Style { at_hash: false, auth_time: false, sid: false };
 struct Service {
     seed: u64,
     openid: OpenId,
+    people: Vec<Person>,
     client: (String, String),
     /// The organizations: ids and domains.
     tenants: [(String, &'static str); 2],
@@ -82,7 +83,7 @@ impl Service {
             .with("consumer_user_id", &people[3].id)
             .with("denied_user", people[4].login)
             .with("post_logout_redirect_uri", SIGNED_OUT);
-        Self { seed, openid, client, tenants, known }
+        Self { seed, openid, people, client, tenants, known }
     }
 
     /// The tenant that an address names, by id, domain or kind; the placeholder for every kind but `consumers`.
@@ -108,7 +109,7 @@ impl Service {
         };
         match call.query("login_hint") {
             Some(hint) => Some(self.openid.choice(Some(hint))).filter(lets_in),
-            None => self.openid.people().iter().find(lets_in),
+            None => self.people.iter().find(lets_in),
         }
         .cloned()
     }
