@@ -75,6 +75,7 @@ pub(crate) struct OpenId {
     sessions: BTreeMap<String, Session>,
     next_id_token: Option<Wrong>,
     next_userinfo: Option<Wrong>,
+    next_metadata: Option<Wrong>,
     logouts: u32,
 }
 
@@ -108,6 +109,7 @@ impl OpenId {
             sessions,
             next_id_token: None,
             next_userinfo: None,
+            next_metadata: None,
             logouts: 0,
         }
     }
@@ -221,6 +223,13 @@ impl OpenId {
         })
     }
 
+    /// What the issuer says about itself (OpenID Connect Discovery 1.0 section 4.2).
+    pub(crate) fn metadata(&mut self, right: Value) -> Answer {
+        let mut members = object(right);
+        merge(&mut members, &self.next_metadata.take().unwrap_or_default().claims);
+        Answer::json(200, &members.into())
+    }
+
     /// What is told to whoever shows an access token, or why not (OpenID Connect Core 1.0 section 5.3).
     pub(crate) fn userinfo(
         &mut self,
@@ -268,6 +277,10 @@ impl OpenId {
             }
             "userinfo" => {
                 self.next_userinfo = Some(Wrong::of(field));
+                Answer::empty(204)
+            }
+            "metadata" => {
+                self.next_metadata = Some(Wrong::of(field));
                 Answer::empty(204)
             }
             "logout-token" => {
