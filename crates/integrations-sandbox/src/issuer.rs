@@ -2,17 +2,24 @@
 //!
 //! The user always consents. Tokens are invented from the seed, so that the same requests get the same ones.
 
+mod kinds;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, LOCATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, LOCATION};
 use jiff::{SignedDuration, Timestamp};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::json;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{Answer, Call, World};
+
+use kinds::refusal;
+pub use kinds::{Client, Consent, Grant, Issued, Policy, Refusal, Rotation, SignIn, Standing};
 
 /// The letters of base62.
 pub(crate) const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -20,85 +27,8 @@ pub(crate) const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghi
 /// A code is good for this long (RFC 6749 section 4.1.2 recommends ten minutes at most).
 const CODE_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 
-/// An application that is known to an issuer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Client {
-    /// Its id.
-    pub id: String,
-    /// Its secret, unless it has none.
-    pub secret: Option<String>, // tidy: not a secret, an invented application has it
-    /// It may go without a secret where a code challenge or a refresh token that came of one vouches for it.
-    pub public: bool,
-    /// Where users may be sent back to.
-    pub redirects: Vec<String>,
-    /// What it may ask for.
-    pub scopes: Vec<String>,
-}
-
-/// When a refresh gives a new refresh token and kills the old one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rotation {
-    /// Never: the answer has no refresh token.
-    Never,
-    /// At every refresh.
-    Always,
-    /// At every refresh by an application that showed no secret.
-    Public,
-}
-
-/// What an issuer's tokens look like and how long they live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Policy {
-    /// What access tokens begin with.
-    pub access_prefix: &'static str,
-    /// What refresh tokens and codes begin with.
-    pub refresh_prefix: &'static str,
-    /// How long an access token lives, in seconds.
-    pub access_seconds: i64,
-    /// How long a refresh token lives, counted from the user's consent, in seconds.
-    pub refresh_seconds: Option<i64>,
-    /// Whether refresh tokens are replaced.
-    pub rotation: Rotation,
-}
-
-/// What a token stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// The application.
-    pub client: String,
-    /// The user, unless the application acts for itself.
-    pub subject: Option<String>,
-    /// What it may do.
-    pub scopes: Vec<String>,
-    /// When it ends; never if absent.
-    pub expires: Option<Timestamp>,
-    /// It was given to an application that showed no secret.
-    pub public: bool,
-}
-
-impl Grant {
-    /// What an application may do for a user, or for itself.
-    pub fn new(client: &str, subject: Option<&str>, scopes: &[&str]) -> Self {
-        Self {
-            client: client.to_owned(),
-            subject: subject.map(ToOwned::to_owned),
-            scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
-            expires: None,
-            public: false,
-        }
-    }
-}
-
-/// How a token stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing<'a> {
-    /// It is good.
-    Good(&'a Grant),
-    /// It was good once.
-    Dead,
-    /// Nobody gave it out.
-    Unknown,
-}
+/// Everything but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A fake issuer.
 #[derive(Debug, Clone)]
@@ -106,6 +36,7 @@ pub struct Issuer {
     seed: u64,
     policy: Policy,
     subject: String,
+    name: Option<String>,
     clients: Vec<Client>,
     given: u64,
     codes: BTreeMap<String, Code>,
@@ -118,6 +49,7 @@ struct Code {
     grant: Grant,
     redirect: String,
     challenge: Option<String>,
+    offline: bool,
     until: Timestamp,
     /// The tokens that it was changed for.
     family: Option<u64>,
@@ -128,18 +60,6 @@ struct Token {
     grant: Grant,
     family: u64,
     is_dead: bool,
-}
-
-/// An error of RFC 6749 section 5.2.
-struct Refusal {
-    error: &'static str,
-    about: &'static str,
-    /// The application showed itself by the header, so the answer names that way.
-    by_header: bool,
-}
-
-const fn refusal(error: &'static str, about: &'static str) -> Refusal {
-    Refusal { error, about, by_header: false }
 }
 
 /// The application of a request.
@@ -158,6 +78,7 @@ impl Issuer {
             seed,
             policy,
             subject: subject.to_owned(),
+            name: None,
             clients: Vec::new(),
             given: 0,
             codes: BTreeMap::new(),
@@ -170,6 +91,13 @@ impl Issuer {
     #[must_use]
     pub fn with_client(mut self, client: Client) -> Self {
         self.clients.push(client);
+        self
+    }
+
+    /// Names itself to applications when it sends users back (RFC 9207).
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
         self
     }
 
@@ -197,8 +125,53 @@ impl Issuer {
         Some(token.grant.clone())
     }
 
+    /// Lets an access token live for ever.
+    pub fn keep_access(&mut self, token: &str) {
+        if let Some(token) = self.access.get_mut(token) {
+            token.grant.expires = None;
+        }
+    }
+
+    /// Ends everything that came of the same consent as this token, an access token or a refresh token; what it stood for.
+    pub fn end_consent(&mut self, token: &str) -> Option<Grant> {
+        let token = self.access.get(token).or_else(|| self.refresh.get(token))?;
+        let (family, grant) = (token.family, token.grant.clone());
+        self.end_family(family);
+        Some(grant)
+    }
+
+    /// Ends everything that an application may do for a user.
+    pub fn end_all(&mut self, client: &str, subject: &str) {
+        let tokens = self.access.values_mut().chain(self.refresh.values_mut());
+        let own = |grant: &Grant| grant.client == client && grant.subject.as_deref() == Some(subject);
+        tokens.filter(|token| own(&token.grant)).for_each(|token| token.is_dead = true);
+    }
+
+    /// Whether this is the id and the secret of an application.
+    pub fn is_client(&self, id: &str, secret: &str) -> bool {
+        self.client(id).is_some_and(|client| client.secret.as_deref() == Some(secret))
+    }
+
+    /// Where the user of a code was sent back to.
+    pub fn redirect_of(&self, code: &str) -> Option<&str> {
+        self.codes.get(code).map(|code| code.redirect.as_str())
+    }
+
     /// Answers a request to the page where users consent: they are sent back at once.
-    pub fn authorize(&mut self, call: &Call<'_>, world: &World<'_>) -> Answer {
+    pub fn authorize(&mut self, call: &Call<'_>, world: &mut World<'_>) -> Answer {
+        let consent = Consent { subject: self.subject.clone(), offline: true, sign_in: None };
+        self.decide(call, world, Ok(consent), &[])
+    }
+
+    /// Answers a request to that page where the user is another one, or refuses with an error of RFC 6749 section
+    /// 4.1.2.1. `more` is told when they are sent back.
+    pub fn decide(
+        &mut self,
+        call: &Call<'_>,
+        world: &mut World<'_>,
+        consent: Result<Consent, &'static str>,
+        more: &[(&str, &str)],
+    ) -> Answer {
         let client = call.query("client_id").and_then(|id| self.client(id)).cloned();
         let Some(client) = client else { return page("INVALID_CLIENT: Invalid client") };
         let redirect = call.query("redirect_uri").unwrap_or_default();
@@ -206,17 +179,19 @@ impl Issuer {
             // Nobody is sent to an address that was not registered (RFC 6749 section 4.1.2.1).
             return page("INVALID_CLIENT: Invalid redirect URI");
         }
-        let result = self.code(call, &client, redirect, world.now);
+        let subject = consent.as_ref().map(|consent| consent.subject.clone()).unwrap_or_default();
+        let result = self.code(call, &client, redirect, consent, world.now);
         let (name, value) = match &result {
             Ok(code) => ("code", code.as_str()),
             Err(error) => ("error", *error),
         };
-        let mut address =
-            format!("{redirect}{}{name}={value}", if redirect.contains('?') { '&' } else { '?' });
-        if let Some(state) = call.query("state") {
-            address += &format!("&state={}", utf8_percent_encode(state, NON_ALPHANUMERIC));
+        if result.is_ok() {
+            world.ledger.set("authorize", format!("{}:{subject}", client.id));
         }
-        Answer::empty(302).header(LOCATION, &address)
+        let state = call.query("state").map(|state| ("state", state));
+        let own = self.name.as_deref().map(|name| ("iss", name));
+        let pairs = [(name, value)].into_iter().chain(state).chain(own).chain(more.iter().copied());
+        Answer::empty(302).header(LOCATION, &with_query(redirect, pairs))
     }
 
     fn code(
@@ -224,6 +199,7 @@ impl Issuer {
         call: &Call<'_>,
         client: &Client,
         redirect: &str,
+        consent: Result<Consent, &'static str>,
         now: Timestamp,
     ) -> Result<String, &'static str> {
         let challenge = call.query("code_challenge").map(ToOwned::to_owned);
@@ -239,35 +215,44 @@ impl Issuer {
         if scopes.iter().any(|scope| !client.scopes.iter().any(|known| known == scope)) {
             return Err("invalid_scope");
         }
-        let grant = Grant::new(&client.id, Some(&self.subject), &scopes);
+        let Consent { subject, offline, sign_in } = consent?;
+        let grant = Grant { sign_in, ..Grant::new(&client.id, Some(&subject), &scopes) };
         let code = self.invent("code", self.policy.refresh_prefix, 120);
         let until = now.saturating_add(CODE_LIFETIME).unwrap_or(now);
         let redirect = redirect.to_owned();
-        self.codes.insert(code.clone(), Code { grant, redirect, challenge, until, family: None });
+        self.codes.insert(code.clone(), Code { grant, redirect, challenge, offline, until, family: None });
         Ok(code)
     }
 
     /// Answers a request for a token.
     pub fn token(&mut self, call: &Call<'_>, world: &mut World<'_>) -> Answer {
-        self.tokens(call, world).unwrap_or_else(refused)
+        match self.issue(call, world) {
+            Ok(issued) => unstored(&issued.body),
+            Err(refusal) => refusal.answer(),
+        }
     }
 
-    fn tokens(&mut self, call: &Call<'_>, world: &mut World<'_>) -> Result<Answer, Refusal> {
+    /// Gives out what a request for a token asks for, for fakes that word the answer themselves.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn issue(&mut self, call: &Call<'_>, world: &mut World<'_>) -> Result<Issued, Refusal> {
         let form = call.form();
         let caller = self.caller(call, &form)?;
         let kind = field(&form, "grant_type")
             .ok_or(refusal("invalid_request", "grant_type parameter is missing"))?;
-        let answer = match kind {
+        let issued = match kind {
             "authorization_code" => self.by_code(&caller, &form, world.now),
             "refresh_token" => self.by_refresh(&caller, &form, world.now),
             "client_credentials" => self.by_client(&caller, world.now),
             _ => Err(refusal("unsupported_grant_type", "grant_type must be one that is supported")),
         }?;
         world.ledger.set("issue_token", format!("{kind}:{}", caller.client.id));
-        Ok(answer)
+        Ok(issued)
     }
 
-    fn by_code(&mut self, caller: &Caller, form: &Form, now: Timestamp) -> Result<Answer, Refusal> {
+    fn by_code(&mut self, caller: &Caller, form: &Form, now: Timestamp) -> Result<Issued, Refusal> {
         let invalid = refusal("invalid_grant", "Invalid authorization code");
         let name = field(form, "code").ok_or(refusal("invalid_request", "code must be supplied"))?;
         let code = self.codes.get(name).cloned().filter(|code| code.grant.client == caller.client.id);
@@ -297,16 +282,20 @@ impl Issuer {
         let mut grant = code.grant;
         grant.public = !caller.is_proven;
         let end = self.policy.refresh_seconds.and_then(|seconds| later(now, seconds));
-        let refresh = self.refresh_token(Grant { expires: end, ..grant.clone() }, family);
-        Ok(self.answer(grant, family, Some(refresh), now))
+        let refresh =
+            code.offline.then(|| self.refresh_token(Grant { expires: end, ..grant.clone() }, family));
+        Ok(Issued { is_first: true, ..self.issued(grant, family, refresh, now) })
     }
 
-    fn by_refresh(&mut self, caller: &Caller, form: &Form, now: Timestamp) -> Result<Answer, Refusal> {
+    fn by_refresh(&mut self, caller: &Caller, form: &Form, now: Timestamp) -> Result<Issued, Refusal> {
         let name = field(form, "refresh_token")
             .ok_or(refusal("invalid_request", "refresh_token must be supplied"))?;
         let token = match standing(&self.refresh, name, now) {
             Standing::Good(grant) if grant.client == caller.client.id => self.refresh.get(name).cloned(),
-            Standing::Dead => return Err(refusal("invalid_grant", "Refresh token revoked")),
+            Standing::Dead => {
+                self.used_again(name);
+                return Err(refusal("invalid_grant", "Refresh token revoked"));
+            }
             _ => None,
         };
         let Some(Token { grant, family, .. }) = token else {
@@ -322,32 +311,45 @@ impl Issuer {
         if scopes.iter().any(|scope| !grant.scopes.contains(scope)) {
             return Err(refusal("invalid_scope", "Invalid scope"));
         }
-        let rotates = match self.policy.rotation {
-            Rotation::Never => false,
-            Rotation::Always => true,
-            Rotation::Public => !caller.is_proven,
-        };
-        let next = rotates.then(|| {
-            if let Some(old) = self.refresh.get_mut(name) {
-                old.is_dead = true;
-            }
-            self.refresh_token(grant.clone(), family)
-        });
-        Ok(self.answer(Grant { scopes, ..grant }, family, next, now))
+        let next = self.next_refresh(caller, name, &grant, family);
+        Ok(self.issued(Grant { scopes, ..grant }, family, next, now))
     }
 
-    fn by_client(&mut self, caller: &Caller, now: Timestamp) -> Result<Answer, Refusal> {
+    fn next_refresh(&mut self, caller: &Caller, old: &str, grant: &Grant, family: u64) -> Option<String> {
+        match self.policy.rotation {
+            Rotation::Never => return None,
+            Rotation::Public if caller.is_proven => return None,
+            Rotation::Lenient => {}
+            Rotation::Strict => self.end_family(family),
+            Rotation::Always | Rotation::Public => {
+                if let Some(old) = self.refresh.get_mut(old) {
+                    old.is_dead = true;
+                }
+            }
+        }
+        Some(self.refresh_token(grant.clone(), family))
+    }
+
+    /// A refresh token that comes again after its end was stolen, or its successor was.
+    fn used_again(&mut self, name: &str) {
+        let family = self.refresh.get(name).map(|token| token.family);
+        if let (Rotation::Always, Some(family)) = (self.policy.rotation, family) {
+            self.end_family(family);
+        }
+    }
+
+    fn by_client(&mut self, caller: &Caller, now: Timestamp) -> Result<Issued, Refusal> {
         if !caller.is_proven {
             return Err(refusal("invalid_client", "Invalid client secret"));
         }
         let family = self.given;
-        Ok(self.answer(Grant::new(&caller.client.id, None, &[]), family, None, now))
+        Ok(self.issued(Grant::new(&caller.client.id, None, &[]), family, None, now))
     }
 
-    fn answer(&mut self, grant: Grant, family: u64, refresh: Option<String>, now: Timestamp) -> Answer {
+    fn issued(&mut self, grant: Grant, family: u64, refresh: Option<String>, now: Timestamp) -> Issued {
         let seconds = self.policy.access_seconds;
         let scope = grant.scopes.join(" ");
-        let access = self.access_token(Grant { expires: later(now, seconds), ..grant }, family);
+        let access = self.access_token(Grant { expires: later(now, seconds), ..grant.clone() }, family);
         let mut body = json!({"access_token": access, "token_type": "Bearer", "expires_in": seconds});
         if !scope.is_empty() {
             body["scope"] = scope.into();
@@ -355,7 +357,7 @@ impl Issuer {
         if let Some(refresh) = refresh {
             body["refresh_token"] = refresh.into();
         }
-        Answer::json(200, &body).header(CACHE_CONTROL, "no-store")
+        Issued { body, grant, is_first: false }
     }
 
     /// Answers a request to end a token (RFC 7009): a token that nobody knows is no error.
@@ -363,10 +365,10 @@ impl Issuer {
         let form = call.form();
         let caller = match self.caller(call, &form) {
             Ok(caller) => caller,
-            Err(refusal) => return refused(refusal),
+            Err(refusal) => return refusal.answer(),
         };
         let Some(name) = field(&form, "token") else {
-            return refused(refusal("invalid_request", "token must be supplied"));
+            return refusal("invalid_request", "token must be supplied").answer();
         };
         let is_own = |token: &&mut Token| token.grant.client == caller.client.id;
         if let Some(token) = self.access.get_mut(name).filter(is_own) {
@@ -397,12 +399,15 @@ impl Issuer {
                 (field(form, "client_id").unwrap_or_default().to_owned(), secret.map(ToOwned::to_owned))
             }
         };
-        let about = "Invalid client";
-        let wrong = Refusal { error: "invalid_client", about, by_header };
-        let Some(client) = self.client(&id).cloned() else { return Err(wrong) };
+        let wrong = |about| Refusal { error: "invalid_client", about, by_header };
+        let Some(client) = self.client(&id).cloned() else { return Err(wrong("Invalid client")) };
         let is_proven = secret.is_some() && secret == client.secret;
         let may_go_without = secret.is_none() && (client.public || client.secret.is_none());
-        if is_proven || may_go_without { Ok(Caller { client, is_proven }) } else { Err(wrong) }
+        match secret {
+            _ if is_proven || may_go_without => Ok(Caller { client, is_proven }),
+            Some(_) => Err(wrong("Invalid client secret")),
+            None => Err(wrong("No client secret")),
+        }
     }
 
     fn client(&self, id: &str) -> Option<&Client> {
@@ -444,11 +449,17 @@ fn page(text: &str) -> Answer {
     Answer::text(400, "text/html; charset=utf-8", text)
 }
 
-fn refused(refusal: Refusal) -> Answer {
-    let body = json!({"error": refusal.error, "error_description": refusal.about});
-    let status = if refusal.by_header { 401 } else { 400 };
-    let answer = Answer::json(status, &body).header(CACHE_CONTROL, "no-store");
-    if refusal.by_header { answer.header(WWW_AUTHENTICATE, "Basic realm=\"token\"") } else { answer }
+/// An answer with tokens, which nobody keeps (RFC 6749 section 5.1).
+pub(crate) fn unstored(body: &Value) -> Answer {
+    Answer::json(200, body).header(CACHE_CONTROL, "no-store")
+}
+
+/// An address with these pairs behind what it has already.
+pub(crate) fn with_query<'a>(address: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    pairs.fold(address.to_owned(), |address, (name, value)| {
+        let mark = if address.contains('?') { '&' } else { '?' };
+        format!("{address}{mark}{name}={}", utf8_percent_encode(value, RESERVED))
+    })
 }
 
 fn field<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
@@ -456,7 +467,7 @@ fn field<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
 }
 
 /// Both halves are written as in a form (RFC 6749 section 2.3.1).
-fn basic(header: &str) -> Option<(String, String)> {
+pub(crate) fn basic(header: &str) -> Option<(String, String)> {
     let text = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
     let text = String::from_utf8(text).ok()?;
     let (id, secret) = text.split_once(':')?;
@@ -489,90 +500,4 @@ pub(crate) fn invented(letters: &[u8], seed: u64, label: &str, length: usize) ->
         hash.finalize().to_vec()
     });
     blocks.take(length).map(|byte| char::from(letters[usize::from(byte) % letters.len()])).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use http::{HeaderMap, Method, Uri};
-    use serde_json::Value;
-
-    use super::*;
-    use crate::Ledger;
-
-    const NOW: Timestamp = Timestamp::constant(1_772_452_800, 0);
-
-    fn issuer(rotation: Rotation) -> Issuer {
-        let policy = Policy {
-            access_prefix: "at_",
-            refresh_prefix: "rt_",
-            access_seconds: 60,
-            refresh_seconds: None,
-            rotation,
-        };
-        let client = Client { id: "app".to_owned(), secret: Some("s p:1".to_owned()), ..Client::default() };
-        let other = Client { id: "other".to_owned(), secret: Some("two".to_owned()), ..Client::default() };
-        Issuer::new(0, policy, "user").with_client(client).with_client(other)
-    }
-
-    fn post(act: impl FnOnce(&Call<'_>, &mut World<'_>) -> Answer, client: &str, body: &str) -> (u16, Value) {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, format!("Basic {}", STANDARD.encode(client)).parse().unwrap());
-        let uri = Uri::from_static("https://issuer.example/token");
-        let call = Call::new(&Method::POST, &uri, &headers, body.as_bytes());
-        let (mut ledger, mut random) = (Ledger::default(), fastrand::Rng::with_seed(0));
-        let mut world =
-            World { now: NOW, ledger: &mut ledger, random: &mut random, lags: false, loops: false };
-        let answer = act(&call, &mut world);
-        (answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap_or_default())
-    }
-
-    fn refresh(issuer: &mut Issuer, token: &str) -> (u16, Value) {
-        let body = format!("grant_type=refresh_token&refresh_token={token}");
-        post(|call, world| issuer.token(call, world), "app:s%20p%3A1", &body)
-    }
-
-    #[test]
-    fn refresh_tokens_rotate_as_the_policy_says() {
-        for (rotation, gives) in
-            [(Rotation::Never, false), (Rotation::Always, true), (Rotation::Public, false)]
-        {
-            let mut issuer = issuer(rotation);
-            let token = issuer.give_refresh(Grant::new("app", Some("user"), &["read"]));
-            let (status, body) = refresh(&mut issuer, &token);
-            assert_eq!((status, body.get("refresh_token").is_some()), (200, gives), "{rotation:?}");
-            assert_eq!(refresh(&mut issuer, &token).0, if gives { 400 } else { 200 }, "{rotation:?}");
-        }
-    }
-
-    #[test]
-    fn a_revoked_refresh_token_takes_its_access_tokens_along() {
-        let mut issuer = issuer(Rotation::Never);
-        let token = issuer.give_refresh(Grant::new("app", Some("user"), &["read"]));
-        let access = refresh(&mut issuer, &token).1["access_token"].as_str().unwrap().to_owned();
-        assert!(matches!(issuer.standing(&access, NOW), Standing::Good(grant) if grant.scopes == ["read"]));
-        let body = format!("token={token}");
-        assert_eq!(post(|call, world| issuer.revoke(call, world), "other:two", &body).0, 200);
-        assert!(
-            matches!(issuer.standing(&access, NOW), Standing::Good(_)),
-            "only its own application ends it"
-        );
-        assert_eq!(post(|call, world| issuer.revoke(call, world), "app:s%20p%3A1", &body).0, 200);
-        assert_eq!(issuer.standing(&access, NOW), Standing::Dead);
-        assert_eq!(refresh(&mut issuer, &token).1["error"], "invalid_grant");
-        assert_eq!(post(|call, world| issuer.revoke(call, world), "app:s%20p%3A1", "token=unknown").0, 200);
-        assert_eq!(post(|call, world| issuer.revoke(call, world), "app:wrong", &body).0, 401);
-    }
-
-    #[test]
-    fn what_is_given_first_stays_apart() {
-        let mut issuer = issuer(Rotation::Never);
-        let one = issuer.give_refresh(Grant::new("app", Some("user"), &[]));
-        let two = issuer.give_access(Grant::new("app", Some("user"), &[]));
-        let body = format!("token={one}");
-        assert_eq!(post(|call, world| issuer.revoke(call, world), "app:s%20p%3A1", &body).0, 200);
-        assert!(matches!(issuer.standing(&two, NOW), Standing::Good(_)));
-        assert!(issuer.end_access(&two).is_some());
-        assert_eq!(issuer.standing(&two, NOW), Standing::Dead);
-        assert_eq!(issuer.standing("unknown", NOW), Standing::Unknown);
-    }
 }

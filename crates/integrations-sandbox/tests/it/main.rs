@@ -6,5 +6,7 @@ mod faults;
 #[cfg(feature = "server")]
 mod server;
 mod shelf;
+#[cfg(feature = "all")]
+mod sign_in;
 #[cfg(feature = "spotify")]
 mod spotify;
