@@ -43,6 +43,10 @@ pub use integrations_oauth as oauth;
 
 pub use flow::{Finished, Flow, FlowBuilder, Sent, Start};
 pub use linking::{Identities, MailTrust, ProofOfControl, Recognised};
+#[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
+pub use id_token::UserInfo;
+pub use id_token::{Expect, IdTokenVerifier, IssuerRule, Tenants};
+pub use jwks::{JwksCache, JwksCacheBuilder, JwksCounts};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
 pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
 pub use transport::default_transport;
