@@ -24,6 +24,8 @@ mod jwks;
 mod linking;
 mod otp;
 mod passwords;
+#[cfg(any(feature = "otp", feature = "passwords"))]
+mod proof;
 mod records;
 mod relying;
 mod roles;
@@ -36,6 +38,8 @@ pub use integrations_core::auth::*;
 pub use integrations_core::jose;
 pub use integrations_oauth as oauth;
 
+#[cfg(any(feature = "otp", feature = "passwords"))]
+pub use proof::{SecondFactor, SecondFactorProof};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
 pub use transport::default_transport;
 pub use users::{LinkedIdentity, OneTimePassword, RoleGrant, User, UserId, UserStore};
