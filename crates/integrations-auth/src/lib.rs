@@ -22,6 +22,7 @@ mod id_token;
 mod issue;
 mod jwks;
 mod linking;
+#[cfg(feature = "otp")]
 mod otp;
 mod passwords;
 #[cfg(any(feature = "otp", feature = "passwords"))]
@@ -31,13 +32,21 @@ mod relying;
 mod roles;
 mod sessions;
 mod throttle;
+mod tokens;
 mod transport;
 mod users;
 
+pub use api_keys::{ApiKey, ApiKeyId, ApiKeys, NewApiKey};
 pub use integrations_core::auth::*;
 pub use integrations_core::jose;
+pub use integrations_core::provider::Mode;
 pub use integrations_oauth as oauth;
+pub use issue::{
+    AccessClaims, Grant, IssuerPolicy, RefreshGrant, RefreshReused, RefreshTokens, Refreshed, TokenIssuer,
+};
 
+#[cfg(feature = "otp")]
+pub use otp::{Enrolment, OneTimeCodes};
 #[cfg(any(feature = "otp", feature = "passwords"))]
 pub use proof::{SecondFactor, SecondFactorProof};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
