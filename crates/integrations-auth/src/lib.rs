@@ -22,8 +22,11 @@ mod id_token;
 mod issue;
 mod jwks;
 mod linking;
+mod names;
 mod otp;
 mod passwords;
+#[cfg(any(feature = "otp", feature = "passwords"))]
+mod proof;
 mod records;
 mod relying;
 mod roles;
@@ -36,9 +39,12 @@ pub use integrations_core::auth::*;
 pub use integrations_core::jose;
 pub use integrations_oauth as oauth;
 
+#[cfg(any(feature = "otp", feature = "passwords"))]
+pub use proof::{SecondFactor, SecondFactorProof};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
+pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
 pub use transport::default_transport;
-pub use users::{LinkedIdentity, OneTimePassword, RoleGrant, User, UserId, UserStore};
+pub use users::{LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore};
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]
