@@ -12,9 +12,10 @@ use integrations_core::{Clock, Effect, Error, ErrorKind, Result, Secret, SecretS
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::names::hashed;
 use crate::UserId;
 use crate::records::{Draft, Record, RecordId, RecordStore};
-use crate::tokens::{FOREVER, base32, fingerprint, from_base32, random};
+use crate::tokens::{FOREVER, base32, from_base32, random};
 
 const KIND: &str = "api_key";
 
@@ -187,7 +188,7 @@ impl ApiKeys {
             return Err(Error::invalid_request("the API key would have ended before it began"));
         }
         let text = self.text(&new.tenant)?;
-        let id = ApiKeyId::new(fingerprint(&[text.expose()]));
+        let id = ApiKeyId::new(hashed(&[text.expose()]));
         let kept = Kept {
             shown: self.shown(text.expose()),
             name: new.name.clone(),
@@ -214,7 +215,7 @@ impl ApiKeys {
         if parsed.mode != self.mode_word() {
             return Err(of_other_mode(parsed.mode, self.mode_word()));
         }
-        let (id, now) = (ApiKeyId::new(fingerprint(&[text])), self.clock.now());
+        let (id, now) = (ApiKeyId::new(hashed(&[text])), self.clock.now());
         let place = record_id(&parsed.tenant, &id);
         let record = self.records.get(&place, now).await?.ok_or_else(refused)?;
         let mut key = read(&parsed.tenant, id.as_str(), &record.draft)?;

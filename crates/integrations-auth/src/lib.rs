@@ -22,6 +22,7 @@ mod id_token;
 mod issue;
 mod jwks;
 mod linking;
+mod names;
 #[cfg(feature = "otp")]
 mod otp;
 mod passwords;
@@ -50,8 +51,9 @@ pub use otp::{Enrolment, OneTimeCodes};
 #[cfg(any(feature = "otp", feature = "passwords"))]
 pub use proof::{SecondFactor, SecondFactorProof};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
+pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
 pub use transport::default_transport;
-pub use users::{LinkedIdentity, OneTimePassword, RoleGrant, User, UserId, UserStore};
+pub use users::{LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore};
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]

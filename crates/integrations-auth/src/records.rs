@@ -146,7 +146,9 @@ impl RecordStore for MemoryRecords {
         let mut records = self.records();
         let over = records.iter().filter(|(_, record)| record.draft.expires_at <= now);
         let over: Vec<RecordId> = over.map(|(id, _)| id.clone()).take(limit as usize).collect();
-        over.iter().for_each(|id| drop(records.remove(id)));
+        for id in &over {
+            records.remove(id);
+        }
         Ok(over.len() as u64)
     }
 }

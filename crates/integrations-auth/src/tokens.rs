@@ -1,9 +1,5 @@
-//! What keys, codes and tokens have in common: random values, the hashes under which they are kept, and texts that people
-//! type.
+//! What keys, codes and tokens have in common: random values, and texts that people type.
 
-use aws_lc_rs::digest::{Context, SHA256};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use integrations_core::{Effect, Error, ErrorKind, Result};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -21,16 +17,6 @@ pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
         Error::new(ErrorKind::Unavailable, Effect::NotSent, "the system gives no random bytes")
     })?;
     Ok(bytes)
-}
-
-/// SHA-256 over several parts, in base64url. Each part is preceded by its length, so that no two lists of parts are alike.
-pub(crate) fn fingerprint(parts: &[&str]) -> String {
-    let mut hash = Context::new(&SHA256);
-    for part in parts {
-        hash.update(&(part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    URL_SAFE_NO_PAD.encode(hash.finish())
 }
 
 /// Base32 in lower case, without padding.
@@ -97,11 +83,5 @@ mod tests {
     #[test]
     fn what_has_no_end_ends_in_the_year_9999() {
         assert_eq!(FOREVER.to_string(), "9999-01-01T00:00:00Z");
-    }
-
-    #[test]
-    fn lists_of_parts_are_told_apart() {
-        assert_ne!(fingerprint(&["ab", "c"]), fingerprint(&["a", "bc"]));
-        assert_ne!(fingerprint(&["a"]), fingerprint(&["a", ""]));
     }
 }

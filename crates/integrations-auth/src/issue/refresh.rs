@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use super::later;
+use crate::names::hashed;
 use crate::records::{Draft, Record, RecordId, RecordStore};
-use crate::tokens::{fingerprint, random};
+use crate::tokens::random;
 use crate::users::UserId;
 
 const KIND: &str = "refresh";
@@ -181,7 +182,7 @@ impl RefreshTokens {
         }
         let begun = Family {
             grant: grant.clone(),
-            present: fingerprint(&[secret.expose()]),
+            present: hashed(&[secret.expose()]),
             former: String::new(),
             salt: String::new(),
             rotated_at: now,
@@ -234,7 +235,7 @@ impl RefreshTokens {
         let next = successor(secret, &salt);
         let rotated = Family {
             grant: family.grant.clone(),
-            present: fingerprint(&[next.expose()]),
+            present: hashed(&[next.expose()]),
             former: family.present.clone(),
             salt,
             rotated_at: now,
@@ -275,7 +276,7 @@ impl RefreshTokens {
 impl Family {
     /// Both comparisons are made, whatever comes of the first.
     fn standing(&self, secret: &str, now: Timestamp) -> Standing {
-        let hash = fingerprint(&[secret]);
+        let hash = hashed(&[secret]);
         let is_present = bool::from(self.present.as_bytes().ct_eq(hash.as_bytes()));
         let is_former = bool::from(self.former.as_bytes().ct_eq(hash.as_bytes()));
         let is_lost_answer = now.duration_since(self.rotated_at) <= LOST_ANSWER;
@@ -311,7 +312,7 @@ fn parse(text: &str) -> Option<Parsed<'_>> {
 }
 
 fn place(tenant: &str, family: &str) -> RecordId {
-    RecordId::new(tenant, KIND, fingerprint(&[family]))
+    RecordId::new(tenant, KIND, hashed(&[family]))
 }
 
 fn read(record: &Record) -> Result<Family> {

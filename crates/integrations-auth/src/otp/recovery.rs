@@ -7,8 +7,9 @@ use integrations_core::{Effect, Error, ErrorKind, Result, SecretString};
 use subtle::ConstantTimeEq as _;
 
 use super::{ACTION, OneTimeCodes, hide_absence, is_enrolled};
+use crate::names::hashed;
 use crate::proof::{SecondFactor, SecondFactorProof};
-use crate::tokens::{base32, fingerprint, from_base32, random};
+use crate::tokens::{base32, from_base32, random};
 use crate::users::{User, UserId};
 
 /// How many codes a user gets.
@@ -75,7 +76,7 @@ fn grouped(code: &str) -> String {
 }
 
 fn kept(tenant: &str, user: &UserId, code: &str) -> String {
-    fingerprint(&["recovery", tenant, user.as_str(), code])
+    hashed(&["recovery", tenant, user.as_str(), code])
 }
 
 /// Compares with all of them, so that the time tells nothing of which one it was.

@@ -3,14 +3,18 @@
 //! A user is one document with a version, and a store compares and swaps it: what two requests change at once is changed
 //! by one after the other, or by one alone.
 
-use std::collections::BTreeMap;
+mod memory;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use async_trait::async_trait;
-use integrations_core::{Result, Secret, SecretString};
+use integrations_core::{Effect, Error, ErrorKind, Result, Secret, SecretString};
 use jiff::Timestamp;
 
 use crate::{EmailClaim, IdentityKey, MailAddress};
+
+pub use memory::MemoryUsers;
 
 integrations_core::text_id! {
     /// The application's name for a user. It is never given to anybody else, and it is no secret.
@@ -173,4 +177,42 @@ pub trait UserStore: Send + Sync + 'static {
 
     /// Users of a tenant in the order of their ids, after `after`, at most `limit`. Fewer than `limit` are the last ones.
     async fn list(&self, tenant: &str, after: Option<&UserId>, limit: u32) -> Result<Vec<User>>;
+}
+
+/// What one user of a tenant has at most.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Claim {
+    /// A folded mail address.
+    Email(String),
+    /// An identity.
+    Identity(IdentityKey),
+}
+
+impl Claim {
+    /// In an order, which all who write several at once keep.
+    fn of(user: &User) -> BTreeSet<Self> {
+        let identities = user.identities.iter().map(|identity| Self::Identity(identity.key.clone()));
+        identities.chain(user.email.as_ref().map(|email| Self::Email(email.folded()))).collect()
+    }
+
+    /// The code of the conflict when another user has it.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Email(_) => "email",
+            Self::Identity(_) => "identity",
+        }
+    }
+}
+
+fn taken(code: &'static str) -> Error {
+    let (what, hint) = match code {
+        "email" => {
+            ("mail address", "let the user sign in to the account that has it; do not tell anybody who asks")
+        }
+        "identity" => ("identity", "sign in as the user whose it is, or unlink it there first"),
+        _ => ("id", "give each user an id of their own, also after others were removed"),
+    };
+    Error::new(ErrorKind::Conflict, Effect::Rejected, format!("another user of the tenant has this {what}"))
+        .with_code(code)
+        .with_hint(hint)
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod sessions;
+mod stores;
+
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]
 mod entra;
