@@ -12,8 +12,8 @@ use integrations_core::{Clock, Effect, Error, ErrorKind, Result, Secret, SecretS
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::names::hashed;
 use crate::UserId;
+use crate::names::hashed;
 use crate::records::{Draft, Record, RecordId, RecordStore};
 use crate::tokens::{FOREVER, base32, from_base32, random};
 

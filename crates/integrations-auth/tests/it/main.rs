@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod api_keys;
+mod issue;
+#[cfg(feature = "otp")]
+mod otp;
 mod sessions;
 mod stores;
 
