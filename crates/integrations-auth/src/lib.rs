@@ -25,21 +25,30 @@ mod jwks;
 mod linking;
 mod names;
 mod opaque;
-mod otp;
-mod passwords;
 #[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
 mod plain;
+#[cfg(feature = "otp")]
+mod otp;
+mod passwords;
+#[cfg(any(feature = "otp", feature = "passwords"))]
+mod proof;
 mod records;
 mod relying;
 mod roles;
 mod sessions;
 mod throttle;
+mod tokens;
 mod transport;
 mod users;
 
+pub use api_keys::{ApiKey, ApiKeyId, ApiKeys, NewApiKey};
 pub use integrations_core::auth::*;
 pub use integrations_core::jose;
+pub use integrations_core::provider::Mode;
 pub use integrations_oauth as oauth;
+pub use issue::{
+    AccessClaims, Grant, IssuerPolicy, RefreshGrant, RefreshReused, RefreshTokens, Refreshed, TokenIssuer,
+};
 
 pub use flow::{Finished, Flow, FlowBuilder, Sent, Start};
 pub use linking::{Identities, MailTrust, ProofOfControl, Recognised};
@@ -47,6 +56,10 @@ pub use linking::{Identities, MailTrust, ProofOfControl, Recognised};
 pub use id_token::UserInfo;
 pub use id_token::{Expect, IdTokenVerifier, IssuerRule, Tenants};
 pub use jwks::{JwksCache, JwksCacheBuilder, JwksCounts};
+#[cfg(feature = "otp")]
+pub use otp::{Enrolment, OneTimeCodes};
+#[cfg(any(feature = "otp", feature = "passwords"))]
+pub use proof::{SecondFactor, SecondFactorProof};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
 pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
 pub use transport::default_transport;

@@ -13,6 +13,10 @@ mod attacks;
 #[cfg(feature = "dynamic")]
 #[allow(dead_code, reason = "a build may have no provider to judge")]
 mod judges;
+mod api_keys;
+mod issue;
+#[cfg(feature = "otp")]
+mod otp;
 mod sessions;
 mod stores;
 #[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]

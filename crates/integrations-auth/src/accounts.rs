@@ -1,1 +1,0 @@
-//! Accounts that sign in with a mail address and a password.

@@ -1,1 +1,0 @@
-//! Tokens that the application issues itself, under keys that rotate.
