@@ -15,6 +15,7 @@
 //! - Absent so far: SAML, LDAP, WebAuthn, one-time codes by SMS or mail, and sign-in with Apple, Facebook, LinkedIn and
 //!   Discord.
 
+#[cfg(feature = "passwords")]
 mod accounts;
 mod api_keys;
 mod flow;
@@ -24,6 +25,7 @@ mod jwks;
 mod linking;
 mod names;
 mod otp;
+#[cfg(feature = "passwords")]
 mod passwords;
 #[cfg(any(feature = "otp", feature = "passwords"))]
 mod proof;
@@ -33,16 +35,24 @@ mod roles;
 mod sessions;
 mod throttle;
 mod transport;
+mod unproven;
 mod users;
 
 pub use integrations_core::auth::*;
 pub use integrations_core::jose;
 pub use integrations_oauth as oauth;
 
+#[cfg(feature = "passwords")]
+pub use accounts::{
+    Accounts, Confirmation, Login, Notice, NoticeKind, Notices, PendingSecondFactor, SignedInUser,
+};
+#[cfg(feature = "passwords")]
+pub use passwords::{Breached, Cost, Passwords, Pepper, Verdict};
 #[cfg(any(feature = "otp", feature = "passwords"))]
 pub use proof::{SecondFactor, SecondFactorProof};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
 pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
+pub use throttle::Throttle;
 pub use transport::default_transport;
 pub use users::{LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore};
 
