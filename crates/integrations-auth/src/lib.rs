@@ -15,6 +15,7 @@
 //! - Absent so far: SAML, LDAP, WebAuthn, one-time codes by SMS or mail, and sign-in with Apple, Facebook, LinkedIn and
 //!   Discord.
 
+#[cfg(feature = "passwords")]
 mod accounts;
 mod api_keys;
 mod cookies;
@@ -29,6 +30,7 @@ mod opaque;
 mod plain;
 #[cfg(feature = "otp")]
 mod otp;
+#[cfg(feature = "passwords")]
 mod passwords;
 #[cfg(any(feature = "otp", feature = "passwords"))]
 mod proof;
@@ -39,6 +41,7 @@ mod sessions;
 mod throttle;
 mod tokens;
 mod transport;
+mod unproven;
 mod users;
 
 pub use api_keys::{ApiKey, ApiKeyId, ApiKeys, NewApiKey};
@@ -58,10 +61,17 @@ pub use id_token::{Expect, IdTokenVerifier, IssuerRule, Tenants};
 pub use jwks::{JwksCache, JwksCacheBuilder, JwksCounts};
 #[cfg(feature = "otp")]
 pub use otp::{Enrolment, OneTimeCodes};
+#[cfg(feature = "passwords")]
+pub use accounts::{
+    Accounts, Confirmation, Login, Notice, NoticeKind, Notices, PendingSecondFactor, SignedInUser,
+};
+#[cfg(feature = "passwords")]
+pub use passwords::{Breached, Cost, Passwords, Pepper, Verdict};
 #[cfg(any(feature = "otp", feature = "passwords"))]
 pub use proof::{SecondFactor, SecondFactorProof};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
 pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
+pub use throttle::Throttle;
 pub use transport::default_transport;
 pub use users::{LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore};
 

@@ -17,6 +17,9 @@ mod api_keys;
 mod issue;
 #[cfg(feature = "otp")]
 mod otp;
+#[cfg(feature = "passwords")]
+mod accounts;
+mod accounts_throttle;
 mod sessions;
 mod stores;
 #[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
