@@ -20,11 +20,8 @@ impl Driver for SpotifySignIn {
 
 #[async_trait]
 impl SignInDriver for SpotifySignIn {
-    /// Spotify has no parameter for who is expected, so that nobody's address goes there.
     async fn begin(&self, request: &SignInRequest) -> Result<Begun> {
-        let mut request = request.clone();
-        request.login_hint = None;
-        self.plain.begin(SCOPES, &request)
+        self.plain.begin(SCOPES, request)
     }
 
     async fn complete(&self, pending: PendingSignIn, answer: &str) -> Result<Completed> {

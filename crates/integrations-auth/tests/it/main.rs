@@ -4,6 +4,8 @@
 
 #[cfg(feature = "dynamic")]
 mod judges;
+#[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
+mod vendor;
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]
