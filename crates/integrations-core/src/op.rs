@@ -55,6 +55,8 @@ pub struct Op {
     /// The vendor replays a stored *failure* for a repeated key (Stripe v1), so an unknown outcome is
     /// settled by a read, not by a retry.
     pub replays_failures: bool,
+    /// A redirect to another origin is refused instead of followed: for what is believed because of where it was read.
+    pub keeps_origin: bool,
 }
 
 impl Op {
@@ -73,6 +75,7 @@ impl Op {
             not_executed: &[],
             key_lifetime: None,
             replays_failures: false,
+            keeps_origin: false,
         }
     }
 
@@ -130,6 +133,13 @@ impl Op {
     #[must_use]
     pub const fn replays_failures(mut self) -> Self {
         self.replays_failures = true;
+        self
+    }
+
+    /// Refuses redirects to another origin.
+    #[must_use]
+    pub const fn keeps_origin(mut self) -> Self {
+        self.keeps_origin = true;
         self
     }
 }

@@ -35,6 +35,10 @@ pub(crate) fn too_many() -> TransportError {
     refused(TransportFailure::BadResponse, "more than 5 redirects")
 }
 
+pub(crate) fn elsewhere() -> TransportError {
+    refused(TransportFailure::Forbidden, "a redirect to another origin, which may not speak for this one")
+}
+
 fn refused(failure: TransportFailure, what: &str) -> TransportError {
     TransportError::new(failure, true, format!("the service answered with {what}"))
 }

@@ -23,7 +23,8 @@ use crate::{failure, redirect, upload};
 ///
 /// GET and HEAD without a body follow up to five redirects. To another origin go only `accept`,
 /// `accept-language`, `user-agent`, `range` and `if-*`; a redirect from https to http is
-/// [`TransportFailure::Forbidden`]. Other methods get the 3xx answer itself.
+/// [`TransportFailure::Forbidden`], and so is one to another origin where the operation says
+/// [`keeps_origin`](integrations_core::Op::keeps_origin). Other methods get the 3xx answer itself.
 ///
 /// Unless the request has `accept-encoding` or `range`, gzip is asked for and undone; then at most
 /// [`Op::response_limit`](integrations_core::Op::response_limit) bytes come out. An operation that streams large
@@ -86,6 +87,9 @@ impl Transport for HttpTransport {
             let to =
                 redirect::target(&hop.method, &hop.url, bodiless, response.status(), response.headers())?;
             let Some(to) = to else { return answer::receive(response, limits, inflate).await };
+            if exchange.op.keeps_origin && hop.url.origin() != to.origin() {
+                return Err(redirect::elsewhere());
+            }
             hop.headers = redirect::carried(hop.headers, &hop.url, &to);
             if inflate {
                 hop.headers.insert(ACCEPT_ENCODING, GZIP);

@@ -25,7 +25,7 @@ impl Issuer {
     /// Asks an issuer where its addresses are: at `/.well-known/openid-configuration`, then as RFC 8414 says. What it
     /// calls itself must be `issuer_url`, byte for byte.
     ///
-    /// For an address that a tenant gave, use a transport that reaches public addresses alone.
+    /// A redirect to another origin is refused. For an address that a tenant gave, use a transport that reaches public addresses alone.
     ///
     /// # Errors
     /// [`ErrorKind::Config`](integrations_core::ErrorKind) if the address is neither `https` nor on this machine, if one of
@@ -104,13 +104,20 @@ fn of_metadata(
             None => {}
         }
     }
-    issuer.names_itself =
-        metadata.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true));
-    if let Some(url) = text("jwks_uri") {
-        check("jwks_uri", url)?;
-        issuer.jwks_uri = Some(url.to_owned());
-    }
+    let checked = |name: &str| text(name).map(|url| check(name, url).map(|()| url.to_owned())).transpose();
+    issuer.jwks_uri = checked("jwks_uri")?;
+    issuer.userinfo_url = checked("userinfo_endpoint")?;
+    issuer.logout_url = checked("end_session_endpoint")?;
+    let says = |name: &str| metadata.get(name) == Some(&Value::Bool(true));
+    issuer.names_itself = says("authorization_response_iss_parameter_supported");
+    issuer.tells_logouts = says("backchannel_logout_supported");
+    issuer.id_token_algorithms = texts(metadata, "id_token_signing_alg_values_supported");
     Ok(issuer)
+}
+
+fn texts(metadata: &Map<String, Value>, name: &str) -> Option<Vec<String>> {
+    let list = metadata.get(name)?.as_array()?;
+    Some(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 /// Basic is the default of RFC 8414.

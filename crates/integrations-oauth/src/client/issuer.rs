@@ -81,6 +81,10 @@ pub struct Issuer {
     vars: Vec<(String, String)>,
     pub(super) names_itself: bool,
     pub(super) jwks_uri: Option<String>,
+    pub(super) userinfo_url: Option<String>,
+    pub(super) logout_url: Option<String>,
+    pub(super) id_token_algorithms: Option<Vec<String>>,
+    pub(super) tells_logouts: bool,
 }
 
 impl From<OAuth> for Issuer {
@@ -92,6 +96,10 @@ impl From<OAuth> for Issuer {
             vars: Vec::new(),
             names_itself: false,
             jwks_uri: None,
+            userinfo_url: None,
+            logout_url: None,
+            id_token_algorithms: None,
+            tells_logouts: false,
         }
     }
 }
@@ -127,6 +135,31 @@ impl Issuer {
     /// Where the issuer's keys are, as its metadata says: for whoever verifies its statements.
     pub fn jwks_uri(&self) -> Option<&str> {
         self.jwks_uri.as_deref()
+    }
+
+    /// Where the issuer says who an access token's user is (OpenID Connect Core 1.0 section 5.3), as its metadata says.
+    pub fn userinfo_url(&self) -> Option<&str> {
+        self.userinfo_url.as_deref()
+    }
+
+    /// Where browsers are sent to sign out (OpenID Connect RP-Initiated Logout 1.0), as the issuer's metadata says.
+    pub fn logout_url(&self) -> Option<&str> {
+        self.logout_url.as_deref()
+    }
+
+    /// What the issuer signs its statements about users with, as its metadata says; `None` if it does not.
+    pub fn id_token_algorithms(&self) -> Option<&[String]> {
+        self.id_token_algorithms.as_deref()
+    }
+
+    /// Whether the issuer's metadata says that it tells when somebody signed out (OpenID Connect Back-Channel Logout 1.0).
+    pub fn tells_logouts(&self) -> bool {
+        self.tells_logouts
+    }
+
+    /// Whether the issuer has such an address.
+    pub fn has(&self, address: Address) -> bool {
+        self.addresses[address as usize].is_some()
     }
 
     /// All parts filled and all addresses checked.
@@ -216,8 +249,9 @@ impl Resolved {
     }
 }
 
-/// An address to which secrets may go: `https`, or `http` to this machine.
-pub(super) fn safe_uri(url: &str) -> Result<Uri> {
+/// An address to which secrets may go: `https`, or `http` to this machine, without a user and a fragment.
+/// [`ErrorKind::Config`](integrations_core::ErrorKind) for any other.
+pub fn safe_uri(url: &str) -> Result<Uri> {
     let uri: Uri = url.parse().map_err(|_| Error::config("it is not a URL"))?;
     let host = uri.host().unwrap_or_default();
     let safe = match uri.scheme_str() {

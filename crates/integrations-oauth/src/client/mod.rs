@@ -29,7 +29,7 @@ pub use builder::{Client, ClientBuilder};
 pub use callback::Callback;
 pub use device::{DeviceAuthorization, DevicePoll};
 pub use flows::Introspection;
-pub use issuer::{Address, Issuer};
+pub use issuer::{Address, Issuer, safe_uri};
 pub use pending::PendingAuthorization;
 pub(crate) use pkce::random;
 pub use source::ClientCredentials;

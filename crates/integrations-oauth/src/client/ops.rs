@@ -30,5 +30,5 @@ pub(super) static POLL_DEVICE: Op = op("poll_device", Safety::Once).http("POST",
 pub(super) static REVOKE: Op = op("revoke", Safety::Idempotent).http("POST", "");
 /// RFC 7662.
 pub(super) static INTROSPECT: Op = op("introspect", Safety::Read).http("POST", "");
-/// OpenID Connect Discovery 1.0 and RFC 8414.
-pub(super) static DISCOVER: Op = op("discover", Safety::Read).http("GET", "");
+/// OpenID Connect Discovery 1.0 and RFC 8414. An issuer is believed about itself alone, so nobody else may answer.
+pub(super) static DISCOVER: Op = op("discover", Safety::Read).http("GET", "").keeps_origin();

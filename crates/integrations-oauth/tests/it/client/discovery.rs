@@ -1,7 +1,7 @@
 //! Issuers that say where they are.
 
 use integrations_core::{ErrorKind, Result};
-use integrations_oauth::{AuthorizeRequest, Callback, Client, Issuer};
+use integrations_oauth::{Address, AuthorizeRequest, Callback, Client, Issuer};
 
 use super::support::{Script, TOKENS, answer, good_callback, pipeline};
 
@@ -12,6 +12,10 @@ const METADATA: &str = r#"{
     "token_endpoint":"https://id.example/realm/token",
     "revocation_endpoint":"https://id.example/realm/revoke",
     "jwks_uri":"https://id.example/realm/keys",
+    "userinfo_endpoint":"https://id.example/realm/me",
+    "end_session_endpoint":"https://id.example/realm/end",
+    "id_token_signing_alg_values_supported":["RS256","EdDSA",7],
+    "backchannel_logout_supported":true,
     "token_endpoint_auth_methods_supported":["client_secret_post"],
     "code_challenge_methods_supported":["plain","S256"],
     "authorization_response_iss_parameter_supported":true,
@@ -49,6 +53,24 @@ async fn an_issuer_is_used_as_it_describes_itself() {
         error.kind() == ErrorKind::InvalidRequest && error.message().contains("name its issuer"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn what_openid_adds_is_read_and_absent_where_nothing_is_said() {
+    let issuer = discovered(METADATA).await.unwrap();
+    assert_eq!(issuer.userinfo_url(), Some("https://id.example/realm/me"));
+    assert_eq!(issuer.logout_url(), Some("https://id.example/realm/end"));
+    assert_eq!(issuer.id_token_algorithms().unwrap(), ["RS256", "EdDSA"]);
+    assert!(issuer.tells_logouts() && issuer.has(Address::Revoke) && !issuer.has(Address::Device));
+    let bare = METADATA
+        .replace("userinfo_endpoint", "x1")
+        .replace("end_session_endpoint", "x2")
+        .replace("id_token_signing_alg_values_supported", "x3")
+        .replace("\"backchannel_logout_supported\":true", "\"backchannel_logout_supported\":\"true\"")
+        .replace("revocation_endpoint", "x4");
+    let issuer = discovered(&bare).await.unwrap();
+    assert_eq!((issuer.userinfo_url(), issuer.logout_url(), issuer.id_token_algorithms()), (None, None, None));
+    assert!(!issuer.tells_logouts() && !issuer.has(Address::Revoke));
 }
 
 #[tokio::test]
@@ -131,7 +153,7 @@ async fn a_client_without_a_secret_shows_a_proof_key_whatever_the_issuer_lists()
 
 #[tokio::test]
 async fn an_encrypted_issuer_has_no_unencrypted_addresses_not_even_on_this_machine() {
-    for name in ["token", "auth", "revoke", "keys"] {
+    for name in ["token", "auth", "revoke", "keys", "me", "end"] {
         for bad in [format!("http://id.example/realm/{name}"), format!("http://127.0.0.1:8080/{name}")] {
             let told = METADATA.replace(&format!("https://id.example/realm/{name}"), &bad);
             assert_ne!(told, METADATA);

@@ -1,1 +1,0 @@
-//! Statements of issuers about users, verified (OpenID Connect Core 1.0).

@@ -1,0 +1,86 @@
+//! What sign-in at every issuer of OpenID Connect has in common.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use integrations_core::jose::{Claims, JwtError};
+use integrations_core::pipeline::{Policy, Scope, Stages};
+use integrations_core::setup::Setup;
+use integrations_core::{Effect, Error, ErrorKind, Req, Result, SecretString, TokenSet};
+use integrations_oauth::safe_uri;
+use serde_json::{Map, Value};
+
+use super::{Expect, IdTokenVerifier};
+use crate::relying::Relying;
+use crate::transport::default_transport;
+use crate::{LogoutRequest, PendingSignIn};
+
+/// A client of an issuer, and what its statements are held against.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenId {
+    pub(crate) relying: Relying,
+    pub(crate) verifier: IdTokenVerifier,
+}
+
+impl OpenId {
+    /// Exchanges the code, and verifies the statement that came.
+    pub(crate) async fn complete(&self, pending: PendingSignIn, answer: &str) -> Result<(TokenSet, Claims)> {
+        let (tokens, asked) = self.relying.exchange(pending, answer).await?;
+        let statement = tokens.id_token.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Decode, Effect::Applied, "the issuer gave no statement about the user")
+                .with_hint("the scope `openid` must be among those that the client may ask for")
+        })?;
+        let expect = Expect { nonce: asked.nonce.as_ref(), max_age: asked.max_age, ..Expect::new() };
+        let verified = self.verifier.verify(statement, &expect.access(&tokens.access)).await;
+        // The code is used up whatever the statement is worth.
+        let claims = verified.map_err(|e| e.with_effect(Effect::Applied))?;
+        Ok((tokens, claims))
+    }
+
+    /// The next tokens, with what the answer leaves out as it was. A statement that came is verified, and must be about
+    /// the same person (OpenID Connect Core 1.0 section 12.2).
+    pub(crate) async fn refresh(&self, present: &TokenSet) -> Result<TokenSet> {
+        let mut next = self.relying.client().refresh(present).await?;
+        if let Some(statement) = &next.id_token {
+            let verified = self.verifier.verify(statement, &Expect::new().access(&next.access)).await;
+            let claims = verified.map_err(|e| e.with_effect(Effect::Applied))?;
+            let before = present.id_token.as_ref().and_then(claimed_subject);
+            if before.is_some_and(|before| claims.text("sub") != Some(&before)) {
+                return Err(refused(JwtError::Mismatch("sub")));
+            }
+        }
+        next.refresh = next.refresh.or_else(|| present.refresh.clone());
+        next.id_token = next.id_token.or_else(|| present.id_token.clone());
+        next.scopes = next.scopes.or_else(|| present.scopes.clone());
+        Ok(next)
+    }
+}
+
+/// Whom a statement of one's own keeping is about. It was verified when it came.
+fn claimed_subject(statement: &SecretString) -> Option<String> {
+    let payload = URL_SAFE_NO_PAD.decode(statement.expose().split('.').nth(1)?).ok()?;
+    let claims: Map<String, Value> = serde_json::from_slice(&payload).ok()?;
+    Some(claims.get("sub")?.as_str()?.to_owned())
+}
+
+/// A statement that does not hold, after the issuer has given its tokens.
+pub(crate) fn refused(why: JwtError) -> Error {
+    Error::from(why).with_effect(Effect::Applied)
+}
+
+/// The setup with its transport and pipeline made, so that all that is opened from it shares them.
+pub(crate) fn settled(setup: &Setup) -> Result<Setup> {
+    let transport = setup.carrier(default_transport)?;
+    let own = || Stages::new().pipeline(Scope::new("", setup.spec().id), Policy::default());
+    let pipeline = setup.own_pipeline().cloned().map_or_else(own, Ok)?;
+    Ok(setup.clone().transport(transport).pipeline(pipeline))
+}
+
+/// Where to send a browser to sign out (OpenID Connect RP-Initiated Logout 1.0 section 2).
+pub(crate) fn browser_logout(at: &str, client_id: &str, request: &LogoutRequest) -> Result<String> {
+    let url = Req::get(&safe_uri(at)?)
+        .query("client_id", Some(client_id))
+        .query("id_token_hint", request.id_token.as_ref().map(SecretString::expose))
+        .query("post_logout_redirect_uri", request.return_to.as_ref())
+        .query("state", request.state.as_ref());
+    Ok(url.build()?.uri().to_string())
+}

@@ -1,1 +1,0 @@
-//! The keys of an issuer, kept fresh.
