@@ -3,7 +3,6 @@
 //! From learn.microsoft.com/entra/identity-platform. It knows two organizations and the tenant of personal accounts; one
 //! user of the second organization has written another's address into their own account, as "nOAuth" attacks do
 //! (descope.com/blog/post/noauth). The application asks for the optional claim `xms_edov`. A `login_hint` chooses the user.
-//! What only the sandbox has, below `/__sandbox`: new keys, wrong ID tokens, wrong answers about the user.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -176,6 +175,8 @@ impl Service {
     }
 
     fn metadata(&self, name: &str, tenant: &str) -> Answer {
+        // A domain's addresses have the tenant's id.
+        let name = if self.tenants.iter().any(|(_, domain)| *domain == name) { tenant } else { name };
         let at = |path: &str| format!("{HOST}/{name}{path}");
         Answer::json(
             200,
@@ -282,12 +283,15 @@ fn people(seed: u64, tenants: &[(String, &'static str); 2]) -> Vec<Person> {
 
 fn worded(seed: u64, refusal: Refusal, now: Timestamp) -> Answer {
     let (status, code, number, about) = match (refusal.error, refusal.about) {
-        ("invalid_client", "Invalid client secret") => (
+        ("invalid_client", "No client secret") => (
             401,
             "invalid_client",
             7_000_218,
             "The request body must contain 'client_assertion' or 'client_secret'.",
         ),
+        ("invalid_client", "Invalid client") => {
+            (400, "unauthorized_client", 700_016, "The application was not found in the directory.")
+        }
         ("invalid_client", _) => (401, "invalid_client", 7_000_215, "Invalid client secret provided."),
         (_, "Invalid redirect URI") => (
             400,

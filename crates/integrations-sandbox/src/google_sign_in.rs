@@ -2,8 +2,7 @@
 //!
 //! From developers.google.com/identity/openid-connect. The paths of all its hosts stand side by side. A `login_hint` chooses
 //! the account: one of gmail.com, one of a Workspace domain, one that somebody made with an address elsewhere, and one
-//! whose owner refuses. What only the sandbox has, below `/__sandbox`: new keys, wrong ID tokens, wrong answers about the
-//! user.
+//! whose owner refuses.
 
 use std::collections::BTreeSet;
 

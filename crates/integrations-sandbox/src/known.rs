@@ -6,8 +6,14 @@ use std::collections::BTreeMap;
 ///
 /// For music: `track`, `track_title`, `track_artist`, `track_album`, `track_isrc`, `track_duration_ms`, `track_2` to
 /// `track_5` (other tracks), `album`, `album_title`, `artist`, `artist_name`, `tag`, `playlist` (one of the user's
-/// own, with at least three tracks), `device`, `market`, and `no_track` (a well-formed id of nothing). A name that a vendor has
-/// nothing for is absent.
+/// own, with at least three tracks), `device`, `market`, and `no_track` (a well-formed id of nothing).
+///
+/// For sign-in: `client_id`; of the user who is signed in `user_id` (what the vendor calls the account), `email`,
+/// `email_verified` (`true` or `false`), `name`, `access_token` and `refresh_token` (given out before); `other_user` and
+/// `other_user_id`; `unverified_user`; `denied_user`, who refuses every application. Those that end in `_user` are
+/// chosen by `login_hint`.
+///
+/// A name that a vendor has nothing for is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known(BTreeMap<String, String>);
 

@@ -42,6 +42,20 @@
 //! tokens for expired and their delays, told as dates, for long or over. Such clients get vendors
 //! [`starting`](Sandbox::starting) at the present time.
 //!
+//! # What only the sandbox has
+//!
+//! Some of what a test needs no vendor offers. The fakes that speak OpenID Connect (`oidc`, `google-sign-in`, `entra`) are
+//! asked for it below `/__sandbox` at any host, by `POST` with a form:
+//!
+//! - `rotate-keys`: a new key signs from now on, and the one before is still shown. With `alg` it is one for `RS256`,
+//!   `ES256` or `EdDSA`; with `forget=true` the keys before are gone at once. The answer has the new `kid`.
+//! - `id-token`: the next ID token is a wrong one. `claims` and `header` are members in JSON that are put over the right
+//!   ones, and a null takes one away. `signer` is `other` (another key than the header names), `nobody` or `public` (the
+//!   public key as if it were a common secret).
+//! - `userinfo`: the next answer about the user is a wrong one, by `claims`.
+//! - `logout-token`: the user whom `login_hint` names has signed out. The answer has the `logout_token` that an issuer
+//!   sends then; the fields of `id-token` make it a wrong one.
+//!
 //! # Invariants
 //!
 //! - A fake is written from the vendor's documents and descriptions. It shares no type with the client that it judges.

@@ -2,8 +2,7 @@
 //! RP-Initiated Logout 1.0, Back-Channel Logout 1.0).
 //!
 //! It wants a code challenge from everybody, gives refresh tokens for `offline_access`, and replaces them at every use. A
-//! `login_hint` chooses who sits before the browser. What only the sandbox has, below `/__sandbox`: new keys, wrong ID
-//! tokens, wrong answers about the user, logout tokens.
+//! `login_hint` chooses who sits before the browser.
 
 use serde_json::{Value, json};
 

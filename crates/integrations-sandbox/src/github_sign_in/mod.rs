@@ -4,9 +4,11 @@
 //! knows an application whose tokens expire and one whose tokens do not, unless they are asked for with `offline_access`.
 //! The parameter `login` chooses the account, and `login_hint` does, for those who know no other name for it.
 
+#![allow(clippy::result_large_err, reason = "a refusal is an answer like any other")]
+
 mod people;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderName, USER_AGENT};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -350,9 +352,7 @@ impl Vendor for Service {
             Trouble::Broken(502) => Some(message(502, "Server Error")),
             Trouble::Broken(status) => {
                 let page = "<html><body>Unicorn! We had issues producing the response to your request.</body></html>";
-                let mut answer = Answer::text(status, "text/html; charset=utf-8", page);
-                answer.headers.remove(CONTENT_TYPE);
-                Some(answer.header(CONTENT_TYPE, "text/html; charset=utf-8"))
+                Some(Answer::text(status, "text/html; charset=utf-8", page))
             }
             Trouble::QuotaExhausted | Trouble::FailedWithSuccess => None,
         }

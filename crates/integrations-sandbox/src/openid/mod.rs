@@ -1,17 +1,7 @@
 //! What OpenID Connect adds to an issuer: who signs in, what is stated about them, and the keys that sign it
-//! (OpenID Connect Core 1.0).
-//!
-//! Some of what a test needs no vendor offers. It is asked for below `/__sandbox`, which only the sandbox has:
-//!
-//! - `POST /__sandbox/rotate-keys`: a new key signs from now on, and the one before is still shown. A form may have `alg`
-//!   (`RS256`, `ES256` or `EdDSA`; RS256 if absent) and `forget=true`: the keys before are gone at once.
-//! - `POST /__sandbox/id-token`: the next ID token is a wrong one. A form has `claims` (members in JSON that are put over
-//!   the right ones; a null takes one away), `header` (the same for the header) and `signer` (`other`: another key than
-//!   the header names, `nobody`: none, `public`: the public key as a common secret).
-//! - `POST /__sandbox/userinfo`: the same for the next answer about the user; only `claims` counts.
-//! - `POST /__sandbox/logout-token`: the user, by `login_hint`, has signed out at the issuer; the answer has the
-//!   `logout_token` that the issuer would send (OpenID Connect Back-Channel Logout 1.0), with the same fields to make it a
-//!   wrong one.
+//! (OpenID Connect Core 1.0). What only the sandbox has stands in the crate's page.
+
+#![allow(clippy::result_large_err, reason = "a refusal is an answer like any other")]
 
 mod keys;
 
@@ -404,4 +394,28 @@ fn challenge(status: u16, error: Option<&str>) -> Answer {
     let text = error.map_or("Bearer".to_owned(), |error| format!("Bearer error=\"{error}\""));
     let body = error.map_or(json!({}), |error| json!({"error": error}));
     Answer::json(status, &body).header(WWW_AUTHENTICATE, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_hash_is_the_one_that_the_standard_shows() {
+        let token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+        assert_eq!(half_hash(Algorithm::RS256, token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(half_hash(Algorithm::EdDSA, token).len(), 43);
+    }
+
+    #[test]
+    fn scopes_let_be_seen_what_they_name() {
+        let claims = json!({"name": "Ada", "email": "ada@example.org", "hd": "example.org"});
+        let names = |scopes: &[&str]| {
+            let scopes: Vec<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
+            seen(&claims, &scopes).keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["openid"]), ["hd"]);
+        assert_eq!(names(&["openid", "email"]), ["email", "hd"]);
+        assert_eq!(names(&["profile"]), ["hd", "name"]);
+    }
 }
