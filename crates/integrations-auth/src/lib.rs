@@ -38,6 +38,8 @@ pub use integrations_core::auth::*;
 pub use integrations_core::jose;
 pub use integrations_oauth as oauth;
 
+#[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
+pub use id_token::UserInfo;
 pub use id_token::{Expect, IdTokenVerifier, IssuerRule, Tenants};
 pub use jwks::{JwksCache, JwksCacheBuilder, JwksCounts};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};

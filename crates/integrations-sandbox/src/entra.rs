@@ -40,6 +40,7 @@ const STYLE: Style = Style { at_hash: false, auth_time: false, sid: false };
 struct Service {
     seed: u64,
     openid: OpenId,
+    people: Vec<Person>,
     client: (String, String),
     /// The organizations: ids and domains.
     tenants: [(String, &'static str); 2],
@@ -82,7 +83,7 @@ impl Service {
             .with("consumer_user_id", &people[3].id)
             .with("denied_user", people[4].login)
             .with("post_logout_redirect_uri", SIGNED_OUT);
-        Self { seed, openid, client, tenants, known }
+        Self { seed, openid, people, client, tenants, known }
     }
 
     /// The tenant that an address names, by id, domain or kind; the placeholder for every kind but `consumers`.
@@ -108,7 +109,7 @@ impl Service {
         };
         match call.query("login_hint") {
             Some(hint) => Some(self.openid.choice(Some(hint))).filter(lets_in),
-            None => self.openid.people().iter().find(lets_in),
+            None => self.people.iter().find(lets_in),
         }
         .cloned()
     }
@@ -174,42 +175,39 @@ impl Service {
         }
     }
 
-    fn metadata(&self, name: &str, tenant: &str) -> Answer {
+    fn metadata(&self, name: &str, tenant: &str) -> Value {
         // A domain's addresses have the tenant's id.
         let name = if self.tenants.iter().any(|(_, domain)| *domain == name) { tenant } else { name };
         let at = |path: &str| format!("{HOST}/{name}{path}");
-        Answer::json(
-            200,
-            &json!({
-                "token_endpoint": at("/oauth2/v2.0/token"),
-                "token_endpoint_auth_methods_supported": [
-                    "client_secret_post", "private_key_jwt", "client_secret_basic", "self_signed_tls_client_auth"
-                ],
-                "jwks_uri": at("/discovery/v2.0/keys"),
-                "response_modes_supported": ["query", "fragment", "form_post"],
-                "subject_types_supported": ["pairwise"],
-                "id_token_signing_alg_values_supported": ["RS256"],
-                "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
-                "scopes_supported": ["openid", "profile", "email", "offline_access"],
-                "issuer": issuer(tenant),
-                "request_uri_parameter_supported": false,
-                "userinfo_endpoint": "https://graph.microsoft.com/oidc/userinfo",
-                "authorization_endpoint": at("/oauth2/v2.0/authorize"),
-                "device_authorization_endpoint": at("/oauth2/v2.0/devicecode"),
-                "http_logout_supported": true,
-                "frontchannel_logout_supported": true,
-                "end_session_endpoint": at("/oauth2/v2.0/logout"),
-                "claims_supported": [
-                    "sub", "iss", "cloud_instance_name", "cloud_instance_host_name", "cloud_graph_host_name",
-                    "msgraph_host", "aud", "exp", "iat", "auth_time", "acr", "nonce", "preferred_username", "name",
-                    "tid", "ver", "at_hash", "c_hash", "email"
-                ],
-                "tenant_region_scope": null,
-                "cloud_instance_name": "microsoftonline.com",
-                "cloud_graph_host_name": "graph.windows.net",
-                "msgraph_host": "graph.microsoft.com",
-            }),
-        )
+        json!({
+            "token_endpoint": at("/oauth2/v2.0/token"),
+            "token_endpoint_auth_methods_supported": [
+                "client_secret_post", "private_key_jwt", "client_secret_basic", "self_signed_tls_client_auth"
+            ],
+            "jwks_uri": at("/discovery/v2.0/keys"),
+            "response_modes_supported": ["query", "fragment", "form_post"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+            "scopes_supported": ["openid", "profile", "email", "offline_access"],
+            "issuer": issuer(tenant),
+            "request_uri_parameter_supported": false,
+            "userinfo_endpoint": "https://graph.microsoft.com/oidc/userinfo",
+            "authorization_endpoint": at("/oauth2/v2.0/authorize"),
+            "device_authorization_endpoint": at("/oauth2/v2.0/devicecode"),
+            "http_logout_supported": true,
+            "frontchannel_logout_supported": true,
+            "end_session_endpoint": at("/oauth2/v2.0/logout"),
+            "claims_supported": [
+                "sub", "iss", "cloud_instance_name", "cloud_instance_host_name", "cloud_graph_host_name",
+                "msgraph_host", "aud", "exp", "iat", "auth_time", "acr", "nonce", "preferred_username", "name",
+                "tid", "ver", "at_hash", "c_hash", "email"
+            ],
+            "tenant_region_scope": null,
+            "cloud_instance_name": "microsoftonline.com",
+            "cloud_graph_host_name": "graph.windows.net",
+            "msgraph_host": "graph.microsoft.com",
+        })
     }
 
     /// What stands below a tenant.
@@ -219,7 +217,10 @@ impl Service {
             return error(self.seed, 400, "invalid_tenant", 90_002, &about, world.now);
         };
         match (call.method.as_str(), path) {
-            ("GET", ["v2.0", ".well-known", "openid-configuration"]) => self.metadata(name, &tenant),
+            ("GET", ["v2.0", ".well-known", "openid-configuration"]) => {
+                let right = self.metadata(name, &tenant);
+                self.openid.metadata(right)
+            }
             // They name no algorithm.
             ("GET", ["discovery", "v2.0", "keys"]) => {
                 self.openid.keys.set(86_400, &json!({"alg": null, "issuer": issuer(&tenant)}))

@@ -189,32 +189,29 @@ fn people(seed: u64) -> Vec<Person> {
     ]
 }
 
-fn metadata() -> Answer {
-    Answer::json(
-        200,
-        &json!({
-            "issuer": ISSUER,
-            "authorization_endpoint": "https://accounts.google.com/o/oauth2/v2/auth",
-            "device_authorization_endpoint": "https://oauth2.googleapis.com/device/code",
-            "token_endpoint": "https://oauth2.googleapis.com/token",
-            "userinfo_endpoint": "https://openidconnect.googleapis.com/v1/userinfo",
-            "revocation_endpoint": "https://oauth2.googleapis.com/revoke",
-            "jwks_uri": "https://www.googleapis.com/oauth2/v3/certs",
-            "response_types_supported": ["code"],
-            "response_modes_supported": ["query", "fragment", "form_post"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "scopes_supported": ["openid", "email", "profile"],
-            "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
-            "claims_supported": [
-                "aud", "email", "email_verified", "exp", "family_name", "given_name", "iat", "iss", "name", "picture",
-                "sub"
-            ],
-            "code_challenge_methods_supported": ["plain", "S256"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
-            "authorization_response_iss_parameter_supported": true,
-        }),
-    )
+fn metadata() -> Value {
+    json!({
+        "issuer": ISSUER,
+        "authorization_endpoint": "https://accounts.google.com/o/oauth2/v2/auth",
+        "device_authorization_endpoint": "https://oauth2.googleapis.com/device/code",
+        "token_endpoint": "https://oauth2.googleapis.com/token",
+        "userinfo_endpoint": "https://openidconnect.googleapis.com/v1/userinfo",
+        "revocation_endpoint": "https://oauth2.googleapis.com/revoke",
+        "jwks_uri": "https://www.googleapis.com/oauth2/v3/certs",
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "scopes_supported": ["openid", "email", "profile"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+        "claims_supported": [
+            "aud", "email", "email_verified", "exp", "family_name", "given_name", "iat", "iss", "name", "picture",
+            "sub"
+        ],
+        "code_challenge_methods_supported": ["plain", "S256"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "authorization_response_iss_parameter_supported": true,
+    })
 }
 
 impl Vendor for Service {
@@ -223,7 +220,7 @@ impl Vendor for Service {
             return answer;
         }
         match (call.method.as_str(), call.segments().as_slice()) {
-            ("GET", [".well-known", "openid-configuration"]) => metadata(),
+            ("GET", [".well-known", "openid-configuration"]) => self.openid.metadata(metadata()),
             ("GET", ["oauth2", "v3", "certs"]) => self.openid.keys.set(21_000, &Value::Null),
             ("GET", ["o", "oauth2", "v2", "auth"]) => self.authorize(call, world),
             ("POST", ["token"]) => self.token(call, world),

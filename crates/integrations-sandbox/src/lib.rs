@@ -52,7 +52,7 @@
 //! - `id-token`: the next ID token is a wrong one. `claims` and `header` are members in JSON that are put over the right
 //!   ones, and a null takes one away. `signer` is `other` (another key than the header names), `nobody` or `public` (the
 //!   public key as if it were a common secret).
-//! - `userinfo`: the next answer about the user is a wrong one, by `claims`.
+//! - `userinfo`, `metadata`: the next answer about the user, or about the issuer, is a wrong one, by `claims`.
 //! - `logout-token`: the user whom `login_hint` names has signed out. The answer has the `logout_token` that an issuer
 //!   sends then; the fields of `id-token` make it a wrong one.
 //!

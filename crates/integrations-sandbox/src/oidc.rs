@@ -126,36 +126,33 @@ fn people(seed: u64) -> Vec<Person> {
     ]
 }
 
-fn metadata() -> Answer {
+fn metadata() -> Value {
     let at = |path: &str| format!("{ISSUER}{path}");
-    Answer::json(
-        200,
-        &json!({
-            "issuer": ISSUER,
-            "authorization_endpoint": at("/authorize"),
-            "token_endpoint": at("/token"),
-            "userinfo_endpoint": at("/userinfo"),
-            "jwks_uri": at("/keys"),
-            "revocation_endpoint": at("/revoke"),
-            "end_session_endpoint": at("/logout"),
-            "scopes_supported": SCOPES,
-            "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-            "code_challenge_methods_supported": ["S256"],
-            "claims_supported": [
-                "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "name", "given_name",
-                "family_name", "preferred_username", "picture", "email", "email_verified"
-            ],
-            "prompt_values_supported": ["none", "login", "consent"],
-            "authorization_response_iss_parameter_supported": true,
-            "backchannel_logout_supported": true,
-            "backchannel_logout_session_supported": true,
-        }),
-    )
+    json!({
+        "issuer": ISSUER,
+        "authorization_endpoint": at("/authorize"),
+        "token_endpoint": at("/token"),
+        "userinfo_endpoint": at("/userinfo"),
+        "jwks_uri": at("/keys"),
+        "revocation_endpoint": at("/revoke"),
+        "end_session_endpoint": at("/logout"),
+        "scopes_supported": SCOPES,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "name", "given_name",
+            "family_name", "preferred_username", "picture", "email", "email_verified"
+        ],
+        "prompt_values_supported": ["none", "login", "consent"],
+        "authorization_response_iss_parameter_supported": true,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
+    })
 }
 
 impl Vendor for Service {
@@ -164,7 +161,7 @@ impl Vendor for Service {
             return answer;
         }
         match (call.method.as_str(), call.segments().as_slice()) {
-            ("GET", [".well-known", "openid-configuration"]) => metadata(),
+            ("GET", [".well-known", "openid-configuration"]) => self.openid.metadata(metadata()),
             ("GET", ["keys"]) => self.openid.keys.set(3600, &Value::Null),
             ("GET", ["authorize"]) => self.authorize(call, world),
             ("POST", ["token"]) => self.token(call, world),

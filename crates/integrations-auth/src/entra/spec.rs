@@ -2,9 +2,14 @@
 //! The facts and operations of Microsoft Entra ID.
 
 use integrations_core::provider::{
-    ApiVersion, AuthKind, ClientAuth, Host, OAuth, Pagination, ProviderSpec, Refresh, Setting, Status,
-    WebhookScheme,
+    ApiVersion, AuthKind, Bucket, ClientAuth, Host, OAuth, OpRow, Pagination, ProviderSpec, Quirk, Refresh,
+    Setting, SettingKind, Status, WebhookScheme,
 };
+use integrations_core::{Op, Safety};
+
+/// `GET /oidc/userinfo`: vendor page [UserInfo endpoint](https://learn.microsoft.com/en-us/entra/identity-platform/userinfo).
+pub static USERINFO: Op =
+    Op::new("entra", "userinfo", Safety::Read).http("GET", "/oidc/userinfo").bucket("userinfo");
 
 /// All facts of Microsoft Entra ID.
 pub static SPEC: ProviderSpec = ProviderSpec::new("entra", "Microsoft Entra ID", "auth", Status::Full)
@@ -22,14 +27,21 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("entra", "Microsoft Entra ID",
     .refresh(Refresh::Lenient)
     .reauth_codes(&["interaction_required", "login_required", "consent_required"]))
     .settings(&[Setting::new("tenant", "whose accounts may sign in: a tenant's id or domain, or `common`, `organizations`, `consumers`")
-    .env("ENTRA_TENANT"), Setting::new("client_id", "the application's (client) id, from the page \"App registrations\" of entra.microsoft.com")
+    .env("ENTRA_TENANT"), Setting::new("tenants", "the ids of the tenants whose accounts alone may sign in, separated by commas")
+    .env("ENTRA_TENANTS")
+    .kind(SettingKind::List)
+    .optional(), Setting::new("client_id", "the application's (client) id, from the page \"App registrations\" of entra.microsoft.com")
     .env("ENTRA_CLIENT_ID"), Setting::new("client_secret", "a client secret's value, from the page \"Certificates & secrets\"")
     .env("ENTRA_CLIENT_SECRET")
     .secret()
     .optional(), Setting::new("redirect_uri", "where the service sends browsers back to, exactly as it is registered there; another address for each provider")
     .env("ENTRA_REDIRECT_URI"), Setting::new("accounts_url", "where a fake or a proxy stands in for the vendor's hosts: scheme and host of every address of the flow")
     .optional()])
+    .buckets(&[Bucket::new("userinfo", 0, 60, "requests", "https://learn.microsoft.com/en-us/entra/identity-platform/userinfo")])
     .pagination(Pagination::None)
     .webhook(WebhookScheme::None)
-    .caps(&["sign_in", "id_token", "profile", "email_verification", "refresh", "logout"])
+    .caps(&["sign_in", "id_token", "email_verification", "refresh", "logout"])
+    .quirks(&[Quirk::new("issuer-by-tenant", "A statement's issuer names the tenant of its user, also where the application asked at `common`.", "https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens"), Quirk::new("mutable-names", "Mail address, UPN and preferred name can be set by an administrator of any tenant; `xms_edov` alone tells a proven address.", "https://learn.microsoft.com/en-us/entra/identity-platform/migrate-off-email-claim-authorization")])
+    .ops(&[OpRow::new(&USERINFO, "UserInfo endpoint", "https://learn.microsoft.com/en-us/entra/identity-platform/userinfo")
+    .undescribed("Microsoft's descriptions of Graph leave it out")])
     .terms("https://learn.microsoft.com/en-us/legal/microsoft-identity-platform/terms-of-use");

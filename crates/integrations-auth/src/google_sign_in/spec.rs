@@ -2,9 +2,14 @@
 //! The facts and operations of Google.
 
 use integrations_core::provider::{
-    ApiVersion, AuthKind, ClientAuth, Host, OAuth, Pagination, ProviderSpec, Refresh, Setting, Status,
-    WebhookScheme,
+    ApiVersion, AuthKind, Bucket, ClientAuth, Host, OAuth, OpRow, Pagination, ProviderSpec, Quirk, Refresh,
+    Setting, Status, WebhookScheme,
 };
+use integrations_core::{Op, Safety};
+
+/// `GET /userinfo`: vendor page [Obtain user profile information](https://developers.google.com/identity/openid-connect/openid-connect).
+pub static USERINFO: Op =
+    Op::new("google-sign-in", "userinfo", Safety::Read).http("GET", "/userinfo").bucket("userinfo");
 
 /// All facts of Google.
 pub static SPEC: ProviderSpec = ProviderSpec::new("google-sign-in", "Google", "auth", Status::Full)
@@ -25,9 +30,15 @@ pub static SPEC: ProviderSpec = ProviderSpec::new("google-sign-in", "Google", "a
     .env("GOOGLE_OAUTH_CLIENT_SECRET")
     .secret()
     .optional(), Setting::new("redirect_uri", "where the service sends browsers back to, exactly as it is registered there; another address for each provider")
-    .env("GOOGLE_OAUTH_REDIRECT_URI"), Setting::new("accounts_url", "where a fake or a proxy stands in for the vendor's hosts: scheme and host of every address of the flow")
+    .env("GOOGLE_OAUTH_REDIRECT_URI"), Setting::new("hosted_domain", "the Workspace domain whose accounts alone may sign in, such as `example.org`")
+    .optional(), Setting::new("accounts_url", "where a fake or a proxy stands in for the vendor's hosts: scheme and host of every address of the flow")
     .optional()])
+    .buckets(&[Bucket::new("userinfo", 0, 60, "requests", "https://developers.google.com/identity/openid-connect/openid-connect")])
     .pagination(Pagination::None)
     .webhook(WebhookScheme::None)
     .caps(&["sign_in", "id_token", "profile", "email_verification", "refresh", "revoke"])
+    .quirks(&[Quirk::new("two-spellings", "Statements name the issuer with or without `https://`; identities have it with.", "https://developers.google.com/identity/openid-connect/openid-connect"), Quirk::new("foreign-addresses", "A verified address of a domain that Google does not run was verified once: it may be somebody else's by now.", "https://developers.google.com/identity/gsi/web/guides/verify-google-id-token")])
+    .ops(&[OpRow::new(&USERINFO, "Obtain user profile information", "https://developers.google.com/identity/openid-connect/openid-connect")
+    .undescribed("Google's description has the older calls /oauth2/v2/userinfo and /userinfo/v2/me alone")
+    .cap("profile")])
     .terms("https://developers.google.com/terms/api-services-user-data-policy");

@@ -30,7 +30,8 @@ pub enum Tenants {
 }
 
 impl Tenants {
-    fn admit(&self, tenant: &str) -> bool {
+    /// Whether a tenant is one of them.
+    pub fn admit(&self, tenant: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Organizations => tenant != CONSUMERS,

@@ -19,11 +19,15 @@ use jiff::{SignedDuration, Timestamp};
 use crate::LogoutNotice;
 use crate::jwks::JwksCache;
 
+#[cfg(feature = "entra")]
+pub(crate) use issuer::is_tenant;
 pub use issuer::{IssuerRule, Tenants};
 #[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
-pub(crate) use profile::{Standard, email, said_to_be_verified};
+pub use profile::UserInfo;
 #[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
-pub(crate) use relying::{OpenId, browser_logout, refused, settled};
+pub(crate) use profile::{Standard, completed, email, said_to_be_verified};
+#[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
+pub(crate) use relying::{OpenId, Ways, browser_logout, refused};
 
 /// OpenID Connect Core 1.0 section 2.
 const LONGEST_SUBJECT: usize = 255;
@@ -182,7 +186,9 @@ impl IdTokenVerifier {
         let most = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX).saturating_add(leeway);
         if past > most {
             let error = Error::from(JwtError::Mismatch(AUTH_TIME));
-            return Err(error.with_hint("they proved themselves longer ago than asked for: let them begin again"));
+            return Err(
+                error.with_hint("they proved themselves longer ago than asked for: let them begin again")
+            );
         }
         Ok(())
     }

@@ -1,19 +1,40 @@
 //! The claims that OpenID Connect names (Core 1.0 section 5.1), as an [`Identity`].
 
-use integrations_core::Result;
-use integrations_core::jose::JwtError;
+use integrations_core::jose::{Claims, JwtError};
+use integrations_core::{Result, StrictJson, TokenSet, WireResponse};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{EmailClaim, Identity, IdentityKey, MailAddress};
+use super::LONGEST_SUBJECT;
+use crate::{Completed, EmailClaim, Identity, IdentityKey, MailAddress};
 
 /// Claims of a token that say nothing about the person.
 const OF_THE_TOKEN: &[&str] = &[
-    "acr", "aio", "amr", "at_hash", "aud", "auth_time", "azp", "c_hash", "exp", "iat", "iss", "jti", "nbf", "nonce",
-    "rh", "s_hash", "sid", "sub", "uti", "ver",
+    "acr",
+    "aio",
+    "amr",
+    "at_hash",
+    "aud",
+    "auth_time",
+    "azp",
+    "c_hash",
+    "exp",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "nonce",
+    "rh",
+    "s_hash",
+    "sid",
+    "sub",
+    "uti",
+    "ver",
 ];
 
 /// Claims that have a field of their own in an identity.
-const FIELDS: &[&str] = &["email", "email_verified", "family_name", "given_name", "locale", "name", "picture"];
+const FIELDS: &[&str] =
+    &["email", "email_verified", "family_name", "given_name", "locale", "name", "picture"];
 
 /// Claims about a person.
 pub(crate) struct Standard<'c>(pub(crate) &'c Map<String, Value>);
@@ -39,11 +60,40 @@ impl Standard<'_> {
         identity.extra = others.map(|(name, value)| (name.clone(), value.clone())).collect();
         identity
     }
+}
 
-    /// The subject, for answers that no signature vouches for.
-    pub(crate) fn subject(&self) -> Result<String, JwtError> {
-        self.text("sub").filter(|sub| sub.len() <= super::LONGEST_SUBJECT).ok_or(JwtError::Missing("sub"))
+/// What an issuer says about the user of an access token (OpenID Connect Core 1.0 section 5.3.2).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct UserInfo {
+    /// The user's name at the issuer.
+    pub sub: String,
+    /// Everything that it says, `sub` included.
+    pub claims: Map<String, Value>,
+}
+
+impl UserInfo {
+    /// Reads an answer in plain JSON; one that is signed or encrypted is [`ErrorKind::Decode`](integrations_core::ErrorKind).
+    pub(crate) fn read(response: &WireResponse) -> Result<Self> {
+        let StrictJson(Value::Object(claims)) = response.json()? else {
+            return Err(response.undecodable("the answer is no object"));
+        };
+        let sub = Standard(&claims).text("sub").filter(|sub| sub.len() <= LONGEST_SUBJECT);
+        let sub = sub.ok_or_else(|| response.undecodable("the answer has no `sub`"))?;
+        Ok(Self { sub, claims })
     }
+}
+
+/// A sign-in that has ended, with what the statement says about it.
+pub(crate) fn completed(
+    identity: Identity,
+    tokens: TokenSet,
+    claims: &Claims,
+) -> Result<Completed, JwtError> {
+    let mut completed = Completed::new(identity, tokens);
+    completed.authenticated_at = claims.time("auth_time")?;
+    completed.session = claims.text("sid").map(str::to_owned);
+    Ok(completed)
 }
 
 fn is_known(name: &str) -> bool {

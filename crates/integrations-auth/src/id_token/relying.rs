@@ -1,16 +1,22 @@
 //! What sign-in at every issuer of OpenID Connect has in common.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use integrations_core::jose::{Claims, JwtError};
-use integrations_core::pipeline::{Policy, Scope, Stages};
+use integrations_core::pipeline::{Pipeline, Policy, Scope, Stages};
+use integrations_core::provider::OAuth;
 use integrations_core::setup::Setup;
-use integrations_core::{Effect, Error, ErrorKind, Req, Result, SecretString, TokenSet};
-use integrations_oauth::safe_uri;
+use integrations_core::{
+    Bearer, Caller, Effect, Error, ErrorKind, Req, Result, SecretString, TokenSet, Transport,
+};
+use integrations_oauth::{Address, Issuer, safe_uri};
 use serde_json::{Map, Value};
 
-use super::{Expect, IdTokenVerifier};
-use crate::relying::Relying;
+use super::{Expect, IdTokenVerifier, IssuerRule};
+use crate::jwks::JwksCache;
+use crate::relying::{Relying, stand_in};
 use crate::transport::default_transport;
 use crate::{LogoutRequest, PendingSignIn};
 
@@ -67,12 +73,55 @@ pub(crate) fn refused(why: JwtError) -> Error {
     Error::from(why).with_effect(Effect::Applied)
 }
 
-/// The setup with its transport and pipeline made, so that all that is opened from it shares them.
-pub(crate) fn settled(setup: &Setup) -> Result<Setup> {
-    let transport = setup.carrier(default_transport)?;
-    let own = || Stages::new().pipeline(Scope::new("", setup.spec().id), Policy::default());
-    let pipeline = setup.own_pipeline().cloned().map_or_else(own, Ok)?;
-    Ok(setup.clone().transport(transport).pipeline(pipeline))
+/// A setup with its transport and pipeline made, so that all that is opened from it shares them.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    pub(crate) setup: Setup,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) pipeline: Pipeline,
+}
+
+impl Ways {
+    pub(crate) fn of(setup: &Setup) -> Result<Self> {
+        let transport = setup.carrier(default_transport)?;
+        let own = || Stages::new().pipeline(Scope::new("", setup.spec().id), Policy::default());
+        let pipeline = setup.own_pipeline().cloned().map_or_else(own, Ok)?;
+        let setup = setup.clone().transport(transport.clone()).pipeline(pipeline.clone());
+        Ok(Self { setup, transport, pipeline })
+    }
+
+    /// The keys at an address.
+    pub(crate) fn keys(&self, url: &str) -> Result<JwksCache> {
+        let keys = JwksCache::builder(url, self.transport.clone()).pipeline(self.pipeline.clone());
+        keys.clock(self.setup.wall_clock().clone()).build()
+    }
+
+    /// What verifies an issuer's statements by these keys.
+    pub(crate) fn verifier(&self, keys: JwksCache, issuer: IssuerRule) -> Result<IdTokenVerifier> {
+        let verifier = IdTokenVerifier::new(keys, issuer, self.setup.text("client_id")?);
+        Ok(verifier.clock(self.setup.wall_clock().clone()))
+    }
+
+    /// Calls that are proven by this token.
+    pub(crate) fn caller(&self, access: &SecretString) -> Result<Caller> {
+        let proof = Arc::new(Bearer::new(access.clone()));
+        Ok(self.setup.clone().authorize(proof).caller(default_transport)?.build())
+    }
+
+    /// A vendor as an issuer, or what stands in for it.
+    pub(crate) fn issuer(&self, facts: &OAuth) -> Result<Issuer> {
+        let addresses = [
+            (Address::Token, Some(facts.token_url)),
+            (Address::Authorize, facts.authorize_url),
+            (Address::Revoke, facts.revoke_url),
+        ];
+        let given = addresses.into_iter().filter_map(|(address, url)| Some((address, url?)));
+        let mut issuer = Issuer::from(*facts);
+        for (address, url) in given {
+            issuer = issuer.at(address, stand_in(&self.setup, url)?);
+        }
+        Ok(issuer)
+    }
 }
 
 /// Where to send a browser to sign out (OpenID Connect RP-Initiated Logout 1.0 section 2).

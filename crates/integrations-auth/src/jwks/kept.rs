@@ -83,8 +83,7 @@ impl<S: Source> Kept<S> {
     /// Nothing fetched yet. `cool_down` is what lies at least between a failed fetch and the next one, and between two
     /// that were demanded before their time.
     pub(crate) fn new(source: S, cool_down: Duration) -> Self {
-        let state =
-            State { held: None, failed: None, demanded_until: None, fetches: 0, failures: 0 };
+        let state = State { held: None, failed: None, demanded_until: None, fetches: 0, failures: 0 };
         Self(Arc::new(Inner { source, cool_down, state: Mutex::new(state), flight: Arc::default() }))
     }
 

@@ -88,7 +88,10 @@ pub struct JwksCacheBuilder {
 
 impl fmt::Debug for JwksCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwksCache").field("host", &self.uri.host()).field("counts", &self.counts()).finish()
+        f.debug_struct("JwksCache")
+            .field("host", &self.uri.host())
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,20 +4,20 @@
 #![allow(clippy::result_large_err, reason = "a refusal is an answer like any other")]
 
 mod keys;
+#[cfg(any(feature = "entra", feature = "oidc"))]
+mod logout;
 
 use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{LOCATION, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use jiff::Timestamp;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256, Sha512};
 
-use crate::issuer::{
-    BASE62, Consent, Grant, Issued, Issuer, Refusal, SignIn, Standing, invented, with_query,
-};
+use crate::issuer::{BASE62, Consent, Grant, Issued, Issuer, Refusal, SignIn, Standing, invented};
 use crate::{Answer, Call, World};
 
 use keys::{Keys, Signer};
@@ -75,6 +75,7 @@ pub(crate) struct OpenId {
     sessions: BTreeMap<String, Session>,
     next_id_token: Option<Wrong>,
     next_userinfo: Option<Wrong>,
+    next_metadata: Option<Wrong>,
     logouts: u32,
 }
 
@@ -108,6 +109,7 @@ impl OpenId {
             sessions,
             next_id_token: None,
             next_userinfo: None,
+            next_metadata: None,
             logouts: 0,
         }
     }
@@ -115,11 +117,6 @@ impl OpenId {
     /// A user by their id.
     pub(crate) fn person(&self, id: &str) -> Option<&Person> {
         self.people.iter().find(|person| person.id == id)
-    }
-
-    /// All users.
-    pub(crate) fn people(&self) -> &[Person] {
-        &self.people
     }
 
     /// Who sits before the browser: whom the hint names, or the first.
@@ -226,6 +223,13 @@ impl OpenId {
         })
     }
 
+    /// What the issuer says about itself (OpenID Connect Discovery 1.0 section 4.2).
+    pub(crate) fn metadata(&mut self, right: Value) -> Answer {
+        let mut members = object(right);
+        merge(&mut members, &self.next_metadata.take().unwrap_or_default().claims);
+        Answer::json(200, &members.into())
+    }
+
     /// What is told to whoever shows an access token, or why not (OpenID Connect Core 1.0 section 5.3).
     pub(crate) fn userinfo(
         &mut self,
@@ -244,34 +248,6 @@ impl OpenId {
         merge(&mut claims, &own(person, grant));
         merge(&mut claims, &self.next_userinfo.take().unwrap_or_default().claims);
         Ok(claims.into())
-    }
-
-    /// Ends a user's session, and sends them back where that is known (OpenID Connect RP-Initiated Logout 1.0). `redirects`
-    /// are the addresses that were registered for it.
-    pub(crate) fn end_session(
-        &mut self,
-        call: &Call<'_>,
-        world: &mut World<'_>,
-        redirects: &[&str],
-    ) -> Answer {
-        let hint = call.query("id_token_hint");
-        let claims = hint.and_then(|hint| self.keys.opened(hint));
-        if hint.is_some() && claims.is_none() {
-            return Answer::text(400, "text/html; charset=utf-8", "<h1>The hint is not ours</h1>");
-        }
-        let stated = |name: &str| claims.as_ref().and_then(|claims| claims.get(name)?.as_str());
-        let hinted = stated("oid").or(stated("sub")).or(call.query("logout_hint"));
-        let user = self.choice(hinted).id.clone();
-        let redirect = call.query("post_logout_redirect_uri");
-        if redirect.is_some_and(|redirect| !redirects.contains(&redirect)) {
-            return Answer::text(400, "text/html; charset=utf-8", "<h1>Unknown address</h1>");
-        }
-        self.end(&user, world);
-        let state = call.query("state").map(|state| ("state", state));
-        redirect.map_or_else(
-            || Answer::text(200, "text/html; charset=utf-8", "<h1>You are signed out</h1>"),
-            |redirect| Answer::empty(302).header(LOCATION, &with_query(redirect, state.into_iter())),
-        )
     }
 
     fn end(&mut self, user: &str, world: &mut World<'_>) {
@@ -301,6 +277,10 @@ impl OpenId {
             }
             "userinfo" => {
                 self.next_userinfo = Some(Wrong::of(field));
+                Answer::empty(204)
+            }
+            "metadata" => {
+                self.next_metadata = Some(Wrong::of(field));
                 Answer::empty(204)
             }
             "logout-token" => {

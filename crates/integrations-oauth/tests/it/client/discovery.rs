@@ -69,7 +69,10 @@ async fn what_openid_adds_is_read_and_absent_where_nothing_is_said() {
         .replace("\"backchannel_logout_supported\":true", "\"backchannel_logout_supported\":\"true\"")
         .replace("revocation_endpoint", "x4");
     let issuer = discovered(&bare).await.unwrap();
-    assert_eq!((issuer.userinfo_url(), issuer.logout_url(), issuer.id_token_algorithms()), (None, None, None));
+    assert_eq!(
+        (issuer.userinfo_url(), issuer.logout_url(), issuer.id_token_algorithms()),
+        (None, None, None)
+    );
     assert!(!issuer.tells_logouts() && !issuer.has(Address::Revoke));
 }
 

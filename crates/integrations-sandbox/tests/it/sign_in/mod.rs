@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, Method, Uri};
-use integrations_sandbox::{Answer, Call, Sandbox};
+use integrations_sandbox::{Answer, Call, FAKES, Sandbox, Trouble};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -210,4 +210,40 @@ fn over<'a>(usual: Pairs<'a>, more: Pairs<'a>) -> Vec<(&'a str, &'a str)> {
     let replaced = |name: &str| more.iter().any(|(other, _)| *other == name);
     let kept = usual.iter().filter(|(name, _)| !replaced(name));
     kept.chain(more).copied().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+#[test]
+fn every_fake_words_its_troubles_and_has_its_settings() {
+    for (provider, settings) in [
+        ("oidc", &["issuer", "client_id", "client_secret", "redirect_uri"][..]),
+        ("google-sign-in", &["client_id", "client_secret", "redirect_uri"]),
+        ("entra", &["tenant", "client_id", "client_secret", "redirect_uri"]),
+        ("github-sign-in", &["client_id", "client_secret", "redirect_uri"]),
+        ("spotify-sign-in", &["client_id", "client_secret", "redirect_uri"]),
+    ] {
+        let fake = FAKES.iter().find(|fake| fake.provider == provider).unwrap();
+        let vendor = (fake.make)(0);
+        let names: Vec<_> = vendor.settings().into_iter().map(|(name, _)| name).collect();
+        assert_eq!((fake.category, names.as_slice()), ("auth", settings), "{provider}");
+        let status = |trouble| vendor.word(trouble).map(|answer| answer.status.as_u16());
+        assert_eq!(status(Trouble::RateLimited(None)), Some(429), "{provider}");
+        assert_eq!(status(Trouble::Unauthorized), Some(401), "{provider}");
+        for broken in [500, 502, 503, 504] {
+            assert_eq!(status(Trouble::Broken(broken)), Some(broken), "{provider}");
+        }
+        let known = vendor.known();
+        for name in [
+            "client_id",
+            "user_id",
+            "email",
+            "email_verified",
+            "name",
+            "access_token",
+            "refresh_token",
+            "other_user",
+            "denied_user",
+        ] {
+            assert!(known.get(name).is_some(), "{provider} {name}");
+        }
+    }
 }

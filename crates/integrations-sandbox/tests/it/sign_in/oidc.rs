@@ -271,6 +271,10 @@ fn the_next_id_token_is_wrong_in_the_way_that_was_asked_for() {
     let subject =
         || fake.get("https://issuer.example/userinfo", &fake.known("access_token")).1["sub"].clone();
     assert_eq!(subject(), "another");
+    assert_eq!(fake.control("metadata", &[("claims", r#"{"issuer": "https://evil.example"}"#)]).status, 204);
+    let issuer =
+        || fake.get("https://issuer.example/.well-known/openid-configuration", "").1["issuer"].clone();
+    assert_eq!([issuer(), issuer()], ["https://evil.example", ISSUER]);
     assert_eq!(subject(), fake.known("user_id").as_str());
 }
 
