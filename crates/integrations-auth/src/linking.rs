@@ -7,6 +7,7 @@ use std::sync::Arc;
 use integrations_core::{Clock, Effect, Error, ErrorKind, Result};
 
 use crate::sessions::{Reauthenticated, Sessions};
+use crate::unproven::strip_unproven;
 use crate::{
     EmailClaim, Identity, IdentityKey, LinkedIdentity, MailAddress, Proven, User, UserId, UserStore, opaque,
 };
@@ -295,14 +296,6 @@ impl Identities {
         linked.email.clone_from(&identity.email);
         linked
     }
-}
-
-/// Takes away everything that could sign in and that was put there while nobody had proven to own the address.
-pub(crate) fn strip_unproven(user: &mut User) {
-    user.password = None;
-    user.one_time = None;
-    user.recovery.clear();
-    user.identities.clear();
 }
 
 fn check_enabled(user: &User) -> Result<()> {

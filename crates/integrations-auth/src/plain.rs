@@ -3,14 +3,19 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::Uri;
 use integrations_core::setup::Setup;
-use integrations_core::{Authorize, Caller, CallerBuilder, Classify, Error, Result, TokenSet};
+use integrations_core::{
+    Authorize, Caller, CallerBuilder, Classify, Effect, Error, Result, SecretString, TokenSet,
+};
 use integrations_oauth::{Address, Issuer};
 
 use crate::relying::{Relying, stand_in};
 use crate::transport::default_transport;
-use crate::{Begun, SignInRequest};
+use crate::{Begun, Completed, Identity, PendingSignIn, SignInRequest};
 
 /// One service as an application uses it.
 #[derive(Clone)]
@@ -32,11 +37,6 @@ impl Plain {
         Ok(Self { relying, setup: setup.pipeline(pipeline), classify, issuer })
     }
 
-    /// The application as a client of the protocol.
-    pub(crate) fn relying(&self) -> &Relying {
-        &self.relying
-    }
-
     /// Who says who people are: the first half of their keys.
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
@@ -46,6 +46,21 @@ impl Plain {
     pub(crate) fn caller(&self, authorize: Option<Arc<dyn Authorize>>) -> Result<Caller> {
         let caller = self.setup.caller(default_transport)?.classify(self.classify.clone());
         Ok(authorize.into_iter().fold(caller, CallerBuilder::authorize).build())
+    }
+
+    /// Calls in one person's name, under a limit of their own where the service counts by person: else whoever uses theirs
+    /// up would hold everybody else's sign-in back.
+    pub(crate) fn caller_of(&self, access: &SecretString, authorize: Arc<dyn Authorize>) -> Result<Caller> {
+        let caller = self.caller(Some(authorize))?;
+        if !self.setup.spec().quota_per_connection {
+            return Ok(caller);
+        }
+        let shared = caller.pipeline();
+        let hash = digest(&SHA256, access.expose().as_bytes());
+        let scope = shared.scope().clone().with_credential(BASE64_URL_SAFE_NO_PAD.encode(hash));
+        let own = shared.stages().pipeline(scope, shared.policy().clone())?;
+        let own = own.with_timeout(shared.time_limit()).with_priority(shared.priority());
+        Ok(caller.with_pipeline(own))
     }
 
     /// Begins a flow. [`ErrorKind::Unsupported`](integrations_core::ErrorKind) for a proof of a certain age: nothing that
@@ -59,6 +74,25 @@ impl Plain {
             ));
         }
         self.relying.begin(scopes, request)
+    }
+
+    /// Ends a flow: exchanges its code, and asks by `who` whose the tokens are. After the exchange the code is spent and the
+    /// tokens are out, so that nothing is gained by trying the same answer again.
+    pub(crate) async fn complete<F>(
+        &self,
+        pending: PendingSignIn,
+        answer: &str,
+        who: impl FnOnce(SecretString) -> F + Send,
+    ) -> Result<Completed>
+    where
+        F: Future<Output = Result<Identity>> + Send,
+    {
+        let (tokens, _) = self.relying.exchange(pending, answer).await?;
+        let identity = who(tokens.access.clone()).await.map_err(|error| {
+            let hint = error.hint().unwrap_or("the code is spent: let the user begin again").to_owned();
+            error.with_effect(Effect::Applied).with_retryable(false).with_hint(hint)
+        })?;
+        Ok(Completed::new(identity, tokens))
     }
 
     /// The next tokens. What the answer leaves out stays: some applications keep their refresh token.

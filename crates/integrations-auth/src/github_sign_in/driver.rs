@@ -17,6 +17,9 @@ use crate::{
 /// instead, and ignore it.
 const SCOPES: &[&str] = &["read:user", "user:email"];
 
+const STILL_GOOD: &str =
+    "the token is still good: compare `client_id` and `client_secret` with the application's page";
+
 impl Driver for GithubSignIn {
     integrations_core::client_driver!(&spec::SPEC);
 
@@ -37,9 +40,8 @@ impl SignInDriver for GithubSignIn {
     }
 
     async fn complete(&self, pending: PendingSignIn, answer: &str) -> Result<Completed> {
-        let (tokens, _) = self.plain.relying().exchange(pending, answer).await?;
-        let identity = ProfileDriver::profile(self, &tokens.access).await?;
-        Ok(Completed::new(identity, tokens))
+        let who = async |access| ProfileDriver::profile(self, &access).await;
+        self.plain.complete(pending, answer, who).await
     }
 
     integrations_core::facets! { profile: ProfileDriver, refresh: RefreshDriver, revoke: RevokeDriver }
@@ -94,12 +96,17 @@ impl RevokeDriver for GithubSignIn {
 }
 
 impl GithubSignIn {
-    /// Ends a token; `false`: there was no such token.
+    /// Ends a token; `false`: there was no such token. A refusal as 404 or 422 may mean that, and may as well mean a wrong
+    /// secret: a token that still opens `/user` has not ended.
     async fn was_ended(&self, access: &SecretString) -> Result<bool> {
         let call = DeleteToken { client_id: self.client_id.clone(), access_token: access.clone() };
-        match self.application()?.call(&call).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            other => other.map(|()| true),
+        let refusal = match self.application()?.call(&call).await {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidRequest) => error,
+            other => return other.map(|()| true),
+        };
+        match self.as_user(access)?.call(&GetUser::default()).await {
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(false),
+            other => other.and(Err(refusal.with_hint(STILL_GOOD))),
         }
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{spec, wire};
 
-use ErrorKind::{PermissionDenied, QuotaExhausted, RateLimited, Unauthenticated};
+use ErrorKind::{PermissionDenied, RateLimited, Unauthenticated};
 
 /// What GitHub says for its limits besides the usual; the second is the first's old name
 /// (<https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits>).
@@ -21,10 +21,6 @@ const UNTOLD: Duration = Duration::from_secs(60);
 const LONGEST_MESSAGE: usize = 300;
 
 /// How GitHub says that something went wrong. An answer without its envelope is judged by the status and the headers.
-///
-/// A limit is one user's own, whatever they do it with, unless the application calls for itself. So a user who has used
-/// theirs up is told [`ErrorKind::QuotaExhausted`], which holds nobody else back: of a limit of the service, all sign-ins
-/// would have to wait for the end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Errors;
 
@@ -39,8 +35,7 @@ impl Classify for Errors {
         let shown =
             shown.filter(|text| is_fit_to_show(text)).unwrap_or_else(|| by_status.message().to_owned());
         if let Some(limit) = limit(response) {
-            let kind = if is_users(op) { QuotaExhausted } else { RateLimited };
-            return Some(Error::new(kind, Effect::Rejected, shown).with_code(limit.code()));
+            return Some(Error::new(RateLimited, Effect::Rejected, shown).with_code(limit.code()));
         }
         let error = Error::new(by_status.kind(), by_status.effect(), shown);
         let error = match hint(op, by_status.kind()) {
@@ -55,12 +50,9 @@ impl Classify for Errors {
 
     fn quota(&self, response: &WireResponse, received: Timestamp) -> Quota {
         let mut told = quota::standard(response.status, &response.headers, received);
-        let untold = (limit(response) == Some(Limit::Secondary)).then_some(UNTOLD);
-        if is_users(response.op) {
-            told.retry_after = told.wait(response.op.bucket, response.op.cost);
-            told.windows.clear();
+        if limit(response) == Some(Limit::Secondary) && told.retry_after.is_none() {
+            told.retry_after = Some(UNTOLD);
         }
-        told.retry_after = told.retry_after.or(untold);
         told
     }
 }
@@ -94,7 +86,7 @@ fn limit(response: &WireResponse) -> Option<Limit> {
     (is_spent || status == 429 || response.header("retry-after").is_some()).then_some(Limit::Primary)
 }
 
-/// Whose limit a call counts against.
+/// Whose call it is.
 fn is_users(op: &Op) -> bool {
     op.bucket == spec::GET_USER.bucket
 }

@@ -60,7 +60,7 @@ impl GithubSignIn {
     pub fn as_user(&self, access: &SecretString) -> Result<Caller> {
         let user = Bearer::new(access.clone());
         let proof = Proof { application: self.application.clone(), user: Some(Arc::new(user)) };
-        self.plain.caller(Some(Arc::new(proof)))
+        self.plain.caller_of(access, Arc::new(proof))
     }
 
     /// Whose token this is, if it was given to this application: for a token that an application on somebody's device

@@ -25,9 +25,8 @@ impl SignInDriver for SpotifySignIn {
     }
 
     async fn complete(&self, pending: PendingSignIn, answer: &str) -> Result<Completed> {
-        let (tokens, _) = self.plain.relying().exchange(pending, answer).await?;
-        let identity = ProfileDriver::profile(self, &tokens.access).await?;
-        Ok(Completed::new(identity, tokens))
+        let who = async |access| ProfileDriver::profile(self, &access).await;
+        self.plain.complete(pending, answer, who).await
     }
 
     integrations_core::facets! { profile: ProfileDriver, refresh: RefreshDriver }

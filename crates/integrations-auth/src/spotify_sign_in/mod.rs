@@ -46,7 +46,7 @@ impl SpotifySignIn {
 
     /// A caller for one user's token: for the call in [`ops`], and for endpoints of one's own.
     pub fn as_user(&self, access: &SecretString) -> Result<Caller> {
-        self.plain.caller(Some(Arc::new(Bearer::new(access.clone()))))
+        self.plain.caller_of(access, Arc::new(Bearer::new(access.clone())))
     }
 }
 

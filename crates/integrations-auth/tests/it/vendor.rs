@@ -85,3 +85,14 @@ pub(crate) async fn signed_in(sign_in: &SignIn) -> Result<SignedIn> {
     let answer = format!("code=c-1&state={}", pending.state().expose());
     sign_in.complete(pending, &answer).await
 }
+
+/// What the browser brings back that was sent to `url`.
+#[cfg(feature = "dynamic")]
+pub(crate) fn returned(sandbox: &integrations_sandbox::Sandbox, url: &str) -> String {
+    use integrations_sandbox::Call;
+
+    let (uri, headers) = (url.parse().unwrap(), HeaderMap::new());
+    let answer = sandbox.answer(&Call::new(&http::Method::GET, &uri, &headers, b""));
+    let location = answer.headers.get(http::header::LOCATION).unwrap().to_str().unwrap();
+    location.split_once('?').unwrap().1.to_owned()
+}

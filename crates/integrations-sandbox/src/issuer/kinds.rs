@@ -21,13 +21,12 @@ pub struct Client {
     pub scopes: Vec<String>,
 }
 
-/// When a refresh gives a new refresh token and kills the old one. Where it is [`Rotation::Always`] so, a dead one that comes
-/// again ends all that came of the same consent (RFC 9700 section 4.14.2).
+/// When a refresh gives a new refresh token and kills the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rotation {
     /// Never: the answer has no refresh token.
     Never,
-    /// At every refresh.
+    /// At every refresh. A dead one that comes again ends all that came of the same consent (RFC 9700 section 4.14.2).
     Always,
     /// At every refresh by an application that showed no secret.
     Public,

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
 use http::header::WWW_AUTHENTICATE;
 use jiff::Timestamp;
 use jsonwebtoken::Algorithm;
@@ -96,7 +97,8 @@ struct Wrong {
 }
 
 impl OpenId {
-    /// The issuer of these users; the first is signed in, and nobody is surer than they are.
+    /// The issuer of these users, who all signed in there before the first request. The first of them sits before the browser
+    /// unless another is asked for.
     pub(crate) fn new(seed: u64, issuer: Issuer, style: Style, people: Vec<Person>) -> Self {
         let session = Session { number: 0, since: PROVED, is_over: false };
         let sessions = people.iter().map(|person| (person.id.clone(), session)).collect();
@@ -137,8 +139,7 @@ impl OpenId {
         let prompt: Vec<&str> = call.query("prompt").unwrap_or_default().split_whitespace().collect();
         let max_age = call.query("max_age").map(str::parse::<i64>);
         let Ok(max_age) = max_age.transpose() else { return Err("invalid_request") };
-        let fresh = Session { number: 0, since: now, is_over: true };
-        let mut session = self.sessions.get(&person.id).copied().unwrap_or(fresh);
+        let Some(mut session) = self.sessions.get(&person.id).copied() else { return Err("login_required") };
         let age = now.duration_since(session.since).as_secs();
         let is_old = session.is_over || max_age.is_some_and(|most| age > most);
         if prompt.contains(&"none") {
@@ -269,23 +270,25 @@ impl OpenId {
         let ["__sandbox", what] = segments.as_slice() else { return None };
         let form = call.form();
         let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let wrong = Wrong::of(field).filter(|_| *call.method == Method::POST);
+        let Some(wrong) = wrong else { return Some(Answer::empty(400)) };
         Some(match *what {
             "rotate-keys" => self.rotate(field("alg"), field("forget") == Some("true")),
             "id-token" => {
-                self.next_id_token = Some(Wrong::of(field));
+                self.next_id_token = Some(wrong);
                 Answer::empty(204)
             }
             "userinfo" => {
-                self.next_userinfo = Some(Wrong::of(field));
+                self.next_userinfo = Some(wrong);
                 Answer::empty(204)
             }
             "metadata" => {
-                self.next_metadata = Some(Wrong::of(field));
+                self.next_metadata = Some(wrong);
                 Answer::empty(204)
             }
             "logout-token" => {
                 let person = self.choice(field("login_hint")).clone();
-                let token = self.logout_token(&person, client, &own(&person), &Wrong::of(field), world);
+                let token = self.logout_token(&person, client, &own(&person), &wrong, world);
                 Answer::json(200, &json!({"logout_token": token}))
             }
             _ => Answer::empty(404),
@@ -335,16 +338,20 @@ impl OpenId {
 }
 
 impl Wrong {
-    fn of<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Self {
-        let members =
-            |name: &str| field(name).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    /// What a form asks for; `None` for one that means nothing, so that a test with a slip in it does not pass.
+    fn of<'a>(field: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
+        let members = |name: &str| match field(name) {
+            None => Some(Value::Null),
+            Some(text) => serde_json::from_str(text).ok().filter(Value::is_object),
+        };
         let signer = match field("signer") {
+            None => Signer::Own,
             Some("other") => Signer::Other,
             Some("nobody") => Signer::Nobody,
             Some("public") => Signer::Public,
-            _ => Signer::Own,
+            Some(_) => return None,
         };
-        Self { claims: members("claims"), header: members("header"), signer }
+        Some(Self { claims: members("claims")?, header: members("header")?, signer })
     }
 }
 

@@ -90,7 +90,7 @@ mod under_faults {
     use super::*;
 
     fn report(defect: Defect) -> Report {
-        chaos::run(&harness(defect, &[]), &auth::suite(), 0..800).unwrap()
+        chaos::run(&harness(defect, &[]), &auth::suite(), 0..300).unwrap()
     }
 
     fn violated(report: &Report) -> BTreeSet<&'static str> {

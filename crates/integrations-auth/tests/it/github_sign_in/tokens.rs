@@ -119,6 +119,7 @@ fn expiring(is_known: impl Fn(&str) -> bool + Send + Sync + 'static) -> Service 
         TOKEN => reply(200, &json!({"error": "bad_refresh_token", "error_description": "no"})),
         DELETE if is_known(&seen.body) => (204, Vec::new(), String::new()),
         DELETE => reply(404, &json!({"message": "Not Found"})),
+        ME => reply(401, &json!({"message": "Bad credentials"})),
         line => panic!("{line}"),
     })
 }
@@ -158,14 +159,26 @@ async fn with_an_access_token_that_is_over_the_refresh_token_ends_too() {
     let service = expiring(|body| body.contains("ghu_2"));
     let github = SignIn::new(client(&service));
     github.revoke(&tokens("ghu_1", Some("ghr_1"))).await.unwrap();
-    assert_eq!(service.lines(), [DELETE, TOKEN, DELETE]);
-    assert_eq!(service.seen()[2].body, r#"{"access_token":"ghu_2"}"#);
+    assert_eq!(service.lines(), [DELETE, ME, TOKEN, DELETE]);
+    assert_eq!(service.seen()[3].body, r#"{"access_token":"ghu_2"}"#);
 
     github.revoke(&tokens("ghu_0", Some("ghr_0"))).await.unwrap();
     github.revoke(&tokens("gho_0", None)).await.unwrap();
-    let failing = Service::new(|_| reply(422, &json!({"message": "Validation Failed"})));
-    let error = SignIn::new(client(&failing)).revoke(&tokens("gho_1", None)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidRequest, "a token that may live on is not ended");
+}
+
+/// GitHub tells a wrong secret and a token that it does not know alike.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_still_opens_the_account_has_not_ended() {
+    for status in [404, 422] {
+        let service = Service::new(move |seen| match seen.line.as_str() {
+            ME => reply(200, &ada()),
+            _ => reply(status, &json!({"message": "no"})),
+        });
+        let error = SignIn::new(client(&service)).revoke(&tokens("gho_1", None)).await.unwrap_err();
+        assert_eq!(error.status(), Some(status));
+        assert!(error.hint().unwrap().contains("still good"), "{error:?}");
+        assert_eq!(service.lines(), [DELETE, ME]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

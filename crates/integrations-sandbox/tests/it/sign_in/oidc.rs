@@ -279,6 +279,17 @@ fn the_next_id_token_is_wrong_in_the_way_that_was_asked_for() {
 }
 
 #[test]
+fn what_only_the_sandbox_has_takes_no_slip_for_a_wish() {
+    let fake = fake();
+    for more in [("claims", "aud=another"), ("claims", "[]"), ("header", "typ"), ("signer", "somebody")] {
+        assert_eq!(fake.control("id-token", &[more]).status, 400, "{more:?}");
+    }
+    assert_eq!(fake.control("unknown", &[]).status, 404);
+    let url = "https://issuer.example/__sandbox/rotate-keys";
+    assert_eq!(fake.ask(&Method::GET, url, &[], "").status, 400);
+}
+
+#[test]
 fn signing_out_ends_the_session() {
     let fake = fake();
     let before = fake.tokens(&[SCOPE]);

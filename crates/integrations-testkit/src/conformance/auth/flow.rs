@@ -32,9 +32,19 @@ async fn begun(lab: &SignInLab, request: SignInRequest) -> Result<Begun, Failure
 }
 
 async fn answered(lab: &SignInLab, request: SignInRequest) -> Result<Flow, Failure> {
+    let hint = request.login_hint.clone();
     let Begun { url, pending, .. } = begun(lab, request).await?;
-    let answer = browse(lab, &url).await?;
+    let answer = browse(lab, &by_hand(&url, hint)).await?;
     Ok(Flow { url, pending, answer })
+}
+
+/// Where a service takes no hint, the person chooses the account by hand: a peer reads `login_hint` whoever wrote it.
+fn by_hand(url: &str, hint: Option<String>) -> String {
+    let is_told = query_of(url).is_ok_and(|query| value(query, "login_hint").is_some());
+    match hint.filter(|_| !is_told) {
+        Some(hint) => format!("{url}&login_hint={hint}"),
+        None => url.to_owned(),
+    }
 }
 
 /// What the browser brings back. A code in it is as good as the token that it is exchanged for.
