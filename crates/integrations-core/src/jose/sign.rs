@@ -36,11 +36,22 @@ enum Key {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("alg", &self.algorithm().as_str()).field("id", &self.id).finish()
+        f.debug_struct("SigningKey")
+            .field("alg", &self.key.algorithm().as_str())
+            .field("id", &self.id)
+            .finish()
     }
 }
 
 impl Key {
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Rsa(_) => Algorithm::Rs256,
+            Self::P256(_) => Algorithm::Es256,
+            Self::Ed25519(_) => Algorithm::EdDsa,
+        }
+    }
+
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         let random = SystemRandom::new();
         let signed = match self {
@@ -117,11 +128,7 @@ impl SigningKey {
 
     /// What it signs with.
     pub fn algorithm(&self) -> Algorithm {
-        match &self.key {
-            Key::Rsa(_) => Algorithm::Rs256,
-            Key::P256(_) => Algorithm::Es256,
-            Key::Ed25519(_) => Algorithm::EdDsa,
-        }
+        self.key.algorithm()
     }
 
     /// The private key in PEM (PKCS #8), to be kept sealed.

@@ -10,7 +10,8 @@ use super::{Issuer, read};
 
 fn claims(payload: &Value) -> Claims {
     thread_local!(static ISSUER: Issuer = Issuer::new(Algorithm::EdDsa));
-    ISSUER.with(|issuer| read(&issuer.token(issuer.header("k"), payload.to_string()), &issuer.keys()).unwrap())
+    ISSUER
+        .with(|issuer| read(&issuer.token(issuer.header("k"), payload.to_string()), &issuer.keys()).unwrap())
 }
 
 fn at(second: i64) -> Timestamp {
@@ -131,13 +132,17 @@ fn it_is_for_those_it_names() {
 
 #[test]
 fn a_text_that_must_be_there_is_text_and_not_empty() {
-    let token = claims(&json!({ "sub": "24400320", "empty": "", "number": 24_400_320, "list": ["a"], "null": null }));
+    let token =
+        claims(&json!({ "sub": "24400320", "empty": "", "number": 24_400_320, "list": ["a"], "null": null }));
     assert_eq!(token.need("sub"), Ok("24400320"));
     assert_eq!(token.need("email"), Err(JwtError::Missing("email")));
     for name in ["empty", "number", "list", "null"] {
         assert_eq!(token.need(name), Err(JwtError::Malformed(name)));
     }
-    assert_eq!((token.text("sub"), token.text("number"), token.text("email")), (Some("24400320"), None, None));
+    assert_eq!(
+        (token.text("sub"), token.text("number"), token.text("email")),
+        (Some("24400320"), None, None)
+    );
     assert_eq!(token.expect("sub", "24400320"), Ok(()));
     assert_eq!(token.expect("sub", "24400321"), Err(JwtError::Mismatch("sub")));
     assert_eq!(token.expect("nonce", "n"), Err(JwtError::Missing("nonce")));

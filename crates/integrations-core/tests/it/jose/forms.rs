@@ -13,7 +13,8 @@ static ISSUERS: LazyLock<Vec<Issuer>> = LazyLock::new(|| EVERY.map(Issuer::new).
 static KEYS: LazyLock<KeySet> =
     LazyLock::new(|| set(ISSUERS.iter().skip(1).map(|issuer| issuer.jwk(issuer.algorithm.as_str()))));
 
-const CLAIMS: &str = r#"{"iss":"https://issuer.example","sub":"24400320","aud":"s6BhdRkqt3","exp":1311281970}"#;
+const CLAIMS: &str =
+    r#"{"iss":"https://issuer.example","sub":"24400320","aud":"s6BhdRkqt3","exp":1311281970}"#;
 
 static TOKENS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let kid = |issuer: &Issuer| match issuer.algorithm {

@@ -12,7 +12,8 @@ fn algorithms(jwk: Value) -> Vec<Algorithm> {
 }
 
 fn bytes(base64: &Value) -> Vec<u8> {
-    base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, base64.as_str().unwrap()).unwrap()
+    base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, base64.as_str().unwrap())
+        .unwrap()
 }
 
 #[test]

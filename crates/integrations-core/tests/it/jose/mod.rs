@@ -55,7 +55,7 @@ const EVERY: [Algorithm; 5] =
     [Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
 
 enum Pair {
-    Rsa(RsaKeyPair, &'static RsaEncoding),
+    Rsa(RsaKeyPair, &'static dyn RsaEncoding),
     Curve(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }

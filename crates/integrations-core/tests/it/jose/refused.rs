@@ -19,7 +19,9 @@ fn assert_refused(name: &str, token: &str, keys: &KeySet, reason: &JwtError) {
 fn no_other_algorithm_than_those_of_the_reader() {
     let issuer = Issuer::new(Algorithm::Es256);
     let keys = issuer.keys();
-    for alg in ["none", "None", "NONE", "nOnE", "", "es256", "ES256 ", " ES256", "ES512", "ES256K", "HS256", "RS1"] {
+    for alg in
+        ["none", "None", "NONE", "nOnE", "", "es256", "ES256 ", " ES256", "ES512", "ES256K", "HS256", "RS1"]
+    {
         let header = json!({ "alg": alg, "kid": "k" }).to_string();
         assert_refused("signed", &issuer.token(&header, CLAIMS), &keys, &JwtError::Algorithm);
         let unsigned = format!("{}.{}.", b64(&header), b64(CLAIMS));
@@ -238,10 +240,25 @@ fn a_payload_is_an_object_that_says_each_thing_once() {
     let issuer = Issuer::new(Algorithm::EdDsa);
     let keys = issuer.keys();
     let header = issuer.header("k");
-    for payload in ["[]", "[{}]", "\"joe\"", "1", "null", "true", "", "{", "{}{}", "{'a':1}", r#"{"a":NaN}"#, r#"{"a":"\ud800"}"#] {
+    for payload in [
+        "[]",
+        "[{}]",
+        "\"joe\"",
+        "1",
+        "null",
+        "true",
+        "",
+        "{",
+        "{}{}",
+        "{'a':1}",
+        r#"{"a":NaN}"#,
+        r#"{"a":"\ud800"}"#,
+    ] {
         assert_refused(payload, &issuer.token(&header, payload), &keys, &PAYLOAD);
     }
-    for claim in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "azp", "at_hash", "sid", "email", "x"] {
+    for claim in
+        ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "azp", "at_hash", "sid", "email", "x"]
+    {
         for payload in [
             format!(r#"{{"{claim}":1,"{claim}":1}}"#),
             format!(r#"{{"{claim}":1,"other":[],"{claim}":null}}"#),
@@ -258,7 +275,7 @@ fn a_key_is_found_by_its_id_or_because_no_other_fits() {
     let [ours, other, p256] = [Algorithm::EdDsa, Algorithm::EdDsa, Algorithm::Es256].map(Issuer::new);
     let (named, unnamed) = (ours.token(ours.header("k"), CLAIMS), ours.token(r#"{"alg":"EdDSA"}"#, CLAIMS));
     let anonymous = |issuer: &Issuer| super::without(issuer.jwk("k"), "kid");
-    let cases: &[(&str, &str, Vec<Value>, Result<(), JwtError>)] = &[
+    let cases = [
         ("its id", &named, vec![other.jwk("o"), ours.jwk("k")], Ok(())),
         ("another id", &named, vec![ours.jwk("o")], Err(unknown("k"))),
         ("another's id", &named, vec![other.jwk("k")], Err(JwtError::Signature)),
@@ -275,7 +292,7 @@ fn a_key_is_found_by_its_id_or_because_no_other_fits() {
         ("no id, an empty set", &unnamed, vec![], Err(unknown(None))),
     ];
     for (name, token, keys, expected) in cases {
-        assert_eq!(&read(token, &set(keys.clone())).map(|_| ()), expected, "{name}");
+        assert_eq!(read(token, &set(keys)).map(|_| ()), expected, "{name}");
     }
     let empty = ours.token(r#"{"alg":"EdDSA","kid":""}"#, CLAIMS);
     assert_refused("the empty id is an id", &empty, &ours.keys(), &unknown(""));

@@ -1,7 +1,5 @@
 //! Keys that sign.
 
-use integrations_core::jose::{Algorithm, Jws, SigningKey};
-use integrations_core::{ErrorKind, SecretString};
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -9,6 +7,8 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use integrations_core::jose::{Algorithm, Jws, SigningKey};
+use integrations_core::{ErrorKind, SecretString};
 use serde_json::{Map, json};
 
 use super::{read, set};
@@ -95,10 +95,7 @@ fn what_is_no_usable_key_is_refused_without_quoting_it() {
         assert!(!format!("{e:?}").contains("4eC39H"), "{e:?}");
         assert!(e.hint().is_some());
     }
-    assert_eq!(
-        format!("{:?}", SigningKey::pem(&p256()).unwrap()),
-        "SigningKey { alg: \"ES256\", id: None }"
-    );
+    assert_eq!(format!("{:?}", SigningKey::pem(&p256()).unwrap()), "SigningKey { alg: \"ES256\", id: None }");
 }
 
 #[test]

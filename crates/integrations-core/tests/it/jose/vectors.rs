@@ -14,7 +14,8 @@ use serde_json::json;
 use super::{RSA_N, read, set};
 
 /// The claims of RFC 7519 section 3.1, which RFC 7515 signs in its appendices.
-const PAYLOAD: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+const PAYLOAD: &str =
+    "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
 
 fn assert_are_joes(token: &str, jwk: serde_json::Value) {
     let claims = read(token, &set([jwk])).unwrap();
@@ -31,8 +32,9 @@ fn assert_are_joes(token: &str, jwk: serde_json::Value) {
 #[test]
 fn rfc_7515_a1_hs256() {
     const KIT: Jwt = Jwt::new(Place::Header("authorization"), &[WebhookAlgorithm::Hs256]);
-    let token =
-        format!("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{PAYLOAD}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+    let token = format!(
+        "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{PAYLOAD}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    );
     let verify = |secret: &str, second: i64| {
         let ring = KeyRing::new(Key::secret("k", secret.into(), Decoding::Base64).unwrap());
         let mut headers = HeaderMap::new();
