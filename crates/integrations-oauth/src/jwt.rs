@@ -1,125 +1,22 @@
 //! Statements that are signed with a private key: who a client is (RFC 7523 section 2.2), and for whom tokens are wanted
 //! (section 2.1).
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use integrations_core::{Error, Result, SecretString};
 use jiff::Timestamp;
-use rustls_pki_types::PrivateKeyDer;
-use rustls_pki_types::pem::PemObject as _;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::client::{Client, ClientAssertion, TokenSource, random};
 use crate::token::TokenSet;
 
+pub use integrations_core::jose::SigningKey;
+
 /// A statement is dated back by this much: a verifier whose clock is behind ours refuses what comes from the future, and
 /// says no more than that the statement is invalid.
 const BACKDATED: Duration = Duration::from_secs(60);
-
-/// A private key that signs JWTs (RFC 7515): RSA with SHA-256 (`RS256`), or P-256 (`ES256`), as the key is.
-pub struct SigningKey {
-    key: Key,
-    id: Option<String>,
-}
-
-enum Key {
-    Rsa(Box<RsaKeyPair>),
-    P256(EcdsaKeyPair),
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("alg", &self.key.algorithm()).field("id", &self.id).finish()
-    }
-}
-
-impl Key {
-    fn algorithm(&self) -> &'static str {
-        match self {
-            Self::Rsa(_) => "RS256",
-            Self::P256(_) => "ES256",
-        }
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
-        let random = SystemRandom::new();
-        let signed = match self {
-            Self::Rsa(key) => {
-                let mut signature = vec![0; key.public_modulus_len()];
-                key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map(|()| signature)
-            }
-            Self::P256(key) => key.sign(&random, message).map(|signature| signature.as_ref().to_vec()),
-        };
-        signed.map_err(|_| Error::config("the private key cannot sign"))
-    }
-}
-
-impl SigningKey {
-    /// Reads a private key in PEM: PKCS #8, PKCS #1 (RSA) or SEC 1 (P-256).
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`](integrations_core::ErrorKind) for anything else, for RSA below 2048 bits and for other
-    /// curves.
-    pub fn pem(pem: &SecretString) -> Result<Self> {
-        let der = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| unusable())?;
-        let key = match &der {
-            PrivateKeyDer::Pkcs1(key) => rsa(RsaKeyPair::from_der(key.secret_pkcs1_der())),
-            PrivateKeyDer::Sec1(key) => p256(EcdsaKeyPair::from_private_key_der(
-                &ECDSA_P256_SHA256_FIXED_SIGNING,
-                key.secret_sec1_der(),
-            )),
-            PrivateKeyDer::Pkcs8(key) => {
-                let der = key.secret_pkcs8_der();
-                p256(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der))
-                    .or_else(|| rsa(RsaKeyPair::from_pkcs8(der)))
-            }
-            _ => None,
-        };
-        Ok(Self { key: key.ok_or_else(unusable)?, id: None })
-    }
-
-    /// Sets the id under which the other side knows the key (`kid`).
-    #[must_use]
-    pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
-        self
-    }
-
-    fn sign(&self, claims: &Map<String, Value>) -> Result<SecretString> {
-        let mut header = json!({ "alg": self.key.algorithm(), "typ": "JWT" });
-        if let Some(id) = &self.id {
-            header["kid"] = id.as_str().into();
-        }
-        let claims = Value::Object(claims.clone());
-        let message = format!("{}.{}", encoded(header.to_string()), encoded(claims.to_string()));
-        let signature = encoded(self.key.sign(message.as_bytes())?);
-        Ok(format!("{message}.{signature}").into())
-    }
-}
-
-fn rsa<E>(key: Result<RsaKeyPair, E>) -> Option<Key> {
-    key.ok().filter(|key| key.public_modulus_len() >= 256).map(|key| Key::Rsa(Box::new(key)))
-}
-
-fn p256<E>(key: Result<EcdsaKeyPair, E>) -> Option<Key> {
-    key.ok().map(Key::P256)
-}
-
-fn unusable() -> Error {
-    Error::config("the private key cannot be used")
-        .with_hint("give PEM with a P-256 key, or an RSA key of 2048 bits or more")
-}
-
-fn encoded(part: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(part)
-}
 
 /// Signs one kind of statement, anew each time.
 ///
@@ -197,7 +94,7 @@ impl Statement {
         claims.insert("exp".into(), (dated + seconds(self.lifetime)).into());
         // So that a statement that is seen twice is noticed.
         claims.insert("jti".into(), random()?.expose().as_str().into());
-        self.key.sign(&claims)
+        self.key.sign("JWT", &claims)
     }
 }
 
@@ -257,127 +154,67 @@ impl TokenSource for JwtBearer {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::encoding::AsDer as _;
-    use aws_lc_rs::rsa::KeySize;
-    use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED_SIGNING, KeyPair as _, ParsedPublicKey,
-        RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
-    };
-    use base64::engine::general_purpose::STANDARD;
+    use integrations_core::jose::{Algorithm, Claims, Jws, KeySet};
+    use serde_json::json;
 
     use super::*;
 
-    fn pem(label: &str, der: &[u8]) -> SecretString {
-        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der)).into()
+    fn key() -> SigningKey {
+        SigningKey::generate(Algorithm::Es256).unwrap().id("k1")
     }
 
-    fn p256() -> (SecretString, Vec<u8>) {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
-        let pem = pem("PRIVATE KEY", pair.to_pkcs8v1().unwrap().as_ref());
-        (pem, pair.public_key().as_ref().to_vec())
+    fn keys(of: &Statement) -> KeySet {
+        let set = json!({ "keys": [of.key.public_jwk().unwrap()] });
+        KeySet::from_jwks(set.to_string().as_bytes()).unwrap()
     }
 
-    fn opened(jwt: &SecretString, public: &[u8], with: &'static dyn VerificationAlgorithm) -> (Value, Value) {
-        let jwt = jwt.expose();
-        let (message, signature) = jwt.rsplit_once('.').unwrap();
-        let key = ParsedPublicKey::new(with, public).unwrap();
-        key.verify_sig(message.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
-        let part = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
-        let (header, claims) = message.split_once('.').unwrap();
-        (part(header), part(claims))
+    fn opened(jwt: &SecretString, keys: &KeySet) -> Claims {
+        Jws::parse(jwt.expose()).unwrap().verify(keys, Algorithm::PUBLIC).unwrap()
     }
 
     #[test]
-    fn each_kind_of_key_signs_what_its_public_half_verifies() {
-        let (private, public) = p256();
-        let statement = Statement::new(SigningKey::pem(&private).unwrap().id("k1"), "team");
-        let (header, _) = opened(&statement.signed("aud", now()).unwrap(), &public, &ECDSA_P256_SHA256_FIXED);
-        assert_eq!(header, json!({ "alg": "ES256", "typ": "JWT", "kid": "k1" }));
-
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-        let statement = Statement::new(
-            SigningKey::pem(&pem("PRIVATE KEY", pair.as_der().unwrap().as_ref())).unwrap(),
-            "robot@example.com",
-        );
-        let public = pair.public_key().as_ref();
-        let (header, _) =
-            opened(&statement.signed("aud", now()).unwrap(), public, &RSA_PKCS1_2048_8192_SHA256);
-        assert_eq!(header["alg"], "RS256");
+    fn a_statement_is_a_jwt_under_the_id_of_its_key() {
+        for algorithm in [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa] {
+            let statement = Statement::new(SigningKey::generate(algorithm).unwrap().id("k1"), "team");
+            let signed = statement.signed("aud", now()).unwrap();
+            opened(&signed, &keys(&statement));
+            let jws = Jws::parse(signed.expose()).unwrap();
+            let header = jws.header();
+            assert_eq!(
+                (header.alg.as_str(), header.typ.as_deref(), header.kid.as_deref()),
+                (algorithm.as_str(), Some("JWT"), Some("k1"))
+            );
+        }
     }
 
     #[test]
     fn a_statement_says_what_it_was_told_and_is_dated_back() {
-        let (private, public) = p256();
-        let statement = Statement::new(SigningKey::pem(&private).unwrap(), "robot@example.com")
+        let statement = Statement::new(key(), "robot@example.com")
             .subject("boss@example.com")
             .lifetime(Duration::from_secs(3_600))
             .claim("scope", "calendar");
-        let (_, mut claims) = opened(
-            &statement.signed("https://issuer/token", now()).unwrap(),
-            &public,
-            &ECDSA_P256_SHA256_FIXED,
-        );
-        let id = claims.as_object_mut().unwrap().remove("jti").unwrap();
+        let keys = keys(&statement);
+        let claims = opened(&statement.signed("https://issuer/token", now()).unwrap(), &keys);
+        let mut claims = claims.into_map();
+        let id = claims.remove("jti").unwrap();
         assert_eq!(id.as_str().unwrap().len(), 43);
         assert_eq!(
-            claims,
+            Value::Object(claims),
             json!({
                 "iss": "robot@example.com", "sub": "boss@example.com", "aud": "https://issuer/token",
                 "iat": 1_795_175_940, "exp": 1_795_179_540, "scope": "calendar",
             })
         );
         let elsewhere = statement.audience("https://login.example");
-        let (_, claims) = opened(&elsewhere.signed("x", now()).unwrap(), &public, &ECDSA_P256_SHA256_FIXED);
-        assert_eq!(claims["aud"], "https://login.example");
-        assert_ne!(claims["jti"], id, "no statement is like another");
-    }
-
-    #[test]
-    fn what_is_no_usable_key_is_refused_without_quoting_it() {
-        let weak = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-        let cut = &weak.as_der().unwrap().as_ref()[..600].to_vec();
-        for bad in [pem("PRIVATE KEY", b"4eC39H"), pem("PRIVATE KEY", cut), "4eC39H".into(), "".into()] {
-            let e = SigningKey::pem(&bad).unwrap_err();
-            assert!(!format!("{e:?}").contains("4eC39H"), "{e:?}");
-            assert!(e.hint().is_some());
-        }
-        let (private, _) = p256();
-        assert_eq!(
-            format!("{:?}", SigningKey::pem(&private).unwrap()),
-            "SigningKey { alg: \"ES256\", id: None }"
-        );
-    }
-
-    #[test]
-    fn a_key_is_read_as_files_have_it_and_no_other_curve_or_encryption_passes() {
-        let (private, _) = p256();
-        let crlf = private.expose().replace('\n', "\r\n");
-        let after_text = format!("Bag Attributes\n    friendlyName: x\n{}\ntrailing\n", private.expose());
-        let after_certificate = format!("{}{}", pem("CERTIFICATE", b"x").expose(), private.expose());
-        for good in [crlf, after_text, after_certificate] {
-            SigningKey::pem(&good.into()).unwrap();
-        }
-        let other = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
-        let encrypted = private.expose().replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
-        let public = private.expose().replace("PRIVATE KEY", "PUBLIC KEY");
-        let escaped = private.expose().replace('\n', "\\n");
-        for bad in [
-            pem("PRIVATE KEY", other.to_pkcs8v1().unwrap().as_ref()),
-            encrypted.into(),
-            public.into(),
-            escaped.into(),
-        ] {
-            assert_eq!(SigningKey::pem(&bad).unwrap_err().kind(), integrations_core::ErrorKind::Config);
-        }
+        let claims = opened(&elsewhere.signed("x", now()).unwrap(), &keys);
+        assert_eq!(claims.text("aud"), Some("https://login.example"));
+        assert_ne!(claims.get("jti"), Some(&id), "no statement is like another");
     }
 
     #[test]
     fn a_statement_that_would_be_over_already_is_not_signed() {
-        let (private, _) = p256();
-        let lives = |seconds| {
-            let key = SigningKey::pem(&private).unwrap();
-            Statement::new(key, "a").lifetime(Duration::from_secs(seconds)).signed("b", now())
-        };
+        let lives =
+            |seconds| Statement::new(key(), "a").lifetime(Duration::from_secs(seconds)).signed("b", now());
         assert!(lives(61).is_ok() && lives(u64::MAX).is_ok());
         for seconds in [0, 60] {
             assert_eq!(lives(seconds).unwrap_err().kind(), integrations_core::ErrorKind::Config);

@@ -1,5 +1,6 @@
 //! What a verified token says.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,8 +12,15 @@ use super::error::JwtError;
 pub const MAX_LEEWAY: Duration = Duration::from_secs(60);
 
 /// What a token says whose signature was found good.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Claims(Map<String, Value>);
+
+impl fmt::Debug for Claims {
+    /// Names alone: the values are about a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Claims {
     pub(super) fn new(fields: Map<String, Value>) -> Self {
@@ -38,12 +46,12 @@ impl Claims {
         }
     }
 
-    /// A claim that is a time (RFC 7519 section 2), in whole seconds.
+    /// A claim that is a time (RFC 7519 section 2), in whole seconds. One before 1970 or after 9999 is malformed.
     pub fn time(&self, name: &'static str) -> Result<Option<Timestamp>, JwtError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         // A NumericDate may have a fraction; whole seconds are enough here.
         let seconds = value.as_i64().or_else(|| value.as_f64().filter(|s| s.abs() < 1e11).map(|s| s as i64));
-        let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let time = seconds.filter(|s| *s >= 0).and_then(|seconds| Timestamp::from_second(seconds).ok());
         time.map(Some).ok_or(JwtError::Malformed(name))
     }
 

@@ -1,13 +1,14 @@
 //! Tokens in compact form.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
+use super::base64url::decoded;
 use super::claims::Claims;
 use super::error::JwtError;
-use super::key::KeySet;
+use super::key::{KeySet, PublicKey};
 use crate::strict_json::StrictJson;
 
 /// A longer token is none, in bytes.
@@ -26,12 +27,19 @@ pub struct Header {
 }
 
 /// A token in its three parts (RFC 7515 section 7.1), read and not yet verified.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Jws<'t> {
     header: Header,
     message: &'t [u8],
     payload: &'t str,
     signature: Vec<u8>,
+}
+
+impl fmt::Debug for Jws<'_> {
+    /// The header alone: with the rest somebody could sign in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jws").field("header", &self.header).finish_non_exhaustive()
+    }
 }
 
 impl<'t> Jws<'t> {
@@ -43,7 +51,7 @@ impl<'t> Jws<'t> {
         let (header, payload) =
             message.split_once('.').filter(|(_, rest)| !rest.contains('.')).ok_or(WHOLE)?;
         let header = read_header(&object(header).ok_or(JwtError::Malformed("header"))?)?;
-        let signature = bytes(signature).filter(|bytes| !bytes.is_empty());
+        let signature = decoded(signature).filter(|bytes| !bytes.is_empty());
         let signature = signature.ok_or(JwtError::Malformed("signature"))?;
         Ok(Self { header, message: message.as_bytes(), payload, signature })
     }
@@ -58,16 +66,28 @@ impl<'t> Jws<'t> {
     pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<Claims, JwtError> {
         let algorithm = self.algorithm(allowed)?;
         let key = keys.find(self.header.kid.as_deref(), algorithm)?;
-        if !key.verifies(algorithm, self.message, &self.signature) {
-            return Err(JwtError::Signature);
-        }
-        self.claims()
+        if self.is_signed_by(key, algorithm) { self.claims() } else { Err(JwtError::Signature) }
     }
 
     /// The algorithm, if it is one of these.
     pub(crate) fn algorithm(&self, allowed: &[Algorithm]) -> Result<Algorithm, JwtError> {
         let named = allowed.iter().copied().find(|algorithm| algorithm.as_str() == self.header.alg);
         named.ok_or(JwtError::Algorithm)
+    }
+
+    pub(crate) fn is_signed_by(&self, key: &PublicKey, algorithm: Algorithm) -> bool {
+        key.verifies(algorithm, self.message, &self.signature)
+    }
+
+    /// What is signed.
+    #[cfg(feature = "webhook-jwt")]
+    pub(crate) fn message(&self) -> &'t [u8] {
+        self.message
+    }
+
+    #[cfg(feature = "webhook-jwt")]
+    pub(crate) fn signature(&self) -> &[u8] {
+        &self.signature
     }
 
     /// The claims of a token whose signature was found good.
@@ -94,13 +114,8 @@ fn read_header(fields: &Map<String, Value>) -> Result<Header, JwtError> {
 }
 
 fn object(part: &str) -> Option<Map<String, Value>> {
-    match serde_json::from_slice(&bytes(part)?) {
+    match serde_json::from_slice(&decoded(part)?) {
         Ok(StrictJson(Value::Object(fields))) => Some(fields),
         _ => None,
     }
-}
-
-/// Base64url without padding, each value in its one spelling (RFC 7515 section 2).
-fn bytes(part: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(part).ok()
 }

@@ -1,30 +1,24 @@
 //! Public keys.
 
 use std::fmt;
+use std::sync::Arc;
 
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use serde_json::Value;
 
 use super::algorithm::Algorithm;
 use super::error::JwtError;
+use super::jwk::{self, Verifier};
 use crate::error::{Error, Result};
 use crate::strict_json::StrictJson;
-
-/// RSA below this many bytes of modulus (2048 bits) is refused (RFC 7518 section 3.3).
-const LEAST_MODULUS: usize = 256;
 
 /// No issuer publishes more; whoever does makes us search.
 const MOST_KEYS: usize = 100;
 
-/// A public key of an issuer.
+/// A public key of an issuer: RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519.
 #[derive(Clone)]
 pub struct PublicKey {
     kid: Option<String>,
-    key: DecodingKey,
-    /// What its kind allows; `alg` in the set may only narrow it.
-    algorithms: Vec<Algorithm>,
+    verifiers: Arc<[Verifier]>,
 }
 
 impl fmt::Debug for PublicKey {
@@ -34,18 +28,20 @@ impl fmt::Debug for PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a JWK; `None` for one that verifies no signatures: a set may hold others (RFC 7517 section 5).
+    /// Reads a JWK (RFC 7517).
+    ///
+    /// `None` for one that verifies no signatures: a set may hold others (section 5). That is a key of another kind, for
+    /// another use (`use`, `key_ops`, `alg`), with an RSA modulus below 2048 bits, off its curve, or with its private half
+    /// in it.
     pub fn from_jwk(value: Value) -> Option<Self> {
-        let jwk: Jwk = serde_json::from_value(value).ok()?;
-        let common = &jwk.common;
-        let is_for_signatures = common.public_key_use.as_ref().is_none_or(|u| *u == PublicKeyUse::Signature)
-            && common.key_operations.as_ref().is_none_or(|ops| ops.contains(&KeyOperations::Verify));
-        let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| is_for_signatures)?;
-        let named = common.key_algorithm.as_ref().map(ToString::to_string);
-        let fits = |a: &&Algorithm| named.as_deref().is_none_or(|named| named == a.as_str());
-        let algorithms: Vec<_> = algorithms(&jwk)?.iter().filter(fits).copied().collect();
-        let kid = jwk.common.key_id.clone();
-        (!algorithms.is_empty()).then_some(Self { kid, key, algorithms })
+        let Value::Object(mut jwk) = value else { return None };
+        let verifiers = jwk::verifiers(&jwk);
+        let kid = match jwk.remove("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid),
+            Some(_) => return None,
+        };
+        (!verifiers.is_empty()).then(|| Self { kid, verifiers: verifiers.into() })
     }
 
     /// Its id.
@@ -55,39 +51,14 @@ impl PublicKey {
 
     /// Whether it verifies this algorithm.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
-        self.algorithms.contains(&algorithm)
+        self.verifiers.iter().any(|(own, _)| *own == algorithm)
     }
 
-    /// Whether this is its signature of the message. The cryptography is named, so that another crate's choice for the
-    /// process changes nothing.
-    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &Vec<u8>) -> bool {
-        self.fits(algorithm)
-            && (DEFAULT_PROVIDER.verifier_factory)(&algorithm.native(), &self.key)
-                .is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+    /// Whether this is its signature of the message.
+    pub(super) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let verifier = self.verifiers.iter().find(|(own, _)| *own == algorithm);
+        verifier.is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
     }
-}
-
-/// What a key of this kind verifies.
-fn algorithms(jwk: &Jwk) -> Option<&'static [Algorithm]> {
-    match &jwk.algorithm {
-        AlgorithmParameters::RSA(key) if modulus_bytes(&key.n) >= LEAST_MODULUS => {
-            Some(&[Algorithm::Rs256, Algorithm::Ps256])
-        }
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-            Some(&[Algorithm::Es256])
-        }
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P384 => {
-            Some(&[Algorithm::Es384])
-        }
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-            Some(&[Algorithm::EdDsa])
-        }
-        _ => None,
-    }
-}
-
-fn modulus_bytes(n: &str) -> usize {
-    n.trim_end_matches('=').len() * 3 / 4
 }
 
 /// The public keys of one issuer.
@@ -97,21 +68,21 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Reads a JWK set (RFC 7517 section 5). Keys that verify no signatures are left out.
+    /// Reads a JWK set (RFC 7517 section 5). Keys that verify no signatures are left out: see [`PublicKey::from_jwk`].
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind) for what is no set, has a field twice or more than 100 keys.
     pub fn from_jwks(json: &[u8]) -> Result<Self> {
         let unreadable =
             || Error::config("this is not a JWK set").with_hint("expected is `{\"keys\": […]}` (RFC 7517)");
-        let StrictJson(value) = serde_json::from_slice(json).map_err(|_| unreadable())?;
-        let Some(Value::Array(keys)) = value.as_object().and_then(|set| set.get("keys")) else {
+        let StrictJson(mut value) = serde_json::from_slice(json).map_err(|_| unreadable())?;
+        let Some(Value::Array(keys)) = value.get_mut("keys").map(Value::take) else {
             return Err(unreadable());
         };
         if keys.len() > MOST_KEYS {
             return Err(Error::config("the JWK set has more than 100 keys"));
         }
-        Ok(Self { keys: keys.iter().cloned().filter_map(PublicKey::from_jwk).collect() })
+        Ok(Self { keys: keys.into_iter().filter_map(PublicKey::from_jwk).collect() })
     }
 
     /// Every key.

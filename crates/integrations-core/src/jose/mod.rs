@@ -8,8 +8,10 @@
 //! - There is no encryption (JWE) and no `none`.
 
 mod algorithm;
+mod base64url;
 mod claims;
 mod error;
+mod jwk;
 mod jws;
 mod key;
 mod sign;

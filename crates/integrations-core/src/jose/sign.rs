@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -10,13 +9,15 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::algorithm::Algorithm;
+use super::base64url::encoded;
+use super::jwk::{self, Fields};
 use crate::error::{Effect, Error, ErrorKind, Result};
 use crate::secret::SecretString;
 
@@ -35,11 +36,22 @@ enum Key {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("alg", &self.algorithm().as_str()).field("id", &self.id).finish()
+        f.debug_struct("SigningKey")
+            .field("alg", &self.key.algorithm().as_str())
+            .field("id", &self.id)
+            .finish()
     }
 }
 
 impl Key {
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Rsa(_) => Algorithm::Rs256,
+            Self::P256(_) => Algorithm::Es256,
+            Self::Ed25519(_) => Algorithm::EdDsa,
+        }
+    }
+
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
         let random = SystemRandom::new();
         let signed = match self {
@@ -116,11 +128,7 @@ impl SigningKey {
 
     /// What it signs with.
     pub fn algorithm(&self) -> Algorithm {
-        match &self.key {
-            Key::Rsa(_) => Algorithm::Rs256,
-            Key::P256(_) => Algorithm::Es256,
-            Key::Ed25519(_) => Algorithm::EdDsa,
-        }
+        self.key.algorithm()
     }
 
     /// The private key in PEM (PKCS #8), to be kept sealed.
@@ -138,40 +146,47 @@ impl SigningKey {
     /// The public half as a JWK with `alg`, `use` and `kid`.
     pub fn public_jwk(&self) -> Result<Value> {
         let mut jwk = self.essential_jwk()?;
-        jwk["alg"] = self.algorithm().as_str().into();
-        jwk["use"] = "sig".into();
+        jwk.insert("alg".into(), self.algorithm().as_str().into());
+        jwk.insert("use".into(), "sig".into());
         if let Some(id) = &self.id {
-            jwk["kid"] = id.as_str().into();
+            jwk.insert("kid".into(), id.as_str().into());
         }
-        Ok(jwk)
+        Ok(Value::Object(jwk))
     }
 
-    /// RFC 7638: SHA-256 over the essential members in their order, which serde_json's map keeps.
-    fn thumbprint(&self) -> Result<String> {
-        let canonical = self.essential_jwk()?.to_string();
-        Ok(encoded(digest::digest(&digest::SHA256, canonical.as_bytes())))
+    /// The thumbprint of its public half (RFC 7638, SHA-256), an id that nobody has to agree on.
+    pub fn thumbprint(&self) -> Result<String> {
+        jwk::thumbprint(&self.essential_jwk()?).ok_or_else(unreadable)
     }
 
-    fn essential_jwk(&self) -> Result<Value> {
-        let unreadable = || Error::config("the public half of the key cannot be read");
-        Ok(match &self.key {
+    fn essential_jwk(&self) -> Result<Fields> {
+        let members = match &self.key {
             Key::Rsa(key) => {
                 let public = key.public_key();
                 let (n, e) = (public.modulus(), public.exponent());
-                json!({
-                    "e": encoded(e.big_endian_without_leading_zero()), "kty": "RSA",
-                    "n": encoded(n.big_endian_without_leading_zero()),
-                })
+                vec![
+                    ("kty", "RSA".to_owned()),
+                    ("n", encoded(n.big_endian_without_leading_zero())),
+                    ("e", encoded(e.big_endian_without_leading_zero())),
+                ]
             }
             Key::P256(key) => {
                 let point = key.public_key().as_ref().strip_prefix(&[4]).filter(|xy| xy.len() == 64);
                 let (x, y) = point.ok_or_else(unreadable)?.split_at(32);
-                json!({ "crv": "P-256", "kty": "EC", "x": encoded(x), "y": encoded(y) })
+                vec![
+                    ("kty", "EC".to_owned()),
+                    ("crv", "P-256".to_owned()),
+                    ("x", encoded(x)),
+                    ("y", encoded(y)),
+                ]
             }
-            Key::Ed25519(key) => {
-                json!({ "crv": "Ed25519", "kty": "OKP", "x": encoded(key.public_key().as_ref()) })
-            }
-        })
+            Key::Ed25519(key) => vec![
+                ("kty", "OKP".to_owned()),
+                ("crv", "Ed25519".to_owned()),
+                ("x", encoded(key.public_key())),
+            ],
+        };
+        Ok(members.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect())
     }
 
     /// A token with these claims. `typ` is the kind of token: `JWT`, or `at+jwt` for an access token (RFC 9068).
@@ -200,11 +215,11 @@ fn ed25519<E>(key: Result<Ed25519KeyPair, E>) -> Option<Key> {
     key.ok().map(Key::Ed25519)
 }
 
+fn unreadable() -> Error {
+    Error::config("the public half of the key cannot be read")
+}
+
 fn unusable() -> Error {
     Error::config("the private key cannot be used")
         .with_hint("give PEM with an Ed25519 or P-256 key, or an RSA key of 2048 bits or more")
-}
-
-fn encoded(part: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(part)
 }

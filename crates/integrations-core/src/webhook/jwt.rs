@@ -1,18 +1,13 @@
 //! Deliveries with a JWT (RFC 7519), under published keys or a shared secret.
 //!
 //! The algorithm comes from the kit's list, the key from the ring by its id, and both must fit: the header of the
-//! token chooses neither. The cryptography is named explicitly, so that another crate's choice for the process changes
-//! nothing.
+//! token chooses neither. What a token is and what a key is, [`jose`](crate::jose) says.
 
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::keys::{Material, need};
@@ -20,45 +15,10 @@ use super::place::View;
 use super::scheme::check_window;
 use super::shared::after_scheme;
 use super::{Incoming, Key, KeyRing, Kit, Place, Trust, Verified, WebhookError, encoding};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::jose::{Claims, Jws, KeySet, MAX_LEEWAY, PublicKey};
 
-const MAX_TOKEN: usize = 16 * 1024;
-/// RFC 7519 section 4.1.4: "a few minutes" at most.
-const MAX_LEEWAY: Duration = Duration::from_secs(60);
-
-/// An algorithm that a token may be signed with (RFC 7518, RFC 8037).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// HMAC-SHA256 under a shared secret.
-    Hs256,
-    /// RSA PKCS#1 v1.5 with SHA-256.
-    Rs256,
-    /// ECDSA over P-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-}
-
-impl Algorithm {
-    const fn native(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::Hs256 => jsonwebtoken::Algorithm::HS256,
-            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
-            Self::Es256 => jsonwebtoken::Algorithm::ES256,
-            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-}
+pub use crate::jose::Algorithm;
 
 /// What a claim must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,13 +82,12 @@ impl Jwt {
         self
     }
 
-    fn key<'k>(&self, token: &Token<'_>, keys: &'k KeyRing) -> Result<&'k str, WebhookError> {
-        let algorithm = self.algorithms.iter().find(|algorithm| algorithm.name() == token.header.alg);
-        let algorithm = *algorithm.ok_or(WebhookError::Malformed("alg"))?;
+    fn key<'k>(&self, token: &Jws<'_>, keys: &'k KeyRing) -> Result<&'k str, WebhookError> {
+        let algorithm = token.algorithm(self.algorithms).map_err(|_| WebhookError::Malformed("alg"))?;
         if algorithm == Algorithm::Hs256 {
             return by_secret(token, keys);
         }
-        let kid = token.header.kid.as_deref().ok_or(WebhookError::Malformed("kid"))?;
+        let kid = token.header().kid.as_deref().ok_or(WebhookError::Malformed("kid"))?;
         let found = keys.keys().iter().filter_map(|key| match key.material() {
             Material::Jwk(jwk) if key.name() == kid && jwk.fits(algorithm) => Some((key.name(), jwk)),
             _ => None,
@@ -137,13 +96,13 @@ impl Jwt {
         if found.is_empty() {
             return Err(WebhookError::UnknownKey { key: kid.to_owned() });
         }
-        let matched = found.into_iter().find(|(_, jwk)| token.holds_under(&jwk.key, algorithm));
+        let matched = found.into_iter().find(|(_, jwk)| token.is_signed_by(jwk, algorithm));
         matched.map(|(name, _)| name).ok_or(WebhookError::NoMatch)
     }
 
-    fn check_claims(&self, claims: &Map<String, Value>, keys: &KeyRing) -> Result<(), WebhookError> {
+    fn check_claims(&self, claims: &Claims, keys: &KeyRing) -> Result<(), WebhookError> {
         for (name, expect) in self.claims {
-            let value = claims.get(*name).ok_or(WebhookError::MissingHeader(name))?;
+            let value = claims.get(name).ok_or(WebhookError::MissingHeader(name))?;
             if !expect.holds(value, keys)? {
                 return Err(WebhookError::NoMatch);
             }
@@ -151,11 +110,7 @@ impl Jwt {
         Ok(())
     }
 
-    fn check_times(
-        &self,
-        claims: &Map<String, Value>,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, WebhookError> {
+    fn check_times(&self, claims: &Claims, now: Timestamp) -> Result<Option<Timestamp>, WebhookError> {
         let issued = time(claims, "iat")?;
         let expires = time(claims, "exp")?;
         if let Some(from) = time(claims, "nbf")? {
@@ -180,9 +135,9 @@ impl Jwt {
         }
     }
 
-    fn check_body(&self, claims: &Map<String, Value>, body: &[u8]) -> Result<Trust, WebhookError> {
+    fn check_body(&self, claims: &Claims, body: &[u8]) -> Result<Trust, WebhookError> {
         let Some(claim) = self.body_hash else { return Ok(Trust::Authenticated) };
-        let text = claims.get(claim).and_then(Value::as_str).ok_or(WebhookError::MissingHeader(claim))?;
+        let text = claims.text(claim).ok_or(WebhookError::MissingHeader(claim))?;
         let given = encoding::from_hex(text).ok_or(WebhookError::Malformed(claim))?;
         let actual = digest::digest(&digest::SHA256, body);
         if bool::from(actual.as_ref().ct_eq(&given)) { Ok(Trust::Signed) } else { Err(WebhookError::NoMatch) }
@@ -196,14 +151,15 @@ impl Kit for Jwt {
             Place::Header("authorization") => after_scheme(&value, "bearer"),
             _ => Some(&*value),
         };
-        let token = text.and_then(Token::parse).ok_or(WebhookError::Malformed(self.place.name()))?;
+        let token =
+            text.and_then(|text| Jws::parse(text).ok()).ok_or(WebhookError::Malformed(self.place.name()))?;
         let matched = self.key(&token, keys)?;
-        let claims = token.claims().ok_or(WebhookError::Malformed(self.place.name()))?;
+        let claims = token.claims().map_err(|_| WebhookError::Malformed(self.place.name()))?;
         self.check_claims(&claims, keys)?;
         let trust = self.check_body(&claims, request.body)?;
         let issued = self.check_times(&claims, request.received)?;
         let mut verified = Verified::new(request, trust, matched);
-        verified.id = claims.get("jti").and_then(Value::as_str).map(|id| id.to_owned().into());
+        verified.id = claims.text("jti").map(|id| id.to_owned().into());
         verified.signed_at = issued;
         Ok(verified)
     }
@@ -229,18 +185,15 @@ fn is_or_has(value: &Value, text: &str) -> bool {
     }
 }
 
-fn by_secret<'k>(token: &Token<'_>, keys: &'k KeyRing) -> Result<&'k str, WebhookError> {
+fn by_secret<'k>(token: &Jws<'_>, keys: &'k KeyRing) -> Result<&'k str, WebhookError> {
     need(keys.secrets().next(), "a shared secret")?;
-    let signatures = [token.signature.clone()];
-    super::hmac::matching(super::Hash::Sha256, keys, token.message, &signatures).ok_or(WebhookError::NoMatch)
+    let signatures = [token.signature().to_vec()];
+    super::hmac::matching(super::Hash::Sha256, keys, token.message(), &signatures)
+        .ok_or(WebhookError::NoMatch)
 }
 
-fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Timestamp>, WebhookError> {
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    // A NumericDate may have a fraction (RFC 7519 section 2); whole seconds are enough here.
-    let seconds = value.as_i64().or_else(|| value.as_f64().filter(|s| s.abs() < 1e11).map(|s| s as i64));
-    let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
-    time.map(Some).ok_or(WebhookError::Malformed(name))
+fn time(claims: &Claims, name: &'static str) -> Result<Option<Timestamp>, WebhookError> {
+    claims.time(name).map_err(|_| WebhookError::Malformed(name))
 }
 
 fn not_before(from: Timestamp, now: Timestamp, leeway: Duration) -> Result<(), WebhookError> {
@@ -252,86 +205,7 @@ fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
-    /// Extensions that must be understood; none is.
-    crit: Option<Value>,
-}
-
-/// A token in its three parts (RFC 7515 section 7.1), decoded strictly.
-struct Token<'t> {
-    header: Header,
-    message: &'t [u8],
-    payload: &'t str,
-    signature: Vec<u8>,
-}
-
-impl<'t> Token<'t> {
-    fn parse(text: &'t str) -> Option<Self> {
-        let (message, signature) = text.rsplit_once('.').filter(|_| text.len() <= MAX_TOKEN)?;
-        let (header, payload) = message.split_once('.').filter(|(_, payload)| !payload.contains('.'))?;
-        let header: Header = serde_json::from_slice(&strict(header)?).ok()?;
-        let signature = strict(signature).filter(|bytes| !bytes.is_empty())?;
-        let is_understood = header.crit.is_none();
-        is_understood.then_some(Self { header, message: message.as_bytes(), payload, signature })
-    }
-
-    fn claims(&self) -> Option<Map<String, Value>> {
-        serde_json::from_slice(&strict(self.payload)?).ok()
-    }
-
-    fn holds_under(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {
-        (DEFAULT_PROVIDER.verifier_factory)(&algorithm.native(), key)
-            .is_ok_and(|verifier| verifier.verify(self.message, &self.signature).is_ok())
-    }
-}
-
-/// Base64url without padding (RFC 7515 section 2).
-fn strict(text: &str) -> Option<Vec<u8>> {
-    encoding::from_base64_url(text).filter(|_| !text.contains('='))
-}
-
-/// A key of a JWK set.
-#[derive(Clone)]
-pub(super) struct PublicJwk {
-    key: DecodingKey,
-    /// The algorithm that its kind allows; `alg` in the set may only confirm it.
-    algorithm: Algorithm,
-}
-
-impl PublicJwk {
-    fn fits(&self, algorithm: Algorithm) -> bool {
-        self.algorithm == algorithm
-    }
-}
-
 pub(super) fn parse_jwks(json: &[u8]) -> Result<Vec<Key>> {
-    #[derive(Deserialize)]
-    struct Set {
-        keys: Vec<Value>,
-    }
-    let set: Set = serde_json::from_slice(json).map_err(|_| {
-        Error::config("this is not a JWK set").with_hint("expected is `{\"keys\": […]}` (RFC 7517)")
-    })?;
-    Ok(set.keys.into_iter().filter_map(parse_jwk).collect())
-}
-
-/// `None` for a key that cannot verify deliveries: a set may hold others (RFC 7517 section 5).
-fn parse_jwk(value: Value) -> Option<Key> {
-    let jwk: Jwk = serde_json::from_value(value).ok()?;
-    let kid = jwk.common.key_id.clone()?;
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::Rs256,
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::Es256,
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Algorithm::EdDsa,
-        _ => return None,
-    };
-    let named = jwk.common.key_algorithm.as_ref().map(ToString::to_string);
-    let is_for_us =
-        jwk.common.public_key_use.as_ref().is_none_or(|purpose| *purpose == PublicKeyUse::Signature)
-            && named.is_none_or(|named| named == algorithm.name());
-    let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| is_for_us)?;
-    Some(Key::new(kid, Material::Jwk(Box::new(PublicJwk { key, algorithm }))))
+    let named = |jwk: &PublicKey| Some(Key::new(jwk.kid()?, Material::Jwk(jwk.clone())));
+    Ok(KeySet::from_jwks(json)?.keys().iter().filter_map(named).collect())
 }

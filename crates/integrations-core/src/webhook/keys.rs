@@ -78,7 +78,7 @@ pub(super) enum Material {
     Ed25519(Vec<u8>),
     P256(Vec<u8>),
     #[cfg(feature = "webhook-jwt")]
-    Jwk(Box<super::jwt::PublicJwk>),
+    Jwk(crate::jose::PublicKey),
     #[cfg(feature = "webhook-x509")]
     Anchor(Vec<u8>),
     #[cfg(feature = "webhook-x509")]
@@ -160,8 +160,8 @@ impl Key {
         Ok(Self::new(address, Material::Chain(certificates(pem)?)))
     }
 
-    /// The keys of a JWK set (RFC 7517), named by their ids. Those without an id, for encryption, or of another kind
-    /// than RSA, P-256 and Ed25519 are left out.
+    /// The keys of a JWK set (RFC 7517), named by their ids. Those without an id are left out, and those that verify no
+    /// signatures: see [`PublicKey::from_jwk`](crate::jose::PublicKey::from_jwk).
     #[cfg(feature = "webhook-jwt")]
     pub fn jwks(json: &[u8]) -> Result<Vec<Self>> {
         super::jwt::parse_jwks(json)
@@ -234,8 +234,7 @@ impl KeyRing {
         Self::new(Key::new("none", Material::Nothing))
     }
 
-    /// The keys of a JWK set (RFC 7517). Keys without an id, for encryption, or of another kind than RSA, P-256 and
-    /// Ed25519 are left out; when none is left it is an error.
+    /// The keys of a JWK set (RFC 7517), as [`Key::jwks`] reads them; when none is left it is an error.
     #[cfg(feature = "webhook-jwt")]
     pub fn from_jwks(json: &[u8]) -> Result<Self> {
         let mut keys = super::jwt::parse_jwks(json)?.into_iter();

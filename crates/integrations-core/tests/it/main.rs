@@ -12,6 +12,8 @@ mod edges;
 mod fairness;
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(feature = "webhook-jwt")]
+mod jose;
 mod operate;
 mod pipeline;
 #[cfg(all(feature = "inbox", feature = "sqlite"))]
