@@ -37,9 +37,14 @@ pub use integrations_core::auth::*;
 pub use integrations_core::jose;
 pub use integrations_oauth as oauth;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use records::SqlRecords;
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
+pub use roles::{Granted, Permission, Roles, RolesBuilder, Scope};
 pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
 pub use transport::default_transport;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use users::SqlUsers;
 pub use users::{LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore};
 
 // codegen:begin (written by `cargo xtask codegen`)

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, header};
 use integrations_auth::{
-    Draft, IdentityKey, LogoutNotice, MemoryRecords, Method, Record, RecordId, RecordStore, Session, SessionToken,
-    Sessions, User, UserId,
+    Draft, IdentityKey, LogoutNotice, MemoryRecords, Method, Record, RecordId, RecordStore, Session,
+    SessionToken, Sessions, User, UserId,
 };
 use integrations_core::{Clock, ErrorKind, Result};
 use jiff::Timestamp;
@@ -98,7 +98,8 @@ async fn is_alive(sessions: &Sessions, token: &SessionToken) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_session_says_who_is_signed_in_and_how() {
     let it = bench();
-    let (token, made) = it.sessions.create(&ada(), vec![Method::Password, Method::OneTimeCode]).await.unwrap();
+    let (token, made) =
+        it.sessions.create(&ada(), vec![Method::Password, Method::OneTimeCode]).await.unwrap();
     let found = it.sessions.get(&token).await.unwrap().unwrap();
     assert_eq!(found, made);
     assert_eq!((found.user.as_str(), found.tenant.as_str()), ("ada", "acme"));
@@ -197,11 +198,16 @@ async fn a_rotated_session_is_the_same_under_another_token() {
 async fn of_all_who_rotate_a_token_one_wins() {
     let it = bench();
     let (token, _) = it.sessions.create(&ada(), vec![Method::Password]).await.unwrap();
-    let (a, b, c) = tokio::join!(it.sessions.rotate(&token), it.sessions.rotate(&token), it.sessions.rotate(&token));
+    let (a, b, c) =
+        tokio::join!(it.sessions.rotate(&token), it.sessions.rotate(&token), it.sessions.rotate(&token));
     let won: Vec<_> = [a, b, c].into_iter().filter_map(|it| it.unwrap()).collect();
     assert_eq!(won.len(), 1);
     assert!(is_alive(&it.sessions, &won[0].0).await);
-    assert_eq!(it.sessions.of_user("acme", &"ada".into()).await.unwrap().len(), 1, "nothing is left of the others");
+    assert_eq!(
+        it.sessions.of_user("acme", &"ada".into()).await.unwrap().len(),
+        1,
+        "nothing is left of the others"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -354,10 +360,7 @@ async fn a_browser_brings_the_token_back() {
     let text = token.text().expose();
     let set = token.set_cookie().unwrap();
     assert!(set.is_sensitive());
-    assert_eq!(
-        set.to_str().unwrap(),
-        format!("__Host-sid={text}; Path=/; Secure; HttpOnly; SameSite=Lax"),
-    );
+    assert_eq!(set.to_str().unwrap(), format!("__Host-sid={text}; Path=/; Secure; HttpOnly; SameSite=Lax"),);
     assert_eq!(
         SessionToken::forget_cookie().to_str().unwrap(),
         "__Host-sid=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"

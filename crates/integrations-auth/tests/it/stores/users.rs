@@ -64,7 +64,8 @@ fn id(user: Option<User>) -> Option<String> {
 
 /// Everything of a user, to be compared.
 fn all(user: &User) -> impl PartialEq + std::fmt::Debug + use<> {
-    let one_time = user.one_time.as_ref().map(|it| (it.secret.expose().clone(), it.confirmed_at, it.last_step));
+    let one_time =
+        user.one_time.as_ref().map(|it| (it.secret.expose().clone(), it.confirmed_at, it.last_step));
     let proofs = (user.password.as_ref().map(|it| it.expose().clone()), one_time, user.recovery.clone());
     let mail = (user.email.clone(), user.email_verified_at, user.name.clone());
     let rest = (user.roles.clone(), user.disabled_at, user.created_at, user.extra.clone());
@@ -107,7 +108,9 @@ async fn a_user_comes_back_as_they_went_in(here: &Users, there: &Users) {
     assert_eq!(all(&there.user("acme", &"bare".into()).await.unwrap().unwrap()), all(&bare));
     assert!(there.user("acme", &"nobody".into()).await.unwrap().is_none());
     assert!(there.by_email("acme", &mail("nobody@example.org")).await.unwrap().is_none());
-    assert!(there.by_identity("acme", &IdentityKey::new("https://other.example", "1")).await.unwrap().is_none());
+    assert!(
+        there.by_identity("acme", &IdentityKey::new("https://other.example", "1")).await.unwrap().is_none()
+    );
 }
 
 async fn a_store_sets_the_version(here: &Users, there: &Users) {
@@ -172,7 +175,8 @@ async fn of_all_who_insert_the_same_id_one_wins(here: &Users, there: &Users) {
     assert!(lost.clone().all(|code| code == "id"), "{:?}", lost.collect::<Vec<_>>());
     let mut found = 0;
     for n in 0..8 {
-        found += usize::from(here.by_email("acme", &mail(&format!("a{n}@example.org"))).await.unwrap().is_some());
+        found +=
+            usize::from(here.by_email("acme", &mail(&format!("a{n}@example.org"))).await.unwrap().is_some());
     }
     assert_eq!(found, 1, "who lost has claimed nothing");
 }
@@ -200,12 +204,19 @@ async fn an_identity_is_one_users(here: &Users, there: &Users) {
     assert_eq!(conflict(there.insert(&with_identity("eve", "1")).await.unwrap_err()), "identity");
     let eve = there.insert(&with_identity("eve", "2")).await.unwrap();
     let both = [&eve.identities[..], &with_identity("eve", "1").identities].concat();
-    assert_eq!(conflict(here.replace(&User { identities: both, ..eve.clone() }).await.unwrap_err()), "identity");
+    assert_eq!(
+        conflict(here.replace(&User { identities: both, ..eve.clone() }).await.unwrap_err()),
+        "identity"
+    );
     let twice = [&eve.identities[..], &eve.identities].concat();
-    assert!(here.replace(&User { identities: twice, ..eve }).await.unwrap().is_some(), "of one user it is one");
+    assert!(
+        here.replace(&User { identities: twice, ..eve }).await.unwrap().is_some(),
+        "of one user it is one"
+    );
     // Where the parts are cut makes a difference.
     let mut odd = user("odd");
-    odd.identities = vec![LinkedIdentity::new(IdentityKey::new("https://issuer.example1", ""), "oidc", time(1))];
+    odd.identities =
+        vec![LinkedIdentity::new(IdentityKey::new("https://issuer.example1", ""), "oidc", time(1))];
     here.insert(&odd).await.unwrap();
     assert_eq!(id(there.by_identity("acme", &key("1")).await.unwrap()).as_deref(), Some("ada"));
 }
@@ -275,7 +286,8 @@ async fn a_removal_needs_the_present_version(here: &Users, there: &Users) {
         assert!(!there.remove("acme", &ada.id, seen).await.unwrap());
     }
     assert!(here.by_email("acme", &mail("ada@example.org")).await.unwrap().is_some());
-    let results = at_once(here, there, |store, _| async move { store.remove("acme", &"ada".into(), 2).await.unwrap() });
+    let results =
+        at_once(here, there, |store, _| async move { store.remove("acme", &"ada".into(), 2).await.unwrap() });
     assert_eq!(results.await.into_iter().filter(|gone| *gone).count(), 1);
 }
 
