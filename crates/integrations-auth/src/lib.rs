@@ -69,10 +69,15 @@ pub use accounts::{
 pub use passwords::{Breached, Cost, Passwords, Pepper, Verdict};
 #[cfg(any(feature = "otp", feature = "passwords"))]
 pub use proof::{SecondFactor, SecondFactorProof};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use records::SqlRecords;
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
+pub use roles::{Granted, Permission, Roles, RolesBuilder, Scope};
 pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
 pub use throttle::Throttle;
 pub use transport::default_transport;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use users::SqlUsers;
 pub use users::{LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore};
 
 // codegen:begin (written by `cargo xtask codegen`)

@@ -20,6 +20,7 @@ mod otp;
 #[cfg(feature = "passwords")]
 mod accounts;
 mod accounts_throttle;
+mod roles;
 mod sessions;
 mod stores;
 #[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
