@@ -1,10 +1,10 @@
 //! What services state about users.
 
-use integrations_auth::{LogoutNotice, SignInRequest, Start};
+use integrations_auth::{LogoutNotice, SignInRequest};
 use integrations_core::{Effect, ErrorKind, SecretString};
 
 use super::attacks;
-use super::world::{Browser, Service, Site, entra_client, google_client, oidc_client};
+use super::world::{Browser, Service, Site, oidc_client};
 
 /// Signs in at the issuer that was told to state something wrong; the code of the refusal.
 async fn refused(fields: &[(&str, &str)]) -> String {

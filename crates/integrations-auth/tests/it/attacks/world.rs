@@ -110,11 +110,11 @@ impl Site {
     }
 }
 
-pub(crate) fn google_client(service: &Service) -> SignIn {
+fn google_client(service: &Service) -> SignIn {
     SignIn::new(google_sign_in::GoogleSignIn::open(&service.setup(&google_sign_in::spec::SPEC)).unwrap())
 }
 
-pub(crate) fn entra_client(service: &Service) -> SignIn {
+fn entra_client(service: &Service) -> SignIn {
     SignIn::new(entra::Entra::open(&service.setup(&entra::spec::SPEC)).unwrap())
 }
 
