@@ -1,10 +1,13 @@
-//! Measures what the resilience pipeline and the vault cost per call, beside what people use instead.
+//! Measures what the resilience pipeline, the vault and the reader of signed tokens cost per call, beside what people use
+//! instead.
 //!
-//! Usage: `cargo run --release -p xtask-bench -- pipeline [--json] [--quick] [--build]`, or `-- tokens [--json] [--quick]`
+//! Usage: `cargo run --release -p xtask-bench -- pipeline [--json] [--quick] [--build]`, or `-- tokens [--json] [--quick]`,
+//! or `-- jwt [--json] [--quick]`
 
 mod contestant;
 mod core_build;
 mod distance;
+mod jwt;
 mod machine;
 mod measure;
 mod ours;
@@ -29,7 +32,7 @@ use crate::report::Report;
 static ALLOCATOR: Allocator<std::alloc::System> = Allocator::system();
 
 const USAGE: &str =
-    "usage: xtask-bench pipeline [--json] [--quick] [--build], or xtask-bench tokens [--json] [--quick]";
+    "usage: xtask-bench pipeline [--json] [--quick] [--build], or xtask-bench tokens|jwt [--json] [--quick]";
 
 fn main() -> Result<(), BoxError> {
     let options = Options::parse(std::env::args().skip(1))?;
@@ -40,9 +43,14 @@ fn main() -> Result<(), BoxError> {
         );
     }
     let plan = if options.quick { Plan::QUICK } else { Plan::FULL };
-    if options.tokens {
-        return tokens::run(plan, options.json, &mut io::stdout().lock());
+    match options.bench {
+        Bench::Pipeline => pipeline(plan, &options),
+        Bench::Tokens => tokens::run(plan, options.json, &mut io::stdout().lock()),
+        Bench::Jwt => jwt::run(plan, options.json, &mut io::stdout().lock()),
     }
+}
+
+fn pipeline(plan: Plan, options: &Options) -> Result<(), BoxError> {
     let findings = suite::run(plan)?;
     let build = options.build.then(core_build::measure).transpose()?;
     let report = Report { findings, build, rounds: plan.rounds, machine: Machine::this() };
@@ -54,11 +62,21 @@ fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
+/// What is measured.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Bench {
+    #[default]
+    Pipeline,
+    /// The vault.
+    Tokens,
+    /// Signed tokens.
+    Jwt,
+}
+
 /// What the command line asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
-    /// The vault instead of the pipeline.
-    tokens: bool,
+    bench: Bench,
     /// The last line of output is JSON.
     json: bool,
     /// One short round.
@@ -70,17 +88,18 @@ struct Options {
 impl Options {
     fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, BoxError> {
         let mut args = args.into_iter();
-        let tokens = match args.next().as_deref() {
-            Some("pipeline") => false,
-            Some("tokens") => true,
+        let bench = match args.next().as_deref() {
+            Some("pipeline") => Bench::Pipeline,
+            Some("tokens") => Bench::Tokens,
+            Some("jwt") => Bench::Jwt,
             _ => return Err(USAGE.into()),
         };
-        let mut options = Self { tokens, ..Self::default() };
+        let mut options = Self { bench, ..Self::default() };
         for arg in args {
             match arg.as_str() {
                 "--json" => options.json = true,
                 "--quick" => options.quick = true,
-                "--build" if !tokens => options.build = true,
+                "--build" if bench == Bench::Pipeline => options.build = true,
                 _ => return Err(USAGE.into()),
             }
         }
@@ -99,10 +118,11 @@ mod tests {
     #[test]
     fn options_are_read_and_unknown_ones_refused() {
         assert_eq!(parse("pipeline").unwrap(), Options::default());
-        let all = Options { tokens: false, json: true, quick: true, build: true };
+        let all = Options { bench: Bench::Pipeline, json: true, quick: true, build: true };
         assert_eq!(parse("pipeline --quick --json --build").unwrap(), all);
-        assert!(parse("tokens").unwrap().tokens);
-        for wrong in ["", "--json", "pipeline --jsno", "tokens --build"] {
+        assert_eq!(parse("tokens").unwrap().bench, Bench::Tokens);
+        assert_eq!(parse("jwt").unwrap().bench, Bench::Jwt);
+        for wrong in ["", "--json", "pipeline --jsno", "tokens --build", "jwt --build"] {
             assert_eq!(parse(wrong).unwrap_err().to_string(), USAGE);
         }
     }

@@ -50,7 +50,7 @@ impl<'t> Jws<'t> {
         let (message, signature) = parts.ok_or(WHOLE)?;
         let (header, payload) =
             message.split_once('.').filter(|(_, rest)| !rest.contains('.')).ok_or(WHOLE)?;
-        let header = read_header(&object(header).ok_or(JwtError::Malformed("header"))?)?;
+        let header = read_header(object(header).ok_or(JwtError::Malformed("header"))?)?;
         let signature = decoded(signature).filter(|bytes| !bytes.is_empty());
         let signature = signature.ok_or(JwtError::Malformed("signature"))?;
         Ok(Self { header, message: message.as_bytes(), payload, signature })
@@ -96,14 +96,14 @@ impl<'t> Jws<'t> {
     }
 }
 
-fn read_header(fields: &Map<String, Value>) -> Result<Header, JwtError> {
+fn read_header(mut fields: Map<String, Value>) -> Result<Header, JwtError> {
     // Extensions that must be understood (RFC 7515 section 4.1.11); none is.
     if fields.contains_key("crit") {
         return Err(JwtError::Malformed("header"));
     }
-    let text = |name| match fields.get(name) {
+    let mut text = |name| match fields.remove(name) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(JwtError::Malformed("header")),
     };
     Ok(Header {
