@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "oidc")]
+mod live;
+#[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
+mod openid;
+
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]
 mod entra;
