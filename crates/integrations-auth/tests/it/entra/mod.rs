@@ -59,7 +59,7 @@ async fn only_tenants_that_are_admitted_come_in() {
     let (tenant, other) = (known(&sandbox, "tenant"), known(&sandbox, "other_tenant"));
     let only = SignIn::new(builder(&sandbox, "common").tenants(vec![tenant.clone()]).build().unwrap());
     sign_in(&only, &sandbox, SignInRequest::new()).await.unwrap();
-    for outsider in ["other_user", "consumer_user"] {
+    for outsider in ["impostor_user", "consumer_user"] {
         refused(sign_in(&only, &sandbox, hint(known(&sandbox, outsider))).await, "claim_mismatch");
     }
     let consumers = entra(&sandbox, "consumers");

@@ -75,7 +75,7 @@ async fn offline_access_is_asked_for_and_a_refresh_keeps_what_is_not_replaced() 
     let offline = SignInRequest::new().scopes(["offline_access"]);
     let url = google.begin(offline.clone()).await.unwrap().url;
     assert!(url.contains("access_type=offline") && !url.contains("offline_access"), "{url}");
-    let tokens = sign_in(&google, &sandbox, offline).await.unwrap().tokens;
+    let tokens = sign_in(&google, &sandbox, offline.param("prompt", "consent")).await.unwrap().tokens;
     let next = google.refresh(&tokens).await.unwrap();
     assert_eq!(next.refresh.unwrap().expose(), tokens.refresh.as_ref().unwrap().expose());
     google.revoke(&tokens).await.unwrap();

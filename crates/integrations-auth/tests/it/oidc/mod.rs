@@ -196,24 +196,32 @@ async fn tokens_are_refreshed_and_revoked() {
     assert_eq!(oidc.refresh(&next).await.unwrap_err().kind(), ErrorKind::ReauthRequired);
 }
 
-#[cfg(feature = "dynamic")]
 #[test]
-fn goldens_hold_and_bear_hostile_answers() {
-    use std::sync::Arc;
+fn userinfo_is_asked_where_the_metadata_says() {
+    use http::{HeaderMap, StatusCode, Uri};
+    use integrations_auth::oidc::ops::Userinfo;
+    use integrations_core::{Endpoint, WireResponse};
 
-    use integrations_auth::oidc::ops::OPS;
-    use integrations_core::{Bearer, ByStatus};
-    use integrations_testkit::golden::{Goldens, setup};
-    use integrations_testkit::hostile;
-
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/oidc/golden");
-    let load = || Goldens::load(&spec::SPEC, OPS, folder).unwrap();
-    let connect = |sandbox: &Sandbox| {
-        let proof = Bearer::new(integrations_core::SecretString::from(known(sandbox, "access_token")));
-        let setup = setup(&spec::SPEC, sandbox)?.authorize(Arc::new(proof));
-        let at = "https://issuer.example/userinfo".parse().unwrap();
-        Ok(setup.base(at).caller(integrations_core::setup::no_transport)?.build())
+    let userinfo = Userinfo::default();
+    for at in ["https://id.example/me", "https://id.example/realm/me/", "https://id.example/me?v=2"] {
+        let base: Uri = at.parse().unwrap();
+        let request = userinfo.request(&base).unwrap();
+        assert_eq!((request.method().as_str(), request.uri().to_string().as_str()), ("GET", at));
+    }
+    let read = |body: &str| {
+        let answer = WireResponse::new(Userinfo::OP, StatusCode::OK, HeaderMap::new(), body.to_owned());
+        userinfo.response(answer)
     };
-    load().check(connect).unwrap();
-    hostile::check(&load(), &ByStatus).unwrap();
+    let said = read(r#"{"sub": "1", "name": "Ada"}"#).unwrap();
+    assert_eq!((said.sub.as_str(), said.claims["name"].as_str()), ("1", Some("Ada")));
+    for bad in [
+        "{}",
+        r#"{"sub": 1}"#,
+        r#"{"sub": ""}"#,
+        r#"{"sub": "1", "sub": "2"}"#,
+        "[]",
+        "eyJhbGciOiJub25lIn0.e30.",
+    ] {
+        assert_eq!(read(bad).unwrap_err().kind(), ErrorKind::Decode, "{bad}");
+    }
 }
