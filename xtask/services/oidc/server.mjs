@@ -26,6 +26,8 @@
 //   GET /test/device/deny?user_code=...      204; the next poll gets access_denied
 //   GET /test/revoke?refresh_token=...       204; the grant is gone as if the user had withdrawn it; 404 if unknown
 //   GET /test/private-key/RS256              200, PEM
+//   GET /test/rotate                         204; statements are signed by new keys with new ids, and the old ones are gone
+//                                            from /jwks; everything that was granted stays
 //
 // Prints `ready PORT` on standard output as soon as it listens on 127.0.0.1.
 
@@ -47,9 +49,23 @@ function start() {
   const { port } = server.address();
   const issuer = `http://127.0.0.1:${port}`;
   const signing = keys();
-  const provider = new Provider(issuer, configuration(keys(), signing));
-  const handle = provider.callback();
+  const cookies = [randomBytes(16).toString('hex')];
+  let generation = 0;
+  let provider;
+  let handle;
+  // The library's keys are fixed when a provider is made. What it has granted is kept for all providers of the process.
+  const renew = () => {
+    generation += 1;
+    provider = new Provider(issuer, configuration(jwks(keys(), 'privateKey', `-${generation}`), signing, cookies));
+    handle = provider.callback();
+  };
+  renew();
   server.on('request', (request, response) => {
+    if (request.url === '/test/rotate') {
+      renew();
+      response.writeHead(204).end();
+      return;
+    }
     answer(provider, issuer, signing, request, response)
       .then((done) => done || handle(request, response))
       .catch((error) => send(response, 500, `${error.stack}\n`));
@@ -64,16 +80,16 @@ function keys() {
   };
 }
 
-function jwks(pairs, half) {
-  const key = ([alg, pair]) => ({ ...pair[half].export({ format: 'jwk' }), alg, use: 'sig', kid: alg });
+function jwks(pairs, half, suffix = '') {
+  const key = ([alg, pair]) => ({ ...pair[half].export({ format: 'jwk' }), alg, use: 'sig', kid: alg + suffix });
   return { keys: Object.entries(pairs).map(key) };
 }
 
-function configuration(own, ofClient) {
+function configuration(own, ofClient, cookies) {
   return {
     clients: clients(ofClient),
-    jwks: jwks(own, 'privateKey'),
-    cookies: { keys: [randomBytes(16).toString('hex')] },
+    jwks: own,
+    cookies: { keys: cookies },
     scopes: ['openid', 'offline_access', 'api:read', 'api:write'],
     claims: { openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'] },
     // The claims of a scope are in the ID token too, as with the large providers.

@@ -25,6 +25,10 @@ mod sessions;
 mod stores;
 #[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
 mod vendor;
+#[cfg(feature = "oidc")]
+mod live;
+#[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
+mod openid;
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]

@@ -124,3 +124,19 @@ async fn a_later_hop_that_fails_counts_as_sent() {
     let e = failure(&transport(), get(&server.url("/"))).await;
     assert_eq!((e.failure(), e.sent()), (TransportFailure::Connect, true));
 }
+
+#[tokio::test]
+async fn what_is_believed_for_its_origin_stays_there() {
+    use integrations_core::{Exchange, Op, Safety, Transport};
+    static KEYS: Op = Op::new("test", "keys", Safety::Read).keeps_origin();
+
+    let exchange = Exchange::new(&KEYS, 1, std::time::Duration::from_secs(30));
+    let other = Server::answering(FINE).await;
+    let away = Server::answering(redirect(302, &other.url("/"))).await;
+    let e = transport().send(get(&away.url("/")), exchange).await.unwrap_err();
+    assert_eq!((e.failure(), e.sent()), (TransportFailure::Forbidden, true));
+    assert!(other.heads().is_empty(), "nobody asked");
+    let home = Server::answering(redirect(302, "/again")).await;
+    let e = transport().send(get(&home.url("/")), exchange).await.unwrap_err();
+    assert!(e.to_string().contains("5 redirects"), "within the origin they are followed: {e}");
+}
