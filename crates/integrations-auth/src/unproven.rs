@@ -6,7 +6,10 @@ use crate::User;
 /// have made it, waiting for the address's owner to come (account pre-hijacking). Name, roles and what the application
 /// keeps stay. To be called as the address is proven for the first time, by another way than the account's own; whoever
 /// calls it ends the account's sessions after writing it. Accounts with a proven address are left alone.
-#[cfg_attr(not(feature = "passwords"), allow(dead_code, reason = "accounts with passwords are not in this build"))]
+#[cfg_attr(
+    not(feature = "passwords"),
+    allow(dead_code, reason = "accounts with passwords are not in this build")
+)]
 pub(crate) fn strip_unproven(user: &mut User) {
     if user.email_verified_at.is_some() {
         return;
@@ -30,7 +33,8 @@ mod tests {
         user.password = Some("$argon2id$".into());
         user.one_time = Some(OneTimePassword::new(vec![1].into()));
         user.recovery = vec!["hash".to_owned()];
-        user.identities = vec![LinkedIdentity::new(IdentityKey::new("https://issuer.test", "1"), "oidc", now)];
+        user.identities =
+            vec![LinkedIdentity::new(IdentityKey::new("https://issuer.test", "1"), "oidc", now)];
         let mut proven = User { email_verified_at: Some(now), ..user.clone() };
         strip_unproven(&mut proven);
         assert!(proven.password.is_some() && proven.one_time.is_some());

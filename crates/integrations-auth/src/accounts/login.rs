@@ -42,12 +42,7 @@ impl Accounts {
     /// `address_unverified` to whoever knows the password of an account whose address is not proven;
     /// [`ErrorKind::RateLimited`] if this address was tried too often, whether it has an account or not;
     /// [`ErrorKind::InvalidRequest`] and [`ErrorKind::Unavailable`] as with [`Passwords::verify`].
-    pub async fn login(
-        &self,
-        tenant: &str,
-        address: &MailAddress,
-        password: &SecretString,
-    ) -> Result<Login> {
+    pub async fn login(&self, tenant: &str, address: &MailAddress, password: &SecretString) -> Result<Login> {
         Passwords::check_longest(password)?;
         let who = address.folded();
         self.throttle.admit(tenant, LOGIN, &who).await?;
