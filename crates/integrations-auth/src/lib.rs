@@ -15,6 +15,7 @@
 //! - Absent so far: SAML, LDAP, WebAuthn, one-time codes by SMS or mail, and sign-in with Apple, Facebook, LinkedIn and
 //!   Discord.
 
+#[cfg(feature = "passwords")]
 mod accounts;
 mod api_keys;
 mod flow;
@@ -25,6 +26,7 @@ mod linking;
 mod names;
 #[cfg(feature = "otp")]
 mod otp;
+#[cfg(feature = "passwords")]
 mod passwords;
 #[cfg(any(feature = "otp", feature = "passwords"))]
 mod proof;
@@ -35,6 +37,7 @@ mod sessions;
 mod throttle;
 mod tokens;
 mod transport;
+mod unproven;
 mod users;
 
 pub use api_keys::{ApiKey, ApiKeyId, ApiKeys, NewApiKey};
@@ -46,12 +49,19 @@ pub use issue::{
     AccessClaims, Grant, IssuerPolicy, RefreshGrant, RefreshReused, RefreshTokens, Refreshed, TokenIssuer,
 };
 
+#[cfg(feature = "passwords")]
+pub use accounts::{
+    Accounts, Confirmation, Login, Notice, NoticeKind, Notices, PendingSecondFactor, SignedInUser,
+};
+#[cfg(feature = "passwords")]
+pub use passwords::{Breached, Cost, Passwords, Pepper, Verdict};
 #[cfg(feature = "otp")]
 pub use otp::{Enrolment, OneTimeCodes};
 #[cfg(any(feature = "otp", feature = "passwords"))]
 pub use proof::{SecondFactor, SecondFactorProof};
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
 pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
+pub use throttle::Throttle;
 pub use transport::default_transport;
 pub use users::{LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore};
 

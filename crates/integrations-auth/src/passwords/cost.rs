@@ -47,10 +47,11 @@ impl Cost {
             .with_hint("take 19456 KiB, 2 passes and 1 lane, or more memory"))
     }
 
-    /// A cost that protects nothing, so that tests of an application need not wait for it.
+    /// One pass over this much memory in KiB (8 at least), so that the tests of an application need not wait. It protects
+    /// nothing.
     #[must_use]
-    pub fn insecure_for_tests() -> Self {
-        Self { memory: 8, passes: 1, lanes: 1 }
+    pub fn insecure_for_tests(memory_kib: u32) -> Self {
+        Self { memory: memory_kib.clamp(8, CEILING.memory), passes: 1, lanes: 1 }
     }
 
     pub(super) fn of(params: &Params) -> Self {

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "passwords")]
+mod accounts;
+mod accounts_throttle;
 mod api_keys;
 mod issue;
 #[cfg(feature = "otp")]

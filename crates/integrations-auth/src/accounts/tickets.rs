@@ -1,0 +1,157 @@
+//! Tokens that work once.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use integrations_core::{Effect, Error, ErrorKind, Result, Secret, SecretString};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::Accounts;
+use crate::names::hashed;
+use crate::{Draft, MailAddress, RecordId, User, UserId};
+
+/// A kind of token.
+#[derive(Clone, Copy)]
+pub(super) struct Ticket {
+    /// The kind of its records.
+    kind: &'static str,
+    lifetime: Duration,
+    /// A new one is the only one.
+    alone: bool,
+    /// Whom it is good for, besides being bound to them.
+    good_for: fn(&User, &Bond) -> bool,
+}
+
+/// Each sign-up has its own, or whoever signs up after somebody else would take away theirs.
+pub(super) const VERIFY: Ticket = Ticket {
+    kind: "verify",
+    lifetime: Duration::from_secs(24 * 60 * 60),
+    alone: false,
+    good_for: |user, _| user.email_verified_at.is_none(),
+};
+
+pub(super) const RESET: Ticket = Ticket {
+    kind: "reset",
+    lifetime: Duration::from_secs(30 * 60),
+    alone: true,
+    good_for: |user, bond| bond.password_state == password_state(user),
+};
+
+pub(super) const ADDRESS_CHANGE: Ticket =
+    Ticket { kind: "address_change", lifetime: Duration::from_secs(24 * 60 * 60), ..RESET };
+
+pub(super) const SECOND_FACTOR: Ticket =
+    Ticket { kind: "second_factor", lifetime: Duration::from_secs(5 * 60), alone: false, ..RESET };
+
+const ALL: [Ticket; 4] = [VERIFY, RESET, ADDRESS_CHANGE, SECOND_FACTOR];
+
+/// What a token is bound to, and what it brings about.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Bond {
+    /// The account's address, folded.
+    address: Option<String>,
+    /// Stands for the account's password.
+    password_state: String,
+    /// The hash of the password that was given at sign-up.
+    pub(super) password: Option<String>,
+    /// The address that is to be the account's.
+    pub(super) new_address: Option<MailAddress>,
+}
+
+impl Drop for Bond {
+    fn drop(&mut self) {
+        self.password.zeroize();
+    }
+}
+
+impl Bond {
+    pub(super) fn to(user: &User) -> Self {
+        let address = user.email.as_ref().map(MailAddress::folded);
+        Self { address, password_state: password_state(user), password: None, new_address: None }
+    }
+
+    /// Whether a token of this kind that was bound like this is good for the user as they are now.
+    pub(super) fn holds(&self, ticket: Ticket, user: &User) -> bool {
+        let address = user.email.as_ref().map(MailAddress::folded);
+        user.disabled_at.is_none() && address == self.address && (ticket.good_for)(user, self)
+    }
+}
+
+impl Accounts {
+    /// A new token, and when it is over.
+    pub(super) async fn issue(
+        &self,
+        ticket: Ticket,
+        user: &User,
+        bond: &Bond,
+    ) -> Result<(SecretString, Timestamp)> {
+        if ticket.alone {
+            self.records.remove_owned(&user.tenant, ticket.kind, &user.id).await?;
+        }
+        let (token, now) = (random()?, self.clock.now());
+        let expires_at = now.saturating_add(ticket.lifetime).unwrap_or(Timestamp::MAX);
+        let value = serde_json::to_vec(bond).map_err(|_| dead())?;
+        let draft = Draft { owner: Some(user.id.clone()), expires_at, value: Secret::new(value) };
+        let written = self.records.put(&ticket.id(&user.tenant, &token), 0, &draft, now).await?;
+        written.map(|_| (token, expires_at)).ok_or_else(super::contended)
+    }
+
+    /// Whose token this is and what it brings about, if it is good now. It stays.
+    pub(super) async fn peek(
+        &self,
+        ticket: Ticket,
+        tenant: &str,
+        token: &SecretString,
+    ) -> Result<(User, Bond)> {
+        let record = self.records.get(&ticket.id(tenant, token), self.clock.now()).await?;
+        let Some(Draft { owner: Some(owner), value, .. }) = record.map(|record| record.draft) else {
+            return Err(dead());
+        };
+        let bond: Bond = serde_json::from_slice(value.expose()).map_err(|_| dead())?;
+        let user = self.users.user(tenant, &owner).await?.filter(|user| bond.holds(ticket, user));
+        user.map(|user| (user, bond)).ok_or_else(dead)
+    }
+
+    /// Uses a token up: one of all who try goes on.
+    pub(super) async fn use_up(&self, ticket: Ticket, tenant: &str, token: &SecretString) -> Result<()> {
+        let taken = self.records.take(&ticket.id(tenant, token), self.clock.now()).await?;
+        taken.map(drop).ok_or_else(dead)
+    }
+
+    /// Ends all tokens of a user.
+    pub(super) async fn end_tickets(&self, tenant: &str, user: &UserId) -> Result<()> {
+        for ticket in ALL {
+            self.records.remove_owned(tenant, ticket.kind, user).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Ticket {
+    fn id(self, tenant: &str, token: &SecretString) -> RecordId {
+        RecordId::new(tenant, self.kind, hashed(&[self.kind, token.expose()]))
+    }
+}
+
+/// 256 random bits in base64url.
+pub(super) fn random() -> Result<SecretString> {
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    getrandom::fill(&mut *bytes).map_err(|_| {
+        Error::new(ErrorKind::Unavailable, Effect::NotSent, "the system gives no random bytes")
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes.as_slice()).into())
+}
+
+fn password_state(user: &User) -> String {
+    hashed(&["password", user.password.as_ref().map_or("", |hash| hash.expose().as_str())])
+}
+
+/// One answer for a token that never was, was used, is over, or is no longer good.
+pub(super) fn dead() -> Error {
+    Error::new(ErrorKind::Unauthenticated, Effect::Rejected, "the link or code is no longer good")
+        .with_code("token_invalid")
+        .with_hint("ask for another one")
+}
