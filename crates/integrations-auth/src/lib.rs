@@ -53,16 +53,21 @@ pub use issue::{
 pub use accounts::{
     Accounts, Confirmation, Login, Notice, NoticeKind, Notices, PendingSecondFactor, SignedInUser,
 };
-#[cfg(feature = "passwords")]
-pub use passwords::{Breached, Cost, Passwords, Pepper, Verdict};
 #[cfg(feature = "otp")]
 pub use otp::{Enrolment, OneTimeCodes};
+#[cfg(feature = "passwords")]
+pub use passwords::{Breached, Cost, Passwords, Pepper, Verdict};
 #[cfg(any(feature = "otp", feature = "passwords"))]
 pub use proof::{SecondFactor, SecondFactorProof};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use records::SqlRecords;
 pub use records::{Draft, MemoryRecords, Record, RecordId, RecordStore};
+pub use roles::{Granted, Permission, Roles, RolesBuilder, Scope};
 pub use sessions::{Method, Reauthenticated, Session, SessionId, SessionToken, Sessions};
 pub use throttle::Throttle;
 pub use transport::default_transport;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use users::SqlUsers;
 pub use users::{LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore};
 
 // codegen:begin (written by `cargo xtask codegen`)

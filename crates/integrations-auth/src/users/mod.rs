@@ -4,6 +4,10 @@
 //! by one after the other, or by one alone.
 
 mod memory;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,6 +19,8 @@ use jiff::Timestamp;
 use crate::{EmailClaim, IdentityKey, MailAddress};
 
 pub use memory::MemoryUsers;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sql::SqlUsers;
 
 integrations_core::text_id! {
     /// The application's name for a user. It is never given to anybody else, and it is no secret.
@@ -54,6 +60,8 @@ pub struct User {
     pub created_at: Timestamp,
     /// What the application keeps beside it.
     pub extra: BTreeMap<String, serde_json::Value>,
+    /// What a newer build has written and this one cannot read: it is written back as it was.
+    unread: BTreeMap<String, serde_json::Value>,
 }
 
 impl fmt::Debug for User {
@@ -86,6 +94,7 @@ impl User {
             disabled_at: None,
             created_at,
             extra: BTreeMap::new(),
+            unread: BTreeMap::new(),
         }
     }
 }

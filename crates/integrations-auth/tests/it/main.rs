@@ -9,6 +9,7 @@ mod api_keys;
 mod issue;
 #[cfg(feature = "otp")]
 mod otp;
+mod roles;
 mod sessions;
 mod stores;
 

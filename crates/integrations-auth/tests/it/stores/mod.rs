@@ -4,12 +4,21 @@
 //! stays.
 
 mod open;
+mod records;
+#[cfg(feature = "sqlite")]
+mod sealed;
 mod users;
 
 /// Runs each case with two handles of one store, as two processes have them.
 macro_rules! suite {
     ($cases:ident: $($case:ident)*) => {
-        suite!(@ $cases memory: $($case)*);
+        crate::stores::suite!(@ $cases memory: $($case)*);
+        #[cfg(feature = "sqlite")]
+        crate::stores::suite!(@ $cases sqlite_in_memory: $($case)*);
+        #[cfg(feature = "sqlite")]
+        crate::stores::suite!(@ $cases sqlite_file: $($case)*);
+        #[cfg(feature = "postgres")]
+        crate::stores::suite!(@ $cases postgres: $($case)*);
     };
     (@ $cases:ident $backend:ident: $($case:ident)*) => {
         mod $backend {

@@ -5,6 +5,9 @@
 //! - A record whose time is over is absent, whether it was swept or not.
 //! - Names are not encrypted. A name that came from a secret is a hash of it; so says each user of a store.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) mod sql;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +16,9 @@ use integrations_core::{Result, Secret};
 use jiff::Timestamp;
 
 use crate::UserId;
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sql::SqlRecords;
 
 /// Names a record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
