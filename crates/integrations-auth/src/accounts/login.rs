@@ -107,7 +107,9 @@ impl Accounts {
                 return Ok(user);
             }
         };
-        match self.users.replace(&User { password: Some(hash), ..user.clone() }).await {
+        let mut next = user.clone();
+        next.password = Some(hash);
+        match self.users.replace(&next).await {
             Ok(Some(user)) => Ok(user),
             Ok(None) => self.still(&user, password).await,
             Err(e) => {
