@@ -26,12 +26,12 @@ mod jwks;
 mod linking;
 mod names;
 mod opaque;
-#[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
-mod plain;
 #[cfg(feature = "otp")]
 mod otp;
 #[cfg(feature = "passwords")]
 mod passwords;
+#[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
+mod plain;
 #[cfg(any(feature = "otp", feature = "passwords"))]
 mod proof;
 mod records;
@@ -44,27 +44,27 @@ mod transport;
 mod unproven;
 mod users;
 
-pub use api_keys::{ApiKey, ApiKeyId, ApiKeys, NewApiKey};
 pub use integrations_core::auth::*;
 pub use integrations_core::jose;
 pub use integrations_core::provider::Mode;
 pub use integrations_oauth as oauth;
-pub use issue::{
-    AccessClaims, Grant, IssuerPolicy, RefreshGrant, RefreshReused, RefreshTokens, Refreshed, TokenIssuer,
-};
 
-pub use flow::{Finished, Flow, FlowBuilder, Sent, Start};
-pub use linking::{Identities, MailTrust, ProofOfControl, Recognised};
-#[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
-pub use id_token::UserInfo;
-pub use id_token::{Expect, IdTokenVerifier, IssuerRule, Tenants};
-pub use jwks::{JwksCache, JwksCacheBuilder, JwksCounts};
-#[cfg(feature = "otp")]
-pub use otp::{Enrolment, OneTimeCodes};
 #[cfg(feature = "passwords")]
 pub use accounts::{
     Accounts, Confirmation, Login, Notice, NoticeKind, Notices, PendingSecondFactor, SignedInUser,
 };
+pub use api_keys::{ApiKey, ApiKeyId, ApiKeys, NewApiKey};
+pub use flow::{Finished, Flow, FlowBuilder, Sent, Start};
+#[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
+pub use id_token::UserInfo;
+pub use id_token::{Expect, IdTokenVerifier, IssuerRule, Tenants};
+pub use issue::{
+    AccessClaims, Grant, IssuerPolicy, RefreshGrant, RefreshReused, RefreshTokens, Refreshed, TokenIssuer,
+};
+pub use jwks::{JwksCache, JwksCacheBuilder, JwksCounts};
+pub use linking::{Identities, MailTrust, ProofOfControl, Recognised};
+#[cfg(feature = "otp")]
+pub use otp::{Enrolment, OneTimeCodes};
 #[cfg(feature = "passwords")]
 pub use passwords::{Breached, Cost, Passwords, Pepper, Verdict};
 #[cfg(any(feature = "otp", feature = "passwords"))]

@@ -1,6 +1,6 @@
 //! That somebody has just shown a second factor.
 
-use crate::{Method, UserId};
+use crate::UserId;
 
 /// A second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,15 +10,6 @@ pub enum SecondFactor {
     OneTimeCode,
     /// A code to recover with, now used up.
     RecoveryCode,
-}
-
-impl From<SecondFactor> for Method {
-    fn from(factor: SecondFactor) -> Self {
-        match factor {
-            SecondFactor::OneTimeCode => Self::OneTimeCode,
-            SecondFactor::RecoveryCode => Self::RecoveryCode,
-        }
-    }
 }
 
 /// That a user has just shown a second factor. Only a check of one makes it, and it is used up by what it allows: it is

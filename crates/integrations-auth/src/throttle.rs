@@ -182,8 +182,8 @@ mod tests {
 
     #[test]
     fn the_delay_doubles_up_to_the_longest_and_never_overflows() {
-        let throttle =
-            Throttle::new(Arc::new(crate::MemoryRecords::new()), Clock::system()).forget_after(Duration::ZERO);
+        let throttle = Throttle::new(Arc::new(crate::MemoryRecords::new()), Clock::system())
+            .forget_after(Duration::ZERO);
         let after = |attempts| throttle.policy.delay_after(attempts).as_secs();
         assert_eq!([0, 4, 5, 6, 7, 8, 14, 15].map(after), [0, 0, 1, 2, 4, 8, 512, 900]);
         assert_eq!([16, 40, u32::MAX].map(after), [900, 900, 900]);

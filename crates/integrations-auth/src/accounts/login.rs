@@ -42,12 +42,7 @@ impl Accounts {
     /// `address_unverified` to whoever knows the password of an account whose address is not proven;
     /// [`ErrorKind::RateLimited`] if this address was tried too often, whether it has an account or not;
     /// [`ErrorKind::InvalidRequest`] and [`ErrorKind::Unavailable`] as with [`Passwords::verify`].
-    pub async fn login(
-        &self,
-        tenant: &str,
-        address: &MailAddress,
-        password: &SecretString,
-    ) -> Result<Login> {
+    pub async fn login(&self, tenant: &str, address: &MailAddress, password: &SecretString) -> Result<Login> {
         Passwords::check_longest(password)?;
         let who = address.folded();
         self.throttle.admit(tenant, LOGIN, &who).await?;
@@ -112,7 +107,9 @@ impl Accounts {
                 return Ok(user);
             }
         };
-        match self.users.replace(&User { password: Some(hash), ..user.clone() }).await {
+        let mut next = user.clone();
+        next.password = Some(hash);
+        match self.users.replace(&next).await {
             Ok(Some(user)) => Ok(user),
             Ok(None) => self.still(&user, password).await,
             Err(e) => {

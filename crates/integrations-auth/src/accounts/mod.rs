@@ -140,10 +140,14 @@ impl Accounts {
 }
 
 fn contended() -> Error {
-    Error::new(ErrorKind::Conflict, Effect::Rejected, "the user was changed by somebody else at the same time")
-        .with_code("changed")
-        .with_retryable(true)
-        .with_hint("try again")
+    Error::new(
+        ErrorKind::Conflict,
+        Effect::Rejected,
+        "the user was changed by somebody else at the same time",
+    )
+    .with_code("changed")
+    .with_retryable(true)
+    .with_hint("try again")
 }
 
 #[cfg(test)]

@@ -26,7 +26,8 @@ async fn wait_of(throttle: &Throttle, who: &str) -> Option<Duration> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_five_attempts_each_waits_twice_as_long_up_to_a_quarter_of_an_hour_and_not_a_millisecond_less() {
+async fn after_five_attempts_each_waits_twice_as_long_up_to_a_quarter_of_an_hour_and_not_a_millisecond_less()
+{
     let throttle = throttle();
     for _ in 0..5 {
         assert_eq!(wait_of(&throttle, "ada").await, None);
@@ -94,15 +95,8 @@ async fn whoever_hammers_cannot_make_the_owner_wait_longer_than_the_longest_dela
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_hundred_guesses_at_once_five_get_through() {
-    let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-    struct Stopped(Timestamp);
-    impl integrations_core::clock::WallClock for Stopped {
-        fn now(&self) -> Timestamp {
-            self.0
-        }
-    }
     let slow = Yielding(MemoryRecords::new());
-    let throttle = Throttle::new(Arc::new(slow), Clock::new(Stopped(now)));
+    let throttle = Throttle::new(Arc::new(slow), clock()).first_delay(Duration::from_secs(600));
     let guesses = (0..100).map(|_| {
         let throttle = throttle.clone();
         tokio::spawn(async move { throttle.admit("t", "login", "ada").await })
@@ -186,7 +180,13 @@ impl RecordStore for Losing {
         Ok(None)
     }
 
-    async fn owned(&self, _: &str, _: &'static str, _: &UserId, _: Timestamp) -> Result<Vec<(String, Record)>> {
+    async fn owned(
+        &self,
+        _: &str,
+        _: &'static str,
+        _: &UserId,
+        _: Timestamp,
+    ) -> Result<Vec<(String, Record)>> {
         Ok(Vec::new())
     }
 

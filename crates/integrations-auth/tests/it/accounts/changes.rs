@@ -22,7 +22,8 @@ async fn a_change_needs_the_present_password_or_a_fresh_proof_and_ends_the_other
     for way in ["password", "proof"] {
         let world = World::new();
         world.user("u1", "ada@example.org").await;
-        let (other, own) = (world.login("ada@example.org", GOOD).await, world.login("ada@example.org", GOOD).await);
+        let (other, own) =
+            (world.login("ada@example.org", GOOD).await, world.login("ada@example.org", GOOD).await);
         let (other, own) = (other.unwrap(), own.unwrap());
         world.accounts.request_reset("t", &mail("ada@example.org")).await.unwrap();
         let reset = world.token().await;
@@ -102,10 +103,14 @@ async fn an_address_of_somebody_else_is_not_to_be_had_and_the_asker_does_not_lea
     world.user("u1", "ada@example.org").await;
     world.user("u2", "eve@example.org").await;
     let own = world.login("ada@example.org", GOOD).await.unwrap();
-    let eves = world.accounts.request_address_change(&own.token, password(GOOD), &mail("eve@example.org")).await;
+    let eves =
+        world.accounts.request_address_change(&own.token, password(GOOD), &mail("eve@example.org")).await;
     assert!(eves.is_ok());
     let mails = world.mails().await;
-    assert_eq!((mails.len(), mails[0].0.as_str(), name_of(&mails[0].1)), (1, "eve@example.org", "already registered"));
+    assert_eq!(
+        (mails.len(), mails[0].0.as_str(), name_of(&mails[0].1)),
+        (1, "eve@example.org", "already registered")
+    );
     // Free when it was asked for, taken when it is confirmed.
     let late = mail("late@example.org");
     world.accounts.request_address_change(&own.token, password(GOOD), &late).await.unwrap();
@@ -137,15 +142,18 @@ async fn a_change_does_not_undo_a_reset_that_was_faster() {
     world.accounts.request_reset("t", &mail("ada@example.org")).await.unwrap();
     let token = world.token().await;
     let (third, other) = ("a third one for the third try", secret(OTHER));
-    // The change waits for its hash behind the reset, which began first.
+    // Both have read the same user; whichever writes first wins.
     let (reset, changed) = tokio::join!(
         world.accounts.reset("t", &token, &other),
         change(&world, &own.token, password(GOOD), third)
     );
-    let opened = [world.refusal("ada@example.org", OTHER).await, world.refusal("ada@example.org", third).await];
+    let opened =
+        [world.refusal("ada@example.org", OTHER).await, world.refusal("ada@example.org", third).await];
     match reset {
         Ok(()) => assert_eq!((changed.as_str(), opened[0].as_str()), ("changed", "")),
-        Err(e) => assert_eq!((e.code(), changed.as_str(), opened[1].as_str()), (Some("token_invalid"), "", "")),
+        Err(e) => {
+            assert_eq!((e.code(), changed.as_str(), opened[1].as_str()), (Some("token_invalid"), "", ""))
+        }
     }
     assert_eq!(opened.iter().filter(|code| code.is_empty()).count(), 1);
 }

@@ -4,7 +4,8 @@ use integrations_auth::Sessions;
 
 use super::*;
 
-const STATES: [&str; 6] = ["absent", "verified", "unverified", "disabled", "without a password", "of another hash"];
+const STATES: [&str; 6] =
+    ["absent", "verified", "unverified", "disabled", "without a password", "of another hash"];
 const BCRYPT: &str = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW";
 
 async fn make(world: &World, state: &str) {
@@ -86,9 +87,14 @@ async fn seen(call: Call, state: &str) -> Vec<(String, Vec<String>)> {
 async fn every_answer_is_the_same_whatever_the_account_is_and_so_is_what_the_stores_do_until_then() {
     for call in Call::ALL {
         let absent = seen(call, "absent").await;
-        let counts_guesses =
-            matches!(call, Call::LoginWrong | Call::SignUp | Call::SignUpShort | Call::Verification | Call::Reset);
-        assert_eq!(absent[7].0.contains("RateLimited"), counts_guesses || matches!(call, Call::SignUpIsAddress));
+        let counts_guesses = matches!(
+            call,
+            Call::LoginWrong | Call::SignUp | Call::SignUpShort | Call::Verification | Call::Reset
+        );
+        assert_eq!(
+            absent[7].0.contains("RateLimited"),
+            counts_guesses || matches!(call, Call::SignUpIsAddress)
+        );
         for state in STATES {
             assert_eq!(seen(call, state).await, absent, "{call:?}: {state}");
         }

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use integrations_auth::{
-    Accounts, Cost, Draft, IdentityKey, Login, MailAddress, MemoryRecords, MemoryUsers, Notice, NoticeKind, Notices,
-    Passwords, Record, RecordId, RecordStore, Sessions, SignedInUser, Throttle, User, UserId, UserStore,
+    Accounts, Cost, Draft, IdentityKey, Login, MailAddress, MemoryRecords, MemoryUsers, Notice, NoticeKind,
+    Notices, Passwords, Record, RecordId, RecordStore, Sessions, SignedInUser, Throttle, User, UserId,
+    UserStore,
 };
 use integrations_core::{Clock, Error, Result, SecretString};
 use jiff::Timestamp;
@@ -72,7 +73,11 @@ impl World {
         let clock = Clock::virtual_from("2026-11-20T12:00:00Z".parse().unwrap());
         let (users, records) = (Arc::new(MemoryUsers::new()), Arc::new(MemoryRecords::new()));
         let (mails, calls) = (Mails::default(), Calls::default());
-        let watched = Arc::new(Watched { users: Arc::clone(&users), records: Arc::clone(&records), calls: calls.clone() });
+        let watched = Arc::new(Watched {
+            users: Arc::clone(&users),
+            records: Arc::clone(&records),
+            calls: calls.clone(),
+        });
         let sessions = Sessions::new(Arc::clone(&watched) as Arc<dyn RecordStore>, clock.clone());
         let accounts = Accounts::new(
             Arc::clone(&watched) as Arc<dyn UserStore>,
@@ -167,7 +172,8 @@ fn name_of(what: &NoticeKind) -> &'static str {
 
 /// All that an answer says.
 fn said<T>(answer: &Result<T>) -> String {
-    let all = |e: &Error| format!("{e} | {:?} {:?} {:?} {:?}", e.kind(), e.code(), e.effect(), e.retry_after());
+    let all =
+        |e: &Error| format!("{e} | {:?} {:?} {:?} {:?}", e.kind(), e.code(), e.effect(), e.retry_after());
     answer.as_ref().err().map_or_else(|| "ok".to_owned(), all)
 }
 

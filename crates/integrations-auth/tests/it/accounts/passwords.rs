@@ -211,7 +211,8 @@ async fn only_so_many_are_hashed_at_once_and_nobody_waits_for_ever() {
     let slow = Cost::insecure_for_tests(8 * 1024);
     let passwords = Passwords::new().cost(slow).at_once(1).longest_wait(Duration::ZERO);
     let password = secret(GOOD);
-    let (first, second) = tokio::join!(passwords.hash(&password), passwords.clone().hash(&password));
+    let clone = passwords.clone();
+    let (first, second) = tokio::join!(passwords.hash(&password), clone.hash(&password));
     assert!(first.is_ok());
     let e = second.unwrap_err();
     assert_eq!((e.kind(), e.code(), e.is_retryable()), (ErrorKind::Unavailable, Some("busy"), true));

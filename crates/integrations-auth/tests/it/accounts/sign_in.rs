@@ -36,7 +36,8 @@ async fn of_two_who_sign_up_with_one_address_the_one_whose_mail_is_followed_has_
         world.accounts.verify_address("t", &tokens[follows]).await.unwrap();
         let rest = world.accounts.verify_address("t", &tokens[1 - follows]).await;
         assert!(said(&rest).contains("token_invalid"), "the other one's mail is worth nothing any more");
-        let open = [world.refusal("ada@example.org", GOOD).await, world.refusal("ada@example.org", OTHER).await];
+        let open =
+            [world.refusal("ada@example.org", GOOD).await, world.refusal("ada@example.org", OTHER).await];
         assert_eq!(open.iter().filter(|code| code.is_empty()).count(), 1, "{open:?}");
     }
 }

@@ -47,8 +47,10 @@ async fn of_two_who_use_one_token_one_sets_the_password() {
     let world = World::new();
     world.user("u1", "ada@example.org").await;
     let token = reset_token(&world).await;
-    let (one, other) =
-        tokio::join!(reset(&world, &token, "the first of two racers"), reset(&world, &token, "the second of two racers"));
+    let (one, other) = tokio::join!(
+        reset(&world, &token, "the first of two racers"),
+        reset(&world, &token, "the second of two racers")
+    );
     let mut codes = [one, other];
     codes.sort();
     assert_eq!(codes, ["", "token_invalid"]);
@@ -107,7 +109,9 @@ async fn mails_go_to_the_address_that_the_account_has_and_tokens_are_nowhere_els
     world.user("u1", "ada@example.org").await;
     // The Kelvin sign is a `k` in lower case, and another letter to a mail server.
     world.user("u2", "kate@example.org").await;
-    for (typed, own) in [("ADA@example.org", "ada@example.org"), ("\u{212a}ate@example.org", "kate@example.org")] {
+    for (typed, own) in
+        [("ADA@example.org", "ada@example.org"), ("\u{212a}ate@example.org", "kate@example.org")]
+    {
         world.accounts.request_reset("t", &mail(typed)).await.unwrap();
         let mut mails = world.mails().await;
         assert_eq!(mails.len(), 1, "{typed}");
