@@ -57,7 +57,9 @@ pub(super) async fn refresh(lab: &SignInLab) -> Run {
     let present = refreshable(lab, &signed_in)?;
     let next = lab.step("refresh", lab.client().refresh(&present)).await?;
     lab.secret("access token", &next.access);
-    next.refresh.iter().for_each(|token| lab.secret("refresh token", token));
+    if let Some(token) = &next.refresh {
+        lab.secret("refresh token", token);
+    }
     hold(!next.access.ct_eq(present.access.expose()), "the access token is the one that was there before")?;
     if !lab.client().can(AuthCap::Profile) {
         return Ok(());
