@@ -1,5 +1,6 @@
 //! What must hold after a run under faults.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use integrations_core::pipeline::Policy;
@@ -36,7 +37,8 @@ pub(super) fn judge(
         found.deadline(policy, step, own);
         found.attempts(policy, step, own);
         found.honesty(step, undisturbed);
-        if let (Some(calm), false) = (undisturbed, misled) {
+        let comparable = undisturbed.filter(|calm| !misled && is_same_way(calls, calm, step));
+        if let Some(calm) = comparable {
             found.repeats(step, own, Own::of(calls, calm).calls);
         }
     }
@@ -209,6 +211,16 @@ impl Own {
         }
         own
     }
+}
+
+/// Whether a step calls nothing but what it calls undisturbed. One that finds its work half done may have more to ask,
+/// as a client that is told that the token which it ends, at its second attempt, has ended already.
+fn is_same_way(calls: Calls, calm: &Step, step: &Step) -> bool {
+    let own = |step: &Step| -> BTreeSet<(&str, &str)> {
+        let sent = step.sent.iter().map(|sent| sent.op).filter(|op| calls.has(op));
+        sent.map(|op| (op.provider, op.name)).collect()
+    };
+    own(step).is_subset(&own(calm))
 }
 
 /// A kind of change that was made less often than without faults.

@@ -24,6 +24,7 @@ const DEFECTS: &[(Defect, &str)] = &[
     (Defect::DeclinesAsBroken, "sign_in_declined"),
     (Defect::ForgetsMail, "email_verification"),
     (Defect::SaysUnverifiedAlways, "email_verification"),
+    (Defect::SaysVerifiedAlways, "email_verification"),
     (Defect::DoesNotSay, "email_verification"),
     (Defect::ForgetsStatement, "id_token"),
     (Defect::ForgetsWhatWasKept, "sign_in_stored"),

@@ -62,7 +62,9 @@ async fn completed(lab: &SignInLab, pending: PendingSignIn, answer: &str) -> Cal
     let tokens = &signed_in.tokens;
     lab.secret("access token", &tokens.access);
     for (name, token) in [("refresh token", &tokens.refresh), ("id token", &tokens.id_token)] {
-        token.iter().for_each(|token| lab.secret(name, token));
+        if let Some(token) = token {
+            lab.secret(name, token);
+        }
     }
     Ok(signed_in)
 }
@@ -99,7 +101,7 @@ fn copied(pending: &PendingSignIn) -> Called<PendingSignIn> {
 }
 
 /// The value of a parameter, as it is written.
-fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+pub(super) fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
 }
@@ -151,11 +153,16 @@ pub(super) async fn sign_in(lab: &SignInLab) -> Run {
     lab.see("who", &first.identity.key);
     lab.see("mail", &first.identity.email);
     hold(first.identity.key == again.identity.key, "the same person is known by another key the next time")?;
-    let user = lab.known("user_id")?;
-    let subject = &first.identity.key.subject;
+    let (subject, user) = (&first.identity.key.subject, known_subject(lab)?);
     hold(*subject == user, format!("the person is known as `{subject}`, not as `{user}`"))?;
     is_sound(lab, &first.identity)?;
     hold(!first.tokens.access.expose().is_empty(), "there is no access token")
+}
+
+/// The subject of the person who signs in where nobody is hinted at.
+pub(super) fn known_subject(lab: &SignInLab) -> Result<String, Failure> {
+    let user = lab.known("user_id")?;
+    Ok(lab.known("tenant").map_or_else(|_| user.clone(), |tenant| format!("{tenant}.{user}")))
 }
 
 /// What holds of everybody whom a service names.
@@ -180,8 +187,7 @@ pub(super) async fn stored(lab: &SignInLab) -> Run {
     hold(is_same && kept.state().ct_eq(pending.state().expose()), "what was kept is another flow")?;
     let signed_in = completed(lab, kept, &answer).await?;
     lab.see("who", &signed_in.identity.key);
-    let user = lab.known("user_id")?;
-    hold(signed_in.identity.key.subject == user, "what was kept signs somebody else in")
+    hold(signed_in.identity.key.subject == known_subject(lab)?, "what was kept signs somebody else in")
 }
 
 pub(super) async fn other_user(lab: &SignInLab) -> Run {
@@ -304,8 +310,21 @@ pub(super) async fn email_verification(lab: &SignInLab) -> Run {
     let verified = match claim {
         EmailClaim::Verified(_) => "true",
         EmailClaim::Unverified(_) => "false",
-        _ => return Err(Failure::Wrong("whether the address is verified is not told".to_owned())),
+        EmailClaim::Unknown(_) => {
+            return Err(Failure::Wrong("whether the address is verified is not told".to_owned()));
+        }
     };
     let known = lab.known("email_verified")?;
-    hold(verified == known, format!("that the address is verified is told as {verified}, and is {known}"))
+    hold(verified == known, format!("that the address is verified is told as {verified}, and is {known}"))?;
+    unverified(lab).await
+}
+
+/// The same for somebody whose address nobody has proven, where there is such a person.
+async fn unverified(lab: &SignInLab) -> Run {
+    let Ok(hint) = lab.known("unverified_user") else { return Ok(()) };
+    let signed_in = signed_in(lab, SignInRequest::new().login_hint(hint)).await?;
+    let claim = signed_in.identity.email.as_ref();
+    lab.see("unproven mail", &claim);
+    let is_open = claim.is_none_or(|claim| matches!(claim, EmailClaim::Unverified(_)));
+    hold(is_open, "an address that nobody has proven is not told as unverified")
 }

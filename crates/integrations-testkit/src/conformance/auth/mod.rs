@@ -1,10 +1,11 @@
 //! What every sign-in service goes through. The case is the person's browser too: it opens the address that was begun with,
 //! and brings back what it was sent back with.
 //!
-//! A peer knows by name: `user_id` (the subject by which the person is known who signs in where nobody is hinted at),
-//! `email` and `email_verified` (`true` or `false`) of the same person, `other_user` and `denied_user` (hints: somebody
-//! else, and somebody who says no), `access_token` and `refresh_token` of the person, and `logout_token`, a notice that
-//! the person signed out.
+//! A peer knows by name: `user_id` of the person who signs in where nobody is hinted at (with `tenant` before it and a dot
+//! between, where the peer knows one, it is their subject), their `email` and `email_verified` (`true` or `false`),
+//! `access_token` and `refresh_token`; as hints `other_user`, somebody else, `denied_user`, who says no, and
+//! `unverified_user`, whose address nobody has proven; `post_logout_redirect_uri`, where the browser may be sent after it
+//! signed out; and `logout_token`, a notice that the person signed out. The last three may be absent.
 
 mod flow;
 mod tokens;

@@ -3,7 +3,7 @@
 use integrations_core::auth::{AuthCap, EmailClaim, LogoutRequest, SignInRequest, SignedIn};
 use integrations_core::{ErrorKind, SecretString, TokenSet};
 
-use super::flow::{SignInLab, fails, is_sound, signed_in};
+use super::flow::{SignInLab, fails, is_sound, known_subject, signed_in, value};
 use super::{invented, invented_tokens};
 use crate::conformance::{Failure, hold};
 
@@ -34,7 +34,7 @@ pub(super) async fn profile_known_token(lab: &SignInLab) -> Run {
     let profile = lab.step("profile", lab.client().profile(&access)).await?;
     lab.see("who", &profile.key);
     is_sound(lab, &profile)?;
-    let (subject, user) = (&profile.key.subject, lab.known("user_id")?);
+    let (subject, user) = (&profile.key.subject, known_subject(lab)?);
     hold(*subject == user, format!("the token's owner is known as `{subject}`, not as `{user}`"))
 }
 
@@ -57,7 +57,9 @@ pub(super) async fn refresh(lab: &SignInLab) -> Run {
     let present = refreshable(lab, &signed_in)?;
     let next = lab.step("refresh", lab.client().refresh(&present)).await?;
     lab.secret("access token", &next.access);
-    next.refresh.iter().for_each(|token| lab.secret("refresh token", token));
+    if let Some(token) = &next.refresh {
+        lab.secret("refresh token", token);
+    }
     hold(!next.access.ct_eq(present.access.expose()), "the access token is the one that was there before")?;
     if !lab.client().can(AuthCap::Profile) {
         return Ok(());
@@ -94,13 +96,19 @@ pub(super) async fn logout(lab: &SignInLab) -> Run {
     let client = lab.client();
     let mut request = LogoutRequest::default();
     request.state = Some("back-again".to_owned());
+    request.return_to = lab.known("post_logout_redirect_uri").ok();
     if client.can(AuthCap::SignIn) && client.can(AuthCap::IdToken) {
         request.id_token = signed_in(lab, SignInRequest::new()).await?.tokens.id_token;
     }
     let url = lab.step("logout address", client.logout_url(&request)).await?;
     hold(url.starts_with("https://"), "the browser is sent to an address without TLS")?;
     let query = url.split_once('?').map_or("", |(_, query)| query);
-    hold(query.split('&').any(|pair| pair == "state=back-again"), "the address lacks the state")
+    hold(value(query, "state") == Some("back-again"), "the address lacks the state")?;
+    if request.return_to.is_none() {
+        return Ok(());
+    }
+    let back = lab.browse(&url).await?;
+    hold(value(&back, "state") == Some("back-again"), "the browser does not come back with the state")
 }
 
 pub(super) async fn logout_notice(lab: &SignInLab) -> Run {
@@ -111,7 +119,7 @@ pub(super) async fn logout_notice(lab: &SignInLab) -> Run {
     }
     let Ok(token) = lab.known("logout_token") else { return Ok(()) };
     let notice = lab.step("notice", client.logout_notice(&token.into())).await?;
-    let user = lab.known("user_id")?;
+    let user = known_subject(lab)?;
     let is_theirs = notice.key.as_ref().is_none_or(|key| key.subject == user);
     hold(is_theirs, "the notice is of somebody else")?;
     hold(notice.key.is_some() || notice.session.is_some(), "the notice names nobody and no session")

@@ -138,6 +138,11 @@ impl Vendor for Gate {
         let token = form.iter().find(|(name, _)| name == "token").map_or("", |(_, token)| token.as_str());
         match (call.method.as_str(), call.segments().as_slice()) {
             ("GET", ["authorize"]) => self.authorize(call),
+            ("GET", ["out"]) => {
+                let back =
+                    format!("https://app.example/out?state={}", call.query("state").unwrap_or_default());
+                Answer::empty(302).header(LOCATION, &back)
+            }
             ("POST", ["token"]) => self.token(call, world),
             ("POST", ["introspect"]) => self.introspect(token),
             ("POST", ["revoke"]) => self.revoke(token, world),
@@ -168,6 +173,8 @@ impl Vendor for Gate {
             .with("email_verified", "true")
             .with("other_user", "other")
             .with("denied_user", "refuser")
+            .with("unverified_user", "other")
+            .with("post_logout_redirect_uri", "https://app.example/out")
             .with("access_token", "access-of-ada-0000")
             .with("refresh_token", "refresh-of-ada-0000")
             .with("logout_token", "notice-of-u-1")
