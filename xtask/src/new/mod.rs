@@ -198,12 +198,15 @@ mod tests {
 
     #[test]
     fn where_a_category_is_judged_in_the_sandbox_a_new_provider_stands_before_its_judges() {
-        let fixture = copy_of(&["integrations-music", "integrations-sandbox", "integrations-testkit"]);
-        let portable = "crates/integrations-core/src/music/client.rs";
-        fixture.write(portable, &workspace::read(&workspace::root().join(portable)).unwrap());
-        tested_at_once(&fixture, "music", "tidal");
-        let fakes = fixture.read("crates/integrations-sandbox/src/lib.rs");
-        assert!(fakes.contains("pub mod tidal;") && fakes.contains("tidal::FAKE,"), "{fakes}");
+        for category in ["music", "auth"] {
+            let package = format!("integrations-{category}");
+            let fixture = copy_of(&[&package, "integrations-sandbox", "integrations-testkit"]);
+            let portable = format!("crates/integrations-core/src/{category}/client.rs");
+            fixture.write(&portable, &workspace::read(&workspace::root().join(&portable)).unwrap());
+            tested_at_once(&fixture, category, "tidal");
+            let fakes = fixture.read("crates/integrations-sandbox/src/lib.rs");
+            assert!(fakes.contains("pub mod tidal;") && fakes.contains("tidal::FAKE,"), "{fakes}");
+        }
     }
 
     #[test]
