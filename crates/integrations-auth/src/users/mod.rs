@@ -61,7 +61,7 @@ pub struct User {
     /// What the application keeps beside it.
     pub extra: BTreeMap<String, serde_json::Value>,
     /// What a newer build has written and this one cannot read: it is written back as it was.
-    unread: BTreeMap<String, serde_json::Value>,
+    pub(crate) unread: BTreeMap<String, serde_json::Value>,
 }
 
 impl fmt::Debug for User {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, header};
 use integrations_auth::{
-    Draft, IdentityKey, LogoutNotice, MemoryRecords, Method, Record, RecordId, RecordStore, Session,
-    SessionToken, Sessions, User, UserId,
+    Draft, IdentityKey, LogoutNotice, MemoryRecords, Method, Record, RecordId, RecordStore, SessionToken,
+    Sessions, User, UserId,
 };
 use integrations_core::{Clock, ErrorKind, Result};
 use jiff::Timestamp;

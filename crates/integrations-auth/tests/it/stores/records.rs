@@ -6,6 +6,7 @@ use integrations_auth::{Draft, RecordId, RecordStore, UserId};
 use integrations_core::Secret;
 use jiff::Timestamp;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 
 type Records = Arc<dyn RecordStore>;
 
