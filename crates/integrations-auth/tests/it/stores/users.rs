@@ -377,7 +377,7 @@ async fn tenants_share_nothing(here: &Users, there: &Users) {
         assert!(
             there
                 .replace(&with(acme.clone(), |it| {
-                    it.tenant = other.to_owned();
+                    it.tenant = String::from(other);
                 }))
                 .await
                 .unwrap()
@@ -385,7 +385,7 @@ async fn tenants_share_nothing(here: &Users, there: &Users) {
         );
         assert!(!there.remove(other, &acme.id, 1).await.unwrap());
         let theirs = with(full("ada"), |it| {
-            it.tenant = other.to_owned();
+            it.tenant = String::from(other);
             it.name = Some(other.to_owned());
         });
         here.insert(&theirs).await.unwrap();
@@ -401,7 +401,7 @@ async fn pages_hold_every_user_once_in_order(here: &Users, there: &Users) {
     for id in ids {
         here.insert(&user(id)).await.unwrap();
         here.insert(&with(user(id), |it| {
-            it.tenant = "other".to_owned();
+            it.tenant = String::from("other");
         }))
         .await
         .unwrap();
