@@ -78,7 +78,9 @@ pub use throttle::Throttle;
 pub use transport::default_transport;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use users::SqlUsers;
-pub use users::{LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore};
+pub use users::{
+    Directory, LinkedIdentity, MemoryUsers, OneTimePassword, RoleGrant, User, UserId, UserStore,
+};
 
 // codegen:begin (written by `cargo xtask codegen`)
 #[cfg(feature = "entra")]

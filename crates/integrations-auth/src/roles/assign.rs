@@ -1,19 +1,17 @@
 //! Giving roles and taking them away.
 
-use integrations_core::{Effect, Error, ErrorKind, Result};
+use integrations_core::{Error, Result};
 
 use super::{Roles, Scope, denied};
+use crate::users::directory::change;
 use crate::{RoleGrant, User, UserId, UserStore};
-
-/// How often a change is tried again when others change the same user.
-const ATTEMPTS: u32 = 8;
 
 impl Roles {
     /// Gives a user a role, by nobody's leave: for an application's own set-up. One that they have is left alone.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] if the role is not defined or the path is none; [`ErrorKind::NotFound`] without the
-    /// user; [`ErrorKind::Conflict`] if others kept changing them.
+    /// [`ErrorKind::InvalidRequest`](integrations_core::ErrorKind) if the role is not defined or the path is none; [`ErrorKind::NotFound`](integrations_core::ErrorKind) without the
+    /// user; [`ErrorKind::Conflict`](integrations_core::ErrorKind) if others kept changing them.
     pub async fn assign(
         &self,
         users: &dyn UserStore,
@@ -22,7 +20,12 @@ impl Roles {
         grant: &RoleGrant,
     ) -> Result<User> {
         self.must_be_sound(tenant, grant)?;
-        change(users, tenant, id, |roles| roles.push(grant.clone()), |roles| roles.contains(grant)).await
+        change(users, tenant, id, |user| {
+            let is_new = !user.roles.contains(grant);
+            user.roles.extend(is_new.then(|| grant.clone()));
+            is_new
+        })
+        .await
     }
 
     /// Takes a role from a user, by nobody's leave. One that they do not have is left alone; it need not be defined.
@@ -33,15 +36,19 @@ impl Roles {
         id: &UserId,
         grant: &RoleGrant,
     ) -> Result<User> {
-        change(users, tenant, id, |roles| roles.retain(|it| it != grant), |roles| !roles.contains(grant))
-            .await
+        change(users, tenant, id, |user| {
+            let before = user.roles.len();
+            user.roles.retain(|it| it != grant);
+            user.roles.len() < before
+        })
+        .await
     }
 
     /// Gives a user of the granter's tenant a role, if the granter has everything that it gives, there. As they are in the
     /// store by now. Whether they may give roles at all is a permission of the application's: ask for it before.
     ///
     /// # Errors
-    /// As [`assign`](Roles::assign); [`ErrorKind::PermissionDenied`] with the code `beyond_own` if they do not.
+    /// As [`assign`](Roles::assign); [`ErrorKind::PermissionDenied`](integrations_core::ErrorKind) with the code `beyond_own` if they do not.
     pub async fn assign_by(
         &self,
         granter: &User,
@@ -94,28 +101,4 @@ impl Roles {
             .with_code("beyond_own")
             .with_hint(format!("`{}` gives `{lacking}`, which they lack in {scope}", grant.role)))
     }
-}
-
-async fn change(
-    users: &dyn UserStore,
-    tenant: &str,
-    id: &UserId,
-    apply: impl Fn(&mut Vec<RoleGrant>) + Send + Sync,
-    is_so: impl Fn(&[RoleGrant]) -> bool + Send + Sync,
-) -> Result<User> {
-    for _ in 0..ATTEMPTS {
-        let Some(mut user) = users.user(tenant, id).await? else {
-            return Err(Error::new(ErrorKind::NotFound, Effect::NotSent, "the tenant has no such user"));
-        };
-        if is_so(&user.roles) {
-            return Ok(user);
-        }
-        apply(&mut user.roles);
-        if let Some(changed) = users.replace(&user).await? {
-            return Ok(changed);
-        }
-    }
-    Err(Error::new(ErrorKind::Conflict, Effect::Rejected, "others kept changing the user")
-        .with_hint("try again")
-        .with_retryable(true))
 }

@@ -3,6 +3,7 @@
 //! A user is one document with a version, and a store compares and swaps it: what two requests change at once is changed
 //! by one after the other, or by one alone.
 
+pub(crate) mod directory;
 mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 
 use crate::{EmailClaim, IdentityKey, MailAddress};
 
+pub use directory::Directory;
 pub use memory::MemoryUsers;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::SqlUsers;
@@ -61,6 +63,10 @@ pub struct User {
     /// What the application keeps beside it.
     pub extra: BTreeMap<String, serde_json::Value>,
     /// What a newer build has written and this one cannot read: it is written back as it was.
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres")),
+        allow(dead_code, reason = "only they write it")
+    )]
     pub(crate) unread: BTreeMap<String, serde_json::Value>,
 }
 

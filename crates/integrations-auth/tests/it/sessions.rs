@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, header};
 use integrations_auth::{
-    Draft, IdentityKey, LogoutNotice, MemoryRecords, Method, Record, RecordId, RecordStore, Session,
-    SessionToken, Sessions, User, UserId,
+    Directory, Draft, IdentityKey, LogoutNotice, MemoryRecords, MemoryUsers, Method, Record, RecordId,
+    RecordStore, SessionToken, Sessions, User, UserId, UserStore as _,
 };
 use integrations_core::{Clock, ErrorKind, Result};
 use jiff::Timestamp;
@@ -132,7 +132,7 @@ async fn use_moves_the_idle_end_and_nothing_moves_the_absolute_one() {
     let it = bench();
     let (idle, _) = it.sessions.create(&ada(), vec![Method::Password]).await.unwrap();
     let (used, _) = it.sessions.create(&ada(), vec![Method::Password]).await.unwrap();
-    pass(30 * MINUTE - Duration::from_millis(1)).await;
+    pass(Duration::from_millis(30 * 60_000 - 1)).await;
     assert!(is_alive(&it.sessions, &used).await);
     pass(Duration::from_millis(1)).await;
     assert!(!is_alive(&it.sessions, &idle).await);
@@ -141,7 +141,7 @@ async fn use_moves_the_idle_end_and_nothing_moves_the_absolute_one() {
         pass(29 * MINUTE).await;
     }
     assert!(is_alive(&it.sessions, &used).await);
-    pass(23 * MINUTE - Duration::from_millis(1)).await;
+    pass(Duration::from_millis(23 * 60_000 - 1)).await;
     assert!(is_alive(&it.sessions, &used).await, "a moment before 12 hours");
     pass(Duration::from_millis(1)).await;
     assert!(!is_alive(&it.sessions, &used).await);
@@ -360,7 +360,7 @@ async fn a_browser_brings_the_token_back() {
     let text = token.text().expose();
     let set = token.set_cookie().unwrap();
     assert!(set.is_sensitive());
-    assert_eq!(set.to_str().unwrap(), format!("__Host-sid={text}; Path=/; Secure; HttpOnly; SameSite=Lax"),);
+    assert_eq!(set.to_str().unwrap(), format!("__Host-sid={text}; Path=/; Secure; HttpOnly; SameSite=Lax"));
     assert_eq!(
         SessionToken::forget_cookie().to_str().unwrap(),
         "__Host-sid=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"
@@ -391,4 +391,34 @@ async fn a_browser_brings_the_token_back() {
         let e = read(fields).unwrap_err();
         assert_eq!((e.kind(), e.code()), (ErrorKind::InvalidRequest, Some("duplicate_cookie")));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_disabled_or_removed_is_signed_in_no_more() {
+    let (it, users) = (bench(), Arc::new(MemoryUsers::new()));
+    let directory = Directory::new(users.clone(), it.sessions.clone(), it.clock.clone());
+    let ada = users.insert(&ada()).await.unwrap();
+    let (token, session) = it.sessions.create(&ada, vec![Method::Password]).await.unwrap();
+    let (found, user) = directory.signed_in(&token).await.unwrap().unwrap();
+    assert_eq!((found, user.id), (session, ada.id.clone()));
+
+    assert_eq!(directory.disable("acme", &ada.id).await.unwrap().disabled_at, Some(start()));
+    assert!(!is_alive(&it.sessions, &token).await);
+    pass(MINUTE).await;
+    assert_eq!(
+        directory.disable("acme", &ada.id).await.unwrap().disabled_at,
+        Some(start()),
+        "since the first time"
+    );
+    // By whoever read the user before they were disabled.
+    let (late, _) = it.sessions.create(&ada, vec![Method::Password]).await.unwrap();
+    assert!(directory.signed_in(&late).await.unwrap().is_none());
+    assert!(!is_alive(&it.sessions, &late).await);
+
+    let enabled = directory.enable("acme", &ada.id).await.unwrap();
+    let (token, _) = it.sessions.create(&enabled, vec![Method::Password]).await.unwrap();
+    assert!(directory.signed_in(&token).await.unwrap().is_some());
+    assert!(directory.remove("acme", &ada.id).await.unwrap());
+    assert!(!is_alive(&it.sessions, &token).await && !directory.remove("acme", &ada.id).await.unwrap());
+    assert_eq!(directory.disable("acme", &ada.id).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
