@@ -253,8 +253,8 @@ impl ApiKeys {
 
     /// The keys of a user, oldest first.
     pub async fn list(&self, tenant: &str, owner: &UserId) -> Result<Vec<ApiKey>> {
-        let owned = self.records.owned(tenant, KIND, owner, self.clock.now()).await?;
-        let keys = owned.iter().map(|(id, record)| read(tenant, id, &record.draft));
+        let records = self.records.owned(tenant, KIND, owner, self.clock.now()).await?;
+        let keys = records.iter().map(|(id, record)| read(tenant, id, &record.draft));
         let mut keys = keys.collect::<Result<Vec<_>>>()?;
         keys.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
         Ok(keys)

@@ -26,7 +26,6 @@ pub enum SecondFactor {
 /// };
 /// ```
 #[derive(Debug)]
-#[must_use = "it proves nothing until somebody is given it"]
 pub struct SecondFactorProof {
     tenant: String,
     user: UserId,

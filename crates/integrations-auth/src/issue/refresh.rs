@@ -254,8 +254,8 @@ impl RefreshTokens {
     /// Ends the family of a token, whichever of its tokens this is. Whether there was one.
     pub async fn revoke(&self, token: &SecretString) -> Result<bool> {
         let Some(parsed) = parse(token.expose()) else { return Ok(false) };
-        let taken = self.records.take(&place(&parsed.tenant, parsed.family), self.clock.now()).await?;
-        Ok(taken.is_some())
+        let family = self.records.take(&place(&parsed.tenant, parsed.family), self.clock.now()).await?;
+        Ok(family.is_some())
     }
 
     /// Ends all families of a user; how many there were.

@@ -182,9 +182,10 @@ async fn of_many_requests_with_one_code_one_succeeds() {
             .map(|_| {
                 let (codes, code) = (bench.codes.clone(), code.clone());
                 tokio::spawn(async move {
-                    match recovering {
-                        true => codes.recover("acme", &id(), &code).await,
-                        false => codes.check("acme", &id(), &code).await,
+                    if recovering {
+                        codes.recover("acme", &id(), &code).await
+                    } else {
+                        codes.check("acme", &id(), &code).await
                     }
                 })
             })
