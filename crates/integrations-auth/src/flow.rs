@@ -12,8 +12,8 @@ use integrations_oauth::Callback;
 use serde::{Deserialize, Serialize};
 
 use crate::linking::ProofOfControl;
-use crate::{Begun, Draft, PendingSignIn, RecordId, RecordStore, SignIn, SignInRequest, SignedIn, UserId};
 use crate::names::hashed;
+use crate::{Begun, Draft, PendingSignIn, RecordId, RecordStore, SignIn, SignInRequest, SignedIn, UserId};
 use crate::{cookies, opaque};
 
 /// Carries sign-ins through browsers.
@@ -308,9 +308,20 @@ mod tests {
         }
         let long = format!("/{}", "a".repeat(2048));
         for bad in [
-            "", "inbox", "https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example",
-            "/\t/evil.example", "/\n/evil.example", "/a\r\nSet-Cookie: x=1", "javascript:alert(1)",
-            " /inbox", "/a b", "http:/evil.example", &long,
+            "",
+            "inbox",
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "/a\r\nSet-Cookie: x=1",
+            "javascript:alert(1)",
+            " /inbox",
+            "/a b",
+            "http:/evil.example",
+            &long,
         ] {
             let error = own_path(bad.to_owned()).unwrap_err();
             assert_eq!(error.code(), Some("return_to"), "{bad:?}");

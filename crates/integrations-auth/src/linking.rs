@@ -285,9 +285,10 @@ impl Identities {
     }
 
     async fn present(&self, tenant: &str, id: &UserId) -> Result<User> {
-        let user = self.users.user(tenant, id).await?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, Effect::NotSent, "the user is no longer there")
-        })?;
+        let user =
+            self.users.user(tenant, id).await?.ok_or_else(|| {
+                Error::new(ErrorKind::NotFound, Effect::NotSent, "the user is no longer there")
+            })?;
         check_enabled(&user).map(|()| user)
     }
 

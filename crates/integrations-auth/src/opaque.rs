@@ -14,9 +14,8 @@ pub(crate) fn token() -> Result<SecretString> {
 
 /// Random bytes of the system.
 pub(crate) fn fill(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes).map_err(|_| {
-        Error::new(ErrorKind::Unexpected, Effect::NotSent, "the system gives no random bytes")
-    })
+    getrandom::fill(bytes)
+        .map_err(|_| Error::new(ErrorKind::Unexpected, Effect::NotSent, "the system gives no random bytes"))
 }
 
 /// A name that nobody else has: 128 random bits.

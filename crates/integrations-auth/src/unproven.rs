@@ -29,7 +29,8 @@ mod tests {
         user.password = Some("$argon2id$".into());
         user.one_time = Some(OneTimePassword::new(vec![1].into()));
         user.recovery = vec!["hash".to_owned()];
-        user.identities = vec![LinkedIdentity::new(IdentityKey::new("https://issuer.test", "1"), "oidc", now)];
+        user.identities =
+            vec![LinkedIdentity::new(IdentityKey::new("https://issuer.test", "1"), "oidc", now)];
         let mut proven = User { email_verified_at: Some(now), ..user.clone() };
         strip_unproven(&mut proven);
         assert!(proven.password.is_some() && proven.one_time.is_some());

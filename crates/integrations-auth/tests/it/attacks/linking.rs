@@ -75,8 +75,8 @@ attacks! {
     /// A tenant of the attacker's at Entra, where they give a user the victim's address (nOAuth).
     async fn any_address_at_entra() {
         let site = Site::trusting(everybody());
-        let victim = user_with(&site, &site.entra.known("attacker_email"), true).await;
-        let attacker = site.entra.known("attacker_user");
+        let victim = user_with(&site, &site.entra.known("email"), true).await;
+        let attacker = site.entra.known("impostor_user");
         is_untouched(&site, &victim, recognised(&site, "entra", &attacker).await).await;
     }
 

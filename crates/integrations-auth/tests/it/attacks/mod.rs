@@ -29,6 +29,7 @@ fn the_guide_has_a_row_for_each_attack_and_none_besides() {
     const GUIDE: &str = include_str!("../../../../../docs/src/guides/sign-in.md");
     let rows: Vec<&str> = GUIDE.lines().filter_map(|line| line.strip_prefix("| attack: ")).collect();
     let rows: Vec<String> = rows.iter().map(|row| row.split(" | ").next().unwrap().to_owned()).collect();
-    let tried: Vec<String> = ATTACKS.concat().iter().map(|about| about.trim().trim_end_matches('.').to_owned()).collect();
+    let tried: Vec<String> =
+        ATTACKS.concat().iter().map(|about| about.trim().trim_end_matches('.').to_owned()).collect();
     assert_eq!(rows, tried);
 }

@@ -102,7 +102,7 @@ attacks! {
         let error = victim.sign_in(&site, "entra").await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthenticated, Some("claim_mismatch")), "{error:?}");
 
-        let setup = site.entra.setup(&integrations_auth::entra::spec::SPEC).set("tenants", "11111111-2222-4333-8444-555555555555");
+        let setup = site.entra.setup(&integrations_auth::entra::spec::SPEC).set("tenant", "common").set("tenants", "11111111-2222-4333-8444-555555555555");
         let strict = integrations_auth::SignIn::new(integrations_auth::entra::Entra::open(&setup).unwrap());
         let begun = strict.begin(SignInRequest::new()).await.unwrap();
         let answer = site.entra.consent(&begun.url);
@@ -131,7 +131,7 @@ attacks! {
         let github = integrations_auth::github_sign_in::GithubSignIn::open(&setup).unwrap();
         let ours = SecretString::from(site.github.known("access_token"));
         github.check_token(&ours).await.unwrap();
-        let error = github.check_token(&"gho_of_another_application".into()).await.unwrap_err();
+        let error = github.check_token(&site.github.known("foreign_token").into()).await.unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::NotFound | ErrorKind::ReauthRequired),
             "{error:?}"
@@ -177,5 +177,11 @@ fn notice(issuer: &Service, fields: &[(&str, &str)]) -> SecretString {
 }
 
 fn fetches(issuer: &Service) -> u32 {
-    issuer.sandbox.attempts().iter().filter(|(op, _)| op.contains("jwks") || op.contains("keys")).map(|(_, n)| n).sum()
+    issuer
+        .sandbox
+        .attempts()
+        .iter()
+        .filter(|(op, _)| op.contains("jwks") || op.contains("keys"))
+        .map(|(_, n)| n)
+        .sum()
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, Uri};
 use integrations_auth::{
-    Flow, Finished, Identities, MailTrust, MemoryRecords, MemoryUsers, Sent, Sessions, SignIn, SignInRequest,
+    Finished, Flow, Identities, MailTrust, MemoryRecords, MemoryUsers, Sent, Sessions, SignIn, SignInRequest,
     Start, entra, github_sign_in, google_sign_in, oidc, spotify_sign_in,
 };
 use integrations_core::provider::ProviderSpec;
-use integrations_core::setup::{Setup, Value};
-use integrations_core::{Clock, Result};
+use integrations_core::setup::Setup;
+use integrations_core::{Clock, Result, SecretString};
 use integrations_sandbox::{Call, FAKES, Sandbox};
 use serde_json::Value as Json;
 
@@ -46,8 +46,7 @@ impl Service {
         let setup = Setup::new(spec).transport(Arc::new(self.sandbox.clone())).clock(self.sandbox.clock());
         self.sandbox.settings().into_iter().fold(setup, |setup, (name, text)| {
             let is_secret = spec.setting(name).is_none_or(integrations_core::provider::Setting::is_secret);
-            let value = if is_secret { Value::Secret(text.into()) } else { Value::Text(text) };
-            setup.set(name, value)
+            if is_secret { setup.set(name, SecretString::from(text)) } else { setup.set(name, text) }
         })
     }
 
@@ -115,7 +114,9 @@ fn google_client(service: &Service) -> SignIn {
 }
 
 fn entra_client(service: &Service) -> SignIn {
-    SignIn::new(entra::Entra::open(&service.setup(&entra::spec::SPEC)).unwrap())
+    // Everybody's accounts, of any organisation.
+    let setup = service.setup(&entra::spec::SPEC).set("tenant", "common");
+    SignIn::new(entra::Entra::open(&setup).unwrap())
 }
 
 fn github_client(service: &Service) -> SignIn {
