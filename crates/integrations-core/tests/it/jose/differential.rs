@@ -33,7 +33,7 @@ impl Reader {
         let claims = Jws::parse(token)?.verify(&self.ours, &[self.issuer.algorithm])?;
         claims.expect("iss", ISSUER)?;
         claims.expect_audience(CLIENT)?;
-        // It refuses a subject that is no text unasked; here that is the caller's to ask.
+        // It refuses some subjects that are no text unasked; here that is the caller's to ask.
         if claims.get("sub").is_some() {
             claims.need("sub")?;
         }
@@ -90,6 +90,7 @@ fn stricter(now: Timestamp) -> Vec<(JwtError, &'static str, String, &'static str
         (JwtError::Malformed("payload"), "", r#","nonce":"a","nonce":"b""#.into(), twice),
         (JwtError::Malformed("payload"), "", r#","x":{"a":1,"a":2}"#.into(), twice),
         (early(3_600), "", from_now("iat", 3_600), "a token from the future is somebody's mistake"),
+        (JwtError::Malformed("sub"), "", r#","sub":-1"#.into(), "a subject is text (RFC 7519 section 4.1.2)"),
         (JwtError::Malformed("iat"), "", r#","iat":"now""#.into(), "it does not look at it"),
         (JwtError::Malformed("iat"), "", r#","iat":-1"#.into(), "the same"),
         (
