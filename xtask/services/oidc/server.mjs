@@ -26,8 +26,8 @@
 //   GET /test/device/deny?user_code=...      204; the next poll gets access_denied
 //   GET /test/revoke?refresh_token=...       204; the grant is gone as if the user had withdrawn it; 404 if unknown
 //   GET /test/private-key/RS256              200, PEM
-//   GET /test/rotate                         204; statements are signed by new keys with new ids, and the old ones are gone
-//                                            from /jwks; everything that was granted stays
+//   GET /test/rotate                         204; statements are signed by new keys with new ids; /jwks has them and those
+//                                            before them; everything that was granted stays
 //
 // Prints `ready PORT` on standard output as soon as it listens on 127.0.0.1.
 
@@ -51,12 +51,16 @@ function start() {
   const signing = keys();
   const cookies = [randomBytes(16).toString('hex')];
   let generation = 0;
+  let before = [];
   let provider;
   let handle;
   // The library's keys are fixed when a provider is made. What it has granted is kept for all providers of the process.
   const renew = () => {
     generation += 1;
-    provider = new Provider(issuer, configuration(jwks(keys(), 'privateKey', `-${generation}`), signing, cookies));
+    const present = jwks(keys(), 'privateKey', `-${generation}`).keys;
+    // The first key that fits signs.
+    provider = new Provider(issuer, configuration({ keys: [...present, ...before] }, signing, cookies));
+    before = present;
     handle = provider.callback();
   };
   renew();

@@ -43,10 +43,12 @@ mod tests {
     const ACME: &str = "11111111-2222-3333-4444-555555555555";
     const OTHER: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
 
+    type Row = (&'static str, Option<&'static [&'static str]>, [bool; 3]);
+
     #[test]
     fn both_settings_together_say_who_may_sign_in() {
         // The settings; whether ACME, OTHER and personal accounts are admitted.
-        let table: [(&str, Option<&[&str]>, [bool; 3]); 10] = [
+        let table: [Row; 10] = [
             ("common", None, [true, true, true]),
             ("organizations", None, [true, true, false]),
             ("consumers", None, [false, false, true]),

@@ -17,13 +17,13 @@ fn ask(sandbox: &Sandbox, method: &Method, url: &str, body: &str) -> Answer {
 }
 
 /// What the fake alone has: rotations, and answers that are wrong.
-pub(crate) fn control(sandbox: &Sandbox, what: &str, pairs: &[(&str, &str)]) -> Answer {
+pub(crate) fn control(sandbox: &Sandbox, what: &str, pairs: &[(&str, &str)]) -> bytes::Bytes {
     let form: Vec<_> =
         pairs.iter().map(|(name, value)| format!("{name}={}", params::encode(value))).collect();
     let url = format!("https://any.example/__sandbox/{what}");
     let answer = ask(sandbox, &Method::POST, &url, &form.join("&"));
     assert!(answer.status.is_success(), "{what}: {}", answer.status);
-    answer
+    answer.body
 }
 
 /// Where the user comes back to, by the page that they were sent to.

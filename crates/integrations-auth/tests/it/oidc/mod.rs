@@ -170,7 +170,7 @@ async fn signing_out_is_told_in_both_directions() {
     let signed_in = sign_in(&oidc, &sandbox, SignInRequest::new()).await.unwrap();
     let token = |more: &[(&str, &str)]| {
         let answer = control(&sandbox, "logout-token", more);
-        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&answer).unwrap();
         integrations_core::SecretString::from(body["logout_token"].as_str().unwrap())
     };
     let notice = oidc.logout_notice(&token(&[])).await.unwrap();
