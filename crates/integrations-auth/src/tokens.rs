@@ -75,7 +75,7 @@ mod tests {
         for typed in ["mzxw 6ytb-oi", "MzXw6YtBoI=", " MZXW6YTB OI "] {
             assert_eq!(from_base32(typed).unwrap().as_slice(), b"foobar", "{typed}");
         }
-        for wrong in ["mzxw6ytb0i", "m", "mzxw6ytboj", "mzx=w6yt", "mzxw6ytbö", "mzxw6ytboiaa2"] {
+        for wrong in ["mzxw6ytb0i", "m", "mzxw6ytboj", "mzx=w6yt", "mzxw6ytbö"] {
             assert!(from_base32(wrong).is_none(), "{wrong}");
         }
     }

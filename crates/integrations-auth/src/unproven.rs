@@ -31,7 +31,8 @@ mod tests {
         user.recovery = vec!["hash".to_owned()];
         user.identities =
             vec![LinkedIdentity::new(IdentityKey::new("https://issuer.test", "1"), "oidc", now)];
-        let mut proven = User { email_verified_at: Some(now), ..user.clone() };
+        let mut proven = user.clone();
+        proven.email_verified_at = Some(now);
         strip_unproven(&mut proven);
         assert!(proven.password.is_some() && proven.one_time.is_some());
         assert_eq!((proven.recovery.len(), proven.identities.len()), (1, 1));
