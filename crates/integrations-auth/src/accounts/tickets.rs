@@ -117,8 +117,8 @@ impl Accounts {
 
     /// Uses a token up: one of all who try goes on.
     pub(super) async fn use_up(&self, ticket: Ticket, tenant: &str, token: &SecretString) -> Result<()> {
-        let taken = self.records.take(&ticket.id(tenant, token), self.clock.now()).await?;
-        taken.map(drop).ok_or_else(dead)
+        let present = self.records.take(&ticket.id(tenant, token), self.clock.now()).await?;
+        present.map(drop).ok_or_else(dead)
     }
 
     /// Ends all tokens of a user.
