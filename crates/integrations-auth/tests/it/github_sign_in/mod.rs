@@ -30,7 +30,7 @@ fn client(service: &Service) -> GithubSignIn {
 
 fn ada() -> Value {
     json!({
-        "id": 583231, "login": "ada", "name": "Ada Lovelace", "email": "public@example.org",
+        "id": 583_231, "login": "ada", "name": "Ada Lovelace", "email": "public@example.org",
         "avatar_url": "https://avatars.example/583231", "node_id": "MDQ6VXNlcjE=", "type": "User", "plan": {"name": "pro"}
     })
 }
@@ -153,21 +153,21 @@ async fn without_a_number_there_is_nobody() {
 #[tokio::test(start_paused = true)]
 async fn people_of_another_server_are_that_servers_people() {
     const API: &str = "https://api.github.com";
-    let table: [(Option<&str>, Option<&str>, Result<&str, ()>); 10] = [
-        (None, None, Ok("https://github.com")),
-        (Some(API), None, Ok("https://github.com")),
-        (Some("https://API.github.com:443/"), Some("https://GitHub.com/"), Ok("https://github.com")),
+    let table = [
+        (None, None, Some("https://github.com")),
+        (Some(API), None, Some("https://github.com")),
+        (Some("https://API.github.com:443/"), Some("https://GitHub.com/"), Some("https://github.com")),
         (
             Some("https://git.acme.example/api/v3"),
             Some("https://git.acme.example"),
-            Ok("https://git.acme.example"),
+            Some("https://git.acme.example"),
         ),
-        (Some("https://api.acme.ghe.com"), Some("https://acme.ghe.com"), Ok("https://acme.ghe.com")),
-        (Some("http://127.0.0.1:4010/api"), Some("http://127.0.0.1:4010"), Ok("http://127.0.0.1:4010")),
-        (Some("https://git.acme.example/api/v3"), None, Err(())),
-        (Some("https://git.acme.example/api/v3"), Some("https://github.com"), Err(())),
-        (None, Some("https://git.acme.example"), Err(())),
-        (Some(API), Some("https://git.acme.example"), Err(())),
+        (Some("https://api.acme.ghe.com"), Some("https://acme.ghe.com"), Some("https://acme.ghe.com")),
+        (Some("http://127.0.0.1:4010/api"), Some("http://127.0.0.1:4010"), Some("http://127.0.0.1:4010")),
+        (Some("https://git.acme.example/api/v3"), None, None),
+        (Some("https://git.acme.example/api/v3"), Some("https://github.com"), None),
+        (None, Some("https://git.acme.example"), None),
+        (Some(API), Some("https://git.acme.example"), None),
     ];
     for (api, accounts, expected) in table {
         let service = Service::new(|seen| {
@@ -186,18 +186,14 @@ async fn people_of_another_server_are_that_servers_people() {
                 let start = format!("{}/login/oauth/authorize?", accounts.unwrap_or("https://github.com"));
                 assert!(login.starts_with(&start.replace(".com//", ".com/")), "{login}");
                 let identity = SignIn::new(client).profile(&"gho_1".into()).await.unwrap();
-                Ok(identity.key.issuer)
+                Some(identity.key.issuer)
             }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Config);
-                Err(())
+                None
             }
         };
-        assert_eq!(
-            issuer.as_deref().map_err(|()| ()),
-            expected.as_ref().map(|text| *text).map_err(|()| ()),
-            "{api:?} {accounts:?}"
-        );
+        assert_eq!(issuer.as_deref(), expected, "{api:?} {accounts:?}");
     }
 }
 
