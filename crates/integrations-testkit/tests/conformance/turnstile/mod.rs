@@ -142,8 +142,8 @@ impl Turnstile {
         let mut identity = person(subject);
         let mail = identity.email.as_ref().unwrap().unproven().clone();
         match self.defect {
-            Defect::MailIsKey => identity.key.subject = mail.as_str().to_owned(),
-            Defect::EverybodyIsOne => identity.key.subject = ADA.to_owned(),
+            Defect::MailIsKey => mail.as_str().clone_into(&mut identity.key.subject),
+            Defect::EverybodyIsOne => ADA.clone_into(&mut identity.key.subject),
             Defect::ForgetsMail => identity.email = None,
             Defect::SaysVerifiedAlways => identity.email = Some(EmailClaim::Verified(mail)),
             Defect::SaysUnverifiedAlways => identity.email = Some(EmailClaim::Unverified(mail)),
