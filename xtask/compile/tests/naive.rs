@@ -9,7 +9,8 @@ fn naive_code_does_not_compile() {
     let rustc = std::process::Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .arg("--version")
         .output();
-    let version = rustc.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let version =
+        rustc.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     if !version.starts_with(SAID_BY) {
         eprintln!("SKIPPED: the messages of `{}` may differ from those of `{SAID_BY}`", version.trim());
         return;

@@ -264,7 +264,8 @@ async fn attack(which: usize) -> (&'static str, Outcome) {
     let (mut strangers, mut honest) = (JoinSet::new(), JoinSet::new());
     let mut random = fastrand::Rng::with_seed(7);
     let payload = issuer.token();
-    let payload = payload.expose().split_once('.').map(|(_, rest)| rest.to_owned()).expect("a token has parts");
+    let payload =
+        payload.expose().split_once('.').map(|(_, rest)| rest.to_owned()).expect("a token has parts");
     for tick in 0..ticks {
         if tick == ticks / 2 {
             issuer.rotate();
@@ -292,7 +293,11 @@ async fn attack(which: usize) -> (&'static str, Outcome) {
             outcome.believed += u64::from(believed.expect("no verification panics"));
         }
         while let Some(accepted) = honest.try_join_next() {
-            if accepted.expect("no verification panics") { outcome.verified += 1 } else { outcome.rejected += 1 }
+            if accepted.expect("no verification panics") {
+                outcome.verified += 1
+            } else {
+                outcome.rejected += 1
+            }
         }
     }
     while let Some(believed) = strangers.join_next().await {

@@ -37,9 +37,10 @@ pub(super) fn judge(
         found.deadline(policy, step, own);
         found.attempts(policy, step, own);
         found.honesty(step, undisturbed);
-        let comparable = undisturbed.filter(|calm| !misled && is_same_way(calls, calm, step));
-        if let Some(calm) = comparable {
-            found.repeats(step, own, Own::of(calls, calm).calls);
+        if let (Some(calm), false) = (undisturbed, misled) {
+            // Each other thing that it asks, and one call that the answer leads to.
+            let besides = 2 * others(calls, calm, step);
+            found.repeats(step, own, Own::of(calls, calm).calls + besides);
         }
     }
     found.secrets(storm, log);
@@ -213,14 +214,14 @@ impl Own {
     }
 }
 
-/// Whether a step calls nothing but what it calls undisturbed. One that finds its work half done may have more to ask,
-/// as a client that is told that the token which it ends, at its second attempt, has ended already.
-fn is_same_way(calls: Calls, calm: &Step, step: &Step) -> bool {
+/// How many operations a step calls that it does not call undisturbed. One that finds its work half done may have more to
+/// ask, as a client that is told that the token which it ends, at its second attempt, has ended already.
+fn others(calls: Calls, calm: &Step, step: &Step) -> u32 {
     let own = |step: &Step| -> BTreeSet<(&str, &str)> {
         let sent = step.sent.iter().map(|sent| sent.op).filter(|op| calls.has(op));
         sent.map(|op| (op.provider, op.name)).collect()
     };
-    own(step).is_subset(&own(calm))
+    own(step).difference(&own(calm)).count() as u32
 }
 
 /// A kind of change that was made less often than without faults.

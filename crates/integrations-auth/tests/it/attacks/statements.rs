@@ -102,7 +102,7 @@ attacks! {
         let error = victim.sign_in(&site, "entra").await.unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthenticated, Some("claim_mismatch")), "{error:?}");
 
-        let setup = site.entra.setup(&integrations_auth::entra::spec::SPEC).set("tenant", "common").set("tenants", "11111111-2222-4333-8444-555555555555");
+        let setup = site.entra.setup(&integrations_auth::entra::spec::SPEC).set("tenant", "common").set("tenants", vec!["11111111-2222-4333-8444-555555555555".to_owned()]);
         let strict = integrations_auth::SignIn::new(integrations_auth::entra::Entra::open(&setup).unwrap());
         let begun = strict.begin(SignInRequest::new()).await.unwrap();
         let answer = site.entra.consent(&begun.url);
