@@ -151,6 +151,12 @@ struct Outcome {
     believed: u64,
 }
 
+impl Outcome {
+    fn count(&mut self, is_accepted: bool) {
+        *(if is_accepted { &mut self.verified } else { &mut self.rejected }) += 1;
+    }
+}
+
 /// Runs the proof.
 pub(crate) fn prove() -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -234,7 +240,7 @@ async fn rotation(which: usize) -> (&'static str, Outcome) {
     }
     let mut outcome = Outcome::default();
     while let Some(accepted) = running.join_next().await {
-        if accepted.expect("no verification panics") { outcome.verified += 1 } else { outcome.rejected += 1 }
+        outcome.count(accepted.expect("no verification panics"));
     }
     outcome.fetches = issuer.fetches() - base;
     (name, outcome)
@@ -293,18 +299,14 @@ async fn attack(which: usize) -> (&'static str, Outcome) {
             outcome.believed += u64::from(believed.expect("no verification panics"));
         }
         while let Some(accepted) = honest.try_join_next() {
-            if accepted.expect("no verification panics") {
-                outcome.verified += 1
-            } else {
-                outcome.rejected += 1
-            }
+            outcome.count(accepted.expect("no verification panics"));
         }
     }
     while let Some(believed) = strangers.join_next().await {
         outcome.believed += u64::from(believed.expect("no verification panics"));
     }
     while let Some(accepted) = honest.join_next().await {
-        if accepted.expect("no verification panics") { outcome.verified += 1 } else { outcome.rejected += 1 }
+        outcome.count(accepted.expect("no verification panics"));
     }
     outcome.fetches = issuer.fetches() - base;
     outcome.blind_ms = blind.load(Ordering::Relaxed);
