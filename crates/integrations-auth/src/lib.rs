@@ -18,6 +18,8 @@
 #[cfg(feature = "passwords")]
 mod accounts;
 mod api_keys;
+#[cfg(all(doctest, feature = "google-sign-in", feature = "otp", feature = "passwords"))]
+mod book;
 mod cookies;
 mod flow;
 mod id_token;

@@ -1,0 +1,7 @@
+//! The Rust examples of the book's pages about sign-in and users, as doctests.
+
+#[doc = include_str!("../../../docs/src/guides/sign-in.md")]
+mod sign_in {}
+
+#[doc = include_str!("../../../docs/src/guides/users.md")]
+mod users {}
