@@ -123,7 +123,9 @@ pub enum Recognised {
     /// The user with the same verified address, whom it belongs to from now on ([`MailTrust::link_automatically`]).
     Linked(User),
     /// The user with the same address, who had not proven to read mail there. Whoever put the address there may not be its
-    /// owner: what could sign in was taken away, and all sessions were ended.
+    /// owner: what could sign in was taken away, and all sessions were ended. If your application lets people do things
+    /// before their address is verified, take back what it gave them: [`ApiKeys::revoke_all`](crate::ApiKeys::revoke_all),
+    /// [`RefreshTokens::revoke_all`](crate::RefreshTokens::revoke_all).
     Reclaimed(User),
     /// The address is that of a user who has to sign in the usual way and link the identity: nothing was changed. Do not
     /// say whose address it is: the person knows.
