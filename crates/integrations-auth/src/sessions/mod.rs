@@ -27,7 +27,7 @@ pub use token::SessionToken;
 const KIND: &str = "session";
 /// Names of sessions, owned by what stands for an identity.
 const BY_IDENTITY: &str = "session_identity";
-/// Names of sessions, owned by what stands for a service's session.
+/// Names of sessions, owned by what stands for a service's session: a name that is the service's alone.
 const BY_PROVIDER_SESSION: &str = "session_provider";
 /// How long a session that is in use goes without a write.
 const STRIDE: Duration = Duration::from_secs(60);
@@ -198,7 +198,7 @@ impl Sessions {
         let now = self.clock.now();
         let (kind, owner) = match (&notice.key, &notice.session) {
             (Some(key), _) => (BY_IDENTITY, identity_owner(key)),
-            (None, Some(name)) => (BY_PROVIDER_SESSION, provider_session_owner(name)),
+            (None, Some(name)) => (BY_PROVIDER_SESSION, provider_session_owner(&notice.issuer, name)),
             (None, None) => return Ok(0),
         };
         let mut meant = Vec::new();
@@ -245,8 +245,9 @@ impl Sessions {
     /// What finds a session comes first: one that no notice ends must not be left when the rest fails.
     async fn write_new(&self, session: &Session) -> Result<()> {
         let by_identity = session.identity.as_ref().map(|key| (BY_IDENTITY, identity_owner(key)));
-        let by_name = session.provider_session.as_deref();
-        let by_name = by_name.map(|name| (BY_PROVIDER_SESSION, provider_session_owner(name)));
+        let by_name = session.identity.as_ref().zip(session.provider_session.as_deref());
+        let by_name =
+            by_name.map(|(key, name)| (BY_PROVIDER_SESSION, provider_session_owner(&key.issuer, name)));
         for (kind, owner) in by_identity.into_iter().chain(by_name) {
             let id = RecordId::new(&session.tenant, kind, session.id.as_str());
             let expires_at = after(session.created_at, self.absolute);
@@ -339,8 +340,8 @@ fn identity_owner(key: &IdentityKey) -> UserId {
     UserId::new(hashed(&["identity", &key.issuer, &key.subject]))
 }
 
-fn provider_session_owner(name: &str) -> UserId {
-    UserId::new(hashed(&["provider session", name]))
+fn provider_session_owner(issuer: &str, name: &str) -> UserId {
+    UserId::new(hashed(&["provider session", issuer, name]))
 }
 
 fn after(at: Timestamp, time: Duration) -> Timestamp {

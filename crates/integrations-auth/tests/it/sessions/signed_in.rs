@@ -90,7 +90,7 @@ async fn the_time_of_the_proof_is_the_services() {
 }
 
 fn notice(subject: Option<&str>, session: Option<&str>) -> LogoutNotice {
-    let mut notice = LogoutNotice::new("n", start());
+    let mut notice = LogoutNotice::new("https://fake.example", "n", start());
     notice.key = subject.map(|subject| IdentityKey::new("https://fake.example", subject));
     notice.session = session.map(str::to_owned);
     notice
@@ -133,4 +133,15 @@ async fn a_notice_ends_what_it_names() {
         }
         assert!(is_alive(&it.sessions, &local).await, "who did not sign in there does not sign out there");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_ends_no_session_of_another_issuer_that_has_the_same_name() {
+    let it = bench();
+    let signed_in = sign_in("ada", Some("s1"), None).await;
+    let (token, _) = it.sessions.create_signed_in(&linked("ada"), &signed_in, vec![]).await.unwrap();
+    let mut notice = LogoutNotice::new("https://other.example", "n", start());
+    notice.session = Some("s1".to_owned());
+    assert_eq!(it.sessions.end_notified("acme", &notice).await.unwrap(), 0);
+    assert!(is_alive(&it.sessions, &token).await);
 }
