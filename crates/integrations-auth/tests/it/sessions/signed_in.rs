@@ -145,3 +145,38 @@ async fn a_notice_ends_no_session_of_another_issuer_that_has_the_same_name() {
     assert_eq!(it.sessions.end_notified("acme", &notice).await.unwrap(), 0);
     assert!(is_alive(&it.sessions, &token).await);
 }
+
+/// The session that is looked at last has the time to take another name.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_rotated_meanwhile_is_ended_by_a_notice_and_with_all_others() {
+    for (turns, notified) in (0..48).flat_map(|turns| [(turns, true), (turns, false)]) {
+        let it = bench();
+        let (own, _) = it.sessions.create(&linked("ada"), vec![]).await.unwrap();
+        let mut others = Vec::new();
+        for _ in 0..6 {
+            let signed_in = sign_in("ada", Some("s1"), None).await;
+            others.push(it.sessions.create_signed_in(&linked("ada"), &signed_in, vec![]).await.unwrap());
+        }
+        others.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
+        let last = &others[5].0;
+        let rotating = async {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            it.sessions.rotate(last).await.unwrap()
+        };
+        let ending = async {
+            match notified {
+                true => it.sessions.end_notified("acme", &notice(Some("ada"), Some("s1"))).await.unwrap(),
+                false => it.sessions.end_others(&own).await.unwrap(),
+            }
+        };
+        let (rotated, ended) = tokio::join!(rotating, ending);
+        if let Some((new, _)) = rotated {
+            assert!(!is_alive(&it.sessions, &new).await, "{notified} after {turns} turns");
+        }
+        assert!(!is_alive(&it.sessions, last).await && is_alive(&it.sessions, &own).await);
+        // Under both of its names it counts twice.
+        assert!((6..=7).contains(&ended), "{notified} after {turns} turns: {ended}");
+    }
+}
