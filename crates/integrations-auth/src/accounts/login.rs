@@ -31,16 +31,16 @@ pub struct SignedInUser {
 }
 
 impl Accounts {
-    /// Signs somebody in. A wrong password, an unknown address, an account without a password and one that is disabled are
-    /// one answer, after the same time.
+    /// Signs somebody in. A wrong password, an unknown address, an account without a password, one that is disabled and one
+    /// whose address is not proven are one answer, after the same time: whoever signs up with an address and then signs in
+    /// does not learn whether it had an account. After the right password of one whose address is not proven, its mail
+    /// is sent again, as [`request_verification`](Self::request_verification) does.
     ///
     /// The time of a hash that was not made by the present policy is its own; it shows until its owner signs in, which
     /// replaces it.
     ///
     /// # Errors
-    /// [`ErrorKind::Unauthenticated`] with the code `sign_in_failed`; [`ErrorKind::PermissionDenied`] with the code
-    /// `address_unverified` to whoever knows the password of an account whose address is not proven;
-    /// [`ErrorKind::RateLimited`] if this address was tried too often, whether it has an account or not;
+    /// [`ErrorKind::Unauthenticated`] with the code `sign_in_failed`; [`ErrorKind::RateLimited`] if this address was tried too often, whether it has an account or not;
     /// [`ErrorKind::InvalidRequest`] and [`ErrorKind::Unavailable`] as with [`Passwords::verify`].
     pub async fn login(&self, tenant: &str, address: &MailAddress, password: &SecretString) -> Result<Login> {
         Passwords::check_longest(password)?;
@@ -48,10 +48,11 @@ impl Accounts {
         self.throttle.admit(tenant, LOGIN, &who).await?;
         let found = self.users.by_email(tenant, address).await?;
         let Some((user, needs_rehash)) = self.proven(found, password).await? else { return Err(failed()) };
-        self.throttle.succeeded(tenant, LOGIN, &who).await?;
         if user.email_verified_at.is_none() && !self.unverified_may_sign_in {
-            return Err(unverified());
+            self.remind_later(user);
+            return Err(failed());
         }
+        self.throttle.succeeded(tenant, LOGIN, &who).await?;
         let user = if needs_rehash { self.rehashed(user, password).await? } else { user };
         if user.one_time.as_ref().is_some_and(|factor| factor.confirmed_at.is_some()) {
             return self.pend(&user).await.map(Login::SecondFactor);
@@ -136,11 +137,5 @@ pub(super) fn has_same_password(one: &User, other: &User) -> bool {
 pub(super) fn failed() -> Error {
     Error::new(ErrorKind::Unauthenticated, Effect::Rejected, "the mail address or the password is wrong")
         .with_code("sign_in_failed")
-        .with_hint("try again, or reset the password")
-}
-
-fn unverified() -> Error {
-    Error::new(ErrorKind::PermissionDenied, Effect::Rejected, "the mail address is not verified yet")
-        .with_code("address_unverified")
-        .with_hint("follow the link in the mail, or ask for another one with `request_verification`")
+        .with_hint("try again, follow the link in the mail of the sign-up, or reset the password")
 }

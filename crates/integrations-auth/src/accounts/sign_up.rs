@@ -41,11 +41,24 @@ impl Accounts {
         let (this, tenant, address) = (self.clone(), tenant.to_owned(), address.clone());
         self.errands.run("a verification", async move {
             let Some(user) = this.users.by_email(&tenant, &address).await? else { return Ok(()) };
-            match (&user.password, user.email_verified_at, user.disabled_at) {
-                (Some(hash), None, None) => this.ask_to_verify(&user, hash).await,
-                _ => Ok(()),
-            }
+            this.ask_again(&user).await
         })
+    }
+
+    /// Sends the token again to whoever signs in before they proved their address, as often as if they had asked for it.
+    pub(super) fn remind_later(&self, user: User) {
+        let this = self.clone();
+        let reminder = self.errands.run("a reminder", async move {
+            let who = user.email.as_ref().map(MailAddress::folded).unwrap_or_default();
+            match this.throttle.admit(&user.tenant, VERIFICATION, &who).await {
+                Ok(()) => this.ask_again(&user).await,
+                Err(e) if e.kind() == ErrorKind::RateLimited => Ok(()),
+                Err(e) => Err(e),
+            }
+        });
+        if let Err(e) = reminder {
+            tracing::warn!(error = %e, "a mail was not sent again");
+        }
     }
 
     /// The mail was read: the address is the account's owner's. This is no sign-in.
@@ -101,6 +114,13 @@ impl Accounts {
         match self.users.insert(&user).await {
             Err(e) if e.kind() == ErrorKind::Conflict => self.users.by_email(tenant, address).await?.ok_or(e),
             made => made,
+        }
+    }
+
+    async fn ask_again(&self, user: &User) -> Result<()> {
+        match (&user.password, user.email_verified_at, user.disabled_at) {
+            (Some(hash), None, None) => self.ask_to_verify(user, hash).await,
+            _ => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@ async fn somebody_signs_up_proves_the_address_and_signs_in() {
     let ada = mail("ada@example.org");
     world.accounts.sign_up("t", &ada, &secret(GOOD)).await.unwrap();
     let token = world.token().await;
-    assert_eq!(world.refusal("ada@example.org", GOOD).await, "address_unverified");
+    assert_eq!(world.refusal("ada@example.org", GOOD).await, "sign_in_failed");
     let user = world.accounts.verify_address("t", &token).await.unwrap();
     assert_eq!((user.email.as_ref(), user.email_verified_at), (Some(&ada), Some(world.clock.now())));
     let signed_in = world.login("ADA@example.org", GOOD).await.unwrap();
