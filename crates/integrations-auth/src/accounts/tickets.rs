@@ -46,7 +46,16 @@ pub(super) const ADDRESS_CHANGE: Ticket =
 pub(super) const SECOND_FACTOR: Ticket =
     Ticket { kind: "second_factor", lifetime: Duration::from_secs(5 * 60), alone: false, ..RESET };
 
-const ALL: [Ticket; 4] = [VERIFY, RESET, ADDRESS_CHANGE, SECOND_FACTOR];
+/// A mark that nobody holds: somebody else has signed up with the address of an account that there was, and whose password
+/// the account has is not known until one of their own mails is followed.
+pub(super) const SIGNED_UP_AGAIN: Ticket = Ticket {
+    kind: "signed_up_again",
+    lifetime: Duration::from_secs(10 * 365 * 24 * 60 * 60),
+    alone: true,
+    good_for: |_, _| false,
+};
+
+const ALL: [Ticket; 5] = [VERIFY, RESET, ADDRESS_CHANGE, SECOND_FACTOR, SIGNED_UP_AGAIN];
 
 /// What a token is bound to, and what it brings about.
 #[derive(Serialize, Deserialize)]
@@ -119,6 +128,12 @@ impl Accounts {
     pub(super) async fn use_up(&self, ticket: Ticket, tenant: &str, token: &SecretString) -> Result<()> {
         let present = self.records.take(&ticket.id(tenant, token), self.clock.now()).await?;
         present.map(drop).ok_or_else(dead)
+    }
+
+    /// Whether a user has a token of this kind.
+    pub(super) async fn has(&self, ticket: Ticket, user: &User) -> Result<bool> {
+        let owned = self.records.owned(&user.tenant, ticket.kind, &user.id, self.clock.now()).await?;
+        Ok(!owned.is_empty())
     }
 
     /// Ends all tokens of a user.
