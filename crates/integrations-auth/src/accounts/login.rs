@@ -54,7 +54,7 @@ impl Accounts {
         }
         self.throttle.succeeded(tenant, LOGIN, &who).await?;
         let user = if needs_rehash { self.rehashed(user, password).await? } else { user };
-        if user.one_time.as_ref().is_some_and(|factor| factor.confirmed_at.is_some()) {
+        if has_second_factor(&user) {
             return self.pend(&user).await.map(Login::SecondFactor);
         }
         let signed_in = self.open(&user, vec![Method::Password]).await?;
@@ -85,12 +85,17 @@ impl Accounts {
         self.passwords.verify_none(password).await.map(|()| None)
     }
 
-    /// A session, unless the password was changed or the user disabled while they signed in: whoever did that has ended
-    /// the sessions that there were, and this one came after.
+    /// A session, unless the password was changed, the user disabled or a second factor confirmed that they did not show
+    /// while they signed in: whoever did that has ended the sessions that there were, and this one came after.
     pub(super) async fn open(&self, user: &User, methods: Vec<Method>) -> Result<SignedInUser> {
         let (token, session) = self.sessions.create(user, methods).await?;
-        let present = self.users.user(&user.tenant, &user.id).await?;
-        match present.filter(|present| present.disabled_at.is_none() && has_same_password(present, user)) {
+        let is_alone = session.methods == [Method::Password];
+        let may_enter = |present: &User| {
+            present.disabled_at.is_none()
+                && has_same_password(present, user)
+                && !(is_alone && has_second_factor(present))
+        };
+        match self.users.user(&user.tenant, &user.id).await?.filter(may_enter) {
             Some(user) => Ok(SignedInUser { user, token, session }),
             None => {
                 self.sessions.end(&token).await?;
@@ -126,6 +131,10 @@ impl Accounts {
         let proven = self.proven(present, password).await?;
         proven.map(|(user, _)| user).ok_or_else(failed)
     }
+}
+
+fn has_second_factor(user: &User) -> bool {
+    user.one_time.as_ref().is_some_and(|factor| factor.confirmed_at.is_some())
 }
 
 pub(super) fn has_same_password(one: &User, other: &User) -> bool {
