@@ -106,3 +106,13 @@ async fn a_second_factor_that_is_confirmed_during_a_sign_in_leaves_no_session_wi
     assert_eq!(late.unwrap_err().code(), Some("sign_in_failed"));
     assert!(accounts.sessions.of_user("t", &before.id).await.unwrap().is_empty());
 }
+
+#[test]
+fn a_token_dies_when_the_address_is_proven_by_another_way() {
+    let mut user = User::new("u1", "t", "2026-11-20T12:00:00Z".parse().unwrap());
+    user.email = Some(MailAddress::parse("u1@example.org").unwrap());
+    let bond = tickets::Bond::to(&user);
+    assert!(bond.holds(tickets::ADDRESS_CHANGE, &user));
+    user.email_verified_at = Some(user.created_at);
+    assert!(!bond.holds(tickets::ADDRESS_CHANGE, &user));
+}

@@ -62,6 +62,8 @@ const ALL: [Ticket; 5] = [VERIFY, RESET, ADDRESS_CHANGE, SECOND_FACTOR, SIGNED_U
 pub(super) struct Bond {
     /// The account's address, folded.
     address: Option<String>,
+    /// Since when it is proven.
+    verified_at: Option<Timestamp>,
     /// Stands for the account's password.
     password_state: String,
     /// The hash of the password that was given at sign-up.
@@ -79,13 +81,15 @@ impl Drop for Bond {
 impl Bond {
     pub(super) fn to(user: &User) -> Self {
         let address = user.email.as_ref().map(MailAddress::folded);
-        Self { address, password_state: password_state(user), password: None, new_address: None }
+        let (verified_at, password_state) = (user.email_verified_at, password_state(user));
+        Self { address, verified_at, password_state, password: None, new_address: None }
     }
 
     /// Whether a token of this kind that was bound like this is good for the user as they are now.
     pub(super) fn holds(&self, ticket: Ticket, user: &User) -> bool {
         let address = user.email.as_ref().map(MailAddress::folded);
-        user.disabled_at.is_none() && address == self.address && (ticket.good_for)(user, self)
+        let is_same = address == self.address && user.email_verified_at == self.verified_at;
+        user.disabled_at.is_none() && is_same && (ticket.good_for)(user, self)
     }
 }
 
