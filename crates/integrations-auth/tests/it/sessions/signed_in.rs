@@ -166,10 +166,10 @@ async fn a_session_that_is_rotated_meanwhile_is_ended_by_a_notice_and_with_all_o
             it.sessions.rotate(last).await.unwrap()
         };
         let ending = async {
-            match notified {
-                true => it.sessions.end_notified("acme", &notice(Some("ada"), Some("s1"))).await.unwrap(),
-                false => it.sessions.end_others(&own).await.unwrap(),
+            if notified {
+                return it.sessions.end_notified("acme", &notice(Some("ada"), Some("s1"))).await.unwrap();
             }
+            it.sessions.end_others(&own).await.unwrap()
         };
         let (rotated, ended) = tokio::join!(rotating, ending);
         if let Some((new, _)) = rotated {
