@@ -31,16 +31,16 @@ pub struct SignedInUser {
 }
 
 impl Accounts {
-    /// Signs somebody in. A wrong password, an unknown address, an account without a password and one that is disabled are
-    /// one answer, after the same time.
+    /// Signs somebody in. A wrong password, an unknown address, an account without a password, one that is disabled and one
+    /// whose address is not proven are one answer, after the same time: whoever signs up with an address and then signs in
+    /// does not learn whether it had an account. After the right password of one whose address is not proven, its mail
+    /// is sent again, as [`request_verification`](Self::request_verification) does.
     ///
     /// The time of a hash that was not made by the present policy is its own; it shows until its owner signs in, which
     /// replaces it.
     ///
     /// # Errors
-    /// [`ErrorKind::Unauthenticated`] with the code `sign_in_failed`; [`ErrorKind::PermissionDenied`] with the code
-    /// `address_unverified` to whoever knows the password of an account whose address is not proven;
-    /// [`ErrorKind::RateLimited`] if this address was tried too often, whether it has an account or not;
+    /// [`ErrorKind::Unauthenticated`] with the code `sign_in_failed`; [`ErrorKind::RateLimited`] if this address was tried too often, whether it has an account or not;
     /// [`ErrorKind::InvalidRequest`] and [`ErrorKind::Unavailable`] as with [`Passwords::verify`].
     pub async fn login(&self, tenant: &str, address: &MailAddress, password: &SecretString) -> Result<Login> {
         Passwords::check_longest(password)?;
@@ -48,12 +48,13 @@ impl Accounts {
         self.throttle.admit(tenant, LOGIN, &who).await?;
         let found = self.users.by_email(tenant, address).await?;
         let Some((user, needs_rehash)) = self.proven(found, password).await? else { return Err(failed()) };
-        self.throttle.succeeded(tenant, LOGIN, &who).await?;
         if user.email_verified_at.is_none() && !self.unverified_may_sign_in {
-            return Err(unverified());
+            self.remind_later(user);
+            return Err(failed());
         }
+        self.throttle.succeeded(tenant, LOGIN, &who).await?;
         let user = if needs_rehash { self.rehashed(user, password).await? } else { user };
-        if user.one_time.as_ref().is_some_and(|factor| factor.confirmed_at.is_some()) {
+        if has_second_factor(&user) {
             return self.pend(&user).await.map(Login::SecondFactor);
         }
         let signed_in = self.open(&user, vec![Method::Password]).await?;
@@ -84,12 +85,17 @@ impl Accounts {
         self.passwords.verify_none(password).await.map(|()| None)
     }
 
-    /// A session, unless the password was changed or the user disabled while they signed in: whoever did that has ended
-    /// the sessions that there were, and this one came after.
+    /// A session, unless the password was changed, the user disabled or a second factor confirmed that they did not show
+    /// while they signed in: whoever did that has ended the sessions that there were, and this one came after.
     pub(super) async fn open(&self, user: &User, methods: Vec<Method>) -> Result<SignedInUser> {
         let (token, session) = self.sessions.create(user, methods).await?;
-        let present = self.users.user(&user.tenant, &user.id).await?;
-        match present.filter(|present| present.disabled_at.is_none() && has_same_password(present, user)) {
+        let is_alone = session.methods == [Method::Password];
+        let may_enter = |present: &User| {
+            present.disabled_at.is_none()
+                && has_same_password(present, user)
+                && !(is_alone && has_second_factor(present))
+        };
+        match self.users.user(&user.tenant, &user.id).await?.filter(may_enter) {
             Some(user) => Ok(SignedInUser { user, token, session }),
             None => {
                 self.sessions.end(&token).await?;
@@ -127,6 +133,10 @@ impl Accounts {
     }
 }
 
+fn has_second_factor(user: &User) -> bool {
+    user.one_time.as_ref().is_some_and(|factor| factor.confirmed_at.is_some())
+}
+
 pub(super) fn has_same_password(one: &User, other: &User) -> bool {
     let hash = |user: &User| user.password.as_ref().map(|hash| hash.expose().clone());
     hash(one) == hash(other)
@@ -136,11 +146,5 @@ pub(super) fn has_same_password(one: &User, other: &User) -> bool {
 pub(super) fn failed() -> Error {
     Error::new(ErrorKind::Unauthenticated, Effect::Rejected, "the mail address or the password is wrong")
         .with_code("sign_in_failed")
-        .with_hint("try again, or reset the password")
-}
-
-fn unverified() -> Error {
-    Error::new(ErrorKind::PermissionDenied, Effect::Rejected, "the mail address is not verified yet")
-        .with_code("address_unverified")
-        .with_hint("follow the link in the mail, or ask for another one with `request_verification`")
+        .with_hint("try again, follow the link in the mail of the sign-up, or reset the password")
 }

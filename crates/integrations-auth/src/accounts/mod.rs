@@ -94,7 +94,7 @@ impl Accounts {
     }
 
     /// Lets accounts sign in whose address nobody has proven. Whoever makes one under somebody else's address can then use
-    /// it until the owner comes.
+    /// it until the owner comes, and learns that there was none.
     #[must_use]
     pub fn unverified_may_sign_in(mut self) -> Self {
         self.unverified_may_sign_in = true;

@@ -4,7 +4,7 @@ use integrations_core::{ErrorKind, Result, SecretString};
 
 use super::Accounts;
 use super::notices::NoticeKind;
-use super::tickets::{Bond, VERIFY, random};
+use super::tickets::{Bond, SIGNED_UP_AGAIN, VERIFY, random};
 use crate::unproven::strip_unproven;
 use crate::{MailAddress, User};
 
@@ -34,6 +34,9 @@ impl Accounts {
 
     /// Sends another token to an address that was signed up with and not proven yet. The answer is always the same.
     ///
+    /// If people have signed up with it more than once, nobody knows which of the passwords is the owner's: the token brings
+    /// none and takes the account's away, and they set one by [`request_reset`](Self::request_reset).
+    ///
     /// # Errors
     /// As [`sign_up`](Self::sign_up), without those about passwords.
     pub async fn request_verification(&self, tenant: &str, address: &MailAddress) -> Result<()> {
@@ -41,14 +44,28 @@ impl Accounts {
         let (this, tenant, address) = (self.clone(), tenant.to_owned(), address.clone());
         self.errands.run("a verification", async move {
             let Some(user) = this.users.by_email(&tenant, &address).await? else { return Ok(()) };
-            match (&user.password, user.email_verified_at, user.disabled_at) {
-                (Some(hash), None, None) => this.ask_to_verify(&user, hash).await,
-                _ => Ok(()),
-            }
+            this.ask_again(&user).await
         })
     }
 
-    /// The mail was read: the address is the account's owner's. This is no sign-in.
+    /// Sends the token again to whoever signs in before they proved their address, as often as if they had asked for it.
+    pub(super) fn remind_later(&self, user: User) {
+        let this = self.clone();
+        let reminder = self.errands.run("a reminder", async move {
+            let who = user.email.as_ref().map(MailAddress::folded).unwrap_or_default();
+            match this.throttle.admit(&user.tenant, VERIFICATION, &who).await {
+                Ok(()) => this.ask_again(&user).await,
+                Err(e) if e.kind() == ErrorKind::RateLimited => Ok(()),
+                Err(e) => Err(e),
+            }
+        });
+        if let Err(e) = reminder {
+            tracing::warn!(error = %e, "a mail was not sent again");
+        }
+    }
+
+    /// The mail was read: the address is the account's owner's. This is no sign-in. Who has no password then is to be sent
+    /// a [`request_reset`](Self::request_reset).
     ///
     /// An account that has another password than the one of the token's sign-up was made by somebody else: it loses what
     /// signs in to it, and its sessions.
@@ -90,7 +107,10 @@ impl Accounts {
         if user.email_verified_at.is_some() || user.disabled_at.is_some() {
             return self.notify(tenant, user.email.as_ref(), NoticeKind::AlreadyRegistered).await;
         }
-        self.ask_to_verify(&user, &hash).await
+        if !is_password(&user, Some(hash.expose())) {
+            self.issue(SIGNED_UP_AGAIN, &user, &Bond::to(&user)).await?;
+        }
+        self.ask_to_verify(&user, Some(&hash)).await
     }
 
     /// A new account, or the one that somebody else made under this address just before.
@@ -104,9 +124,17 @@ impl Accounts {
         }
     }
 
-    async fn ask_to_verify(&self, user: &User, hash: &SecretString) -> Result<()> {
+    async fn ask_again(&self, user: &User) -> Result<()> {
+        let (Some(hash), None, None) = (&user.password, user.email_verified_at, user.disabled_at) else {
+            return Ok(());
+        };
+        let is_alone = !self.has(SIGNED_UP_AGAIN, user).await?;
+        self.ask_to_verify(user, Some(hash).filter(|_| is_alone)).await
+    }
+
+    async fn ask_to_verify(&self, user: &User, hash: Option<&SecretString>) -> Result<()> {
         let mut bond = Bond::to(user);
-        bond.password = Some(hash.expose().clone());
+        bond.password = hash.map(|hash| hash.expose().clone());
         let (token, expires_at) = self.issue(VERIFY, user, &bond).await?;
         let what = NoticeKind::VerifyAddress { token, expires_at };
         self.notify(&user.tenant, user.email.as_ref(), what).await

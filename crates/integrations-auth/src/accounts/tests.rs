@@ -95,3 +95,24 @@ async fn the_second_factor_of_somebody_else_is_none_and_a_changed_password_ends_
     let late = accounts.finish_second_factor("t", pending, proof("u1", code)).await;
     assert_eq!(late.unwrap_err().code(), Some("token_invalid"));
 }
+
+/// The user whom the sign-in has read had no second factor yet.
+#[tokio::test(start_paused = true)]
+async fn a_second_factor_that_is_confirmed_during_a_sign_in_leaves_no_session_without_it() {
+    let (accounts, users) = accounts().await;
+    let mut before = users.user("t", &UserId::from("u1")).await.unwrap().unwrap();
+    before.one_time = None;
+    let late = accounts.open(&before, vec![Method::Password]).await;
+    assert_eq!(late.unwrap_err().code(), Some("sign_in_failed"));
+    assert!(accounts.sessions.of_user("t", &before.id).await.unwrap().is_empty());
+}
+
+#[test]
+fn a_token_dies_when_the_address_is_proven_by_another_way() {
+    let mut user = User::new("u1", "t", "2026-11-20T12:00:00Z".parse().unwrap());
+    user.email = Some(MailAddress::parse("u1@example.org").unwrap());
+    let bond = tickets::Bond::to(&user);
+    assert!(bond.holds(tickets::ADDRESS_CHANGE, &user));
+    user.email_verified_at = Some(user.created_at);
+    assert!(!bond.holds(tickets::ADDRESS_CHANGE, &user));
+}

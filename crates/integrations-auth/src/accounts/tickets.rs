@@ -46,13 +46,24 @@ pub(super) const ADDRESS_CHANGE: Ticket =
 pub(super) const SECOND_FACTOR: Ticket =
     Ticket { kind: "second_factor", lifetime: Duration::from_secs(5 * 60), alone: false, ..RESET };
 
-const ALL: [Ticket; 4] = [VERIFY, RESET, ADDRESS_CHANGE, SECOND_FACTOR];
+/// A mark that nobody holds: somebody else has signed up with the address of an account that there was, and whose password
+/// the account has is not known until one of their own mails is followed.
+pub(super) const SIGNED_UP_AGAIN: Ticket = Ticket {
+    kind: "signed_up_again",
+    lifetime: Duration::from_secs(10 * 365 * 24 * 60 * 60),
+    alone: true,
+    good_for: |_, _| false,
+};
+
+const ALL: [Ticket; 5] = [VERIFY, RESET, ADDRESS_CHANGE, SECOND_FACTOR, SIGNED_UP_AGAIN];
 
 /// What a token is bound to, and what it brings about.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Bond {
     /// The account's address, folded.
     address: Option<String>,
+    /// Since when it is proven.
+    verified_at: Option<Timestamp>,
     /// Stands for the account's password.
     password_state: String,
     /// The hash of the password that was given at sign-up.
@@ -70,13 +81,15 @@ impl Drop for Bond {
 impl Bond {
     pub(super) fn to(user: &User) -> Self {
         let address = user.email.as_ref().map(MailAddress::folded);
-        Self { address, password_state: password_state(user), password: None, new_address: None }
+        let (verified_at, password_state) = (user.email_verified_at, password_state(user));
+        Self { address, verified_at, password_state, password: None, new_address: None }
     }
 
     /// Whether a token of this kind that was bound like this is good for the user as they are now.
     pub(super) fn holds(&self, ticket: Ticket, user: &User) -> bool {
         let address = user.email.as_ref().map(MailAddress::folded);
-        user.disabled_at.is_none() && address == self.address && (ticket.good_for)(user, self)
+        let is_same = address == self.address && user.email_verified_at == self.verified_at;
+        user.disabled_at.is_none() && is_same && (ticket.good_for)(user, self)
     }
 }
 
@@ -119,6 +132,12 @@ impl Accounts {
     pub(super) async fn use_up(&self, ticket: Ticket, tenant: &str, token: &SecretString) -> Result<()> {
         let present = self.records.take(&ticket.id(tenant, token), self.clock.now()).await?;
         present.map(drop).ok_or_else(dead)
+    }
+
+    /// Whether a user has a token of this kind.
+    pub(super) async fn has(&self, ticket: Ticket, user: &User) -> Result<bool> {
+        let owned = self.records.owned(&user.tenant, ticket.kind, &user.id, self.clock.now()).await?;
+        Ok(!owned.is_empty())
     }
 
     /// Ends all tokens of a user.

@@ -91,7 +91,8 @@ impl OneTimeCodes {
     }
 
     /// Begins an enrolment with a new secret. It proves nothing until [`confirm`](OneTimeCodes::confirm), and takes the
-    /// place of one that was begun before.
+    /// place of one that was begun before. Ask the user for a fresh proof first: whoever sits at a stolen session and
+    /// enrols a telephone of their own keeps the user out.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] with the code `enrolled` if the user has a second factor;
@@ -135,7 +136,8 @@ impl OneTimeCodes {
         Ok(enrolment(&self.issuer, account, secret.expose()))
     }
 
-    /// Ends an enrolment: the user shows a first code, and from now on one is asked for.
+    /// Ends an enrolment: the user shows a first code, and from now on one is asked for. Sessions that were made without it
+    /// go on: end them by [`Sessions::end_others`](crate::Sessions::end_others).
     ///
     /// # Errors
     /// As [`check`](OneTimeCodes::check).

@@ -43,6 +43,7 @@ pub struct Passwords {
     min_length: usize,
     breached: Option<Arc<dyn Breached>>,
     turns: Arc<Semaphore>,
+    at_once: u32,
     longest_wait: Duration,
 }
 
@@ -72,15 +73,17 @@ impl Passwords {
     /// The default [`Cost`], no pepper, at least 15 characters, as many at once as there are processors, waits of 10 s.
     pub fn new() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
+        let new = Self {
             cost: Cost::default(),
             peppers: Vec::new(),
             peppered: false,
             min_length: 15,
             breached: None,
-            turns: Arc::new(Semaphore::new(processors)),
+            turns: Arc::new(Semaphore::new(1)),
+            at_once: 1,
             longest_wait: Duration::from_secs(10),
-        }
+        };
+        new.at_once(processors)
     }
 
     /// What hashing costs from now on.
@@ -121,10 +124,12 @@ impl Passwords {
     }
 
     /// How many passwords are hashed at once, at least one; the number of processors. Together they take that many times
-    /// the memory of the [`Cost`].
+    /// the memory of the [`Cost`]: a kept hash that takes more memory than that has as many turns as it is worth, and one
+    /// that takes more than all turns is verified alone.
     #[must_use]
     pub fn at_once(mut self, hashes: usize) -> Self {
-        self.turns = Arc::new(Semaphore::new(hashes.clamp(1, Semaphore::MAX_PERMITS)));
+        self.at_once = u32::try_from(hashes.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        self.turns = Arc::new(Semaphore::new(self.at_once as usize));
         self
     }
 
@@ -143,7 +148,7 @@ impl Passwords {
     pub async fn hash(&self, password: &SecretString) -> Result<SecretString> {
         let normal = normalised(password)?;
         let (cost, pepper) = (self.cost, self.current().cloned());
-        self.in_turn(move || Stored::make(normal.as_bytes(), cost, pepper.as_ref())).await
+        self.in_turn(1, move || Stored::make(normal.as_bytes(), cost, pepper.as_ref())).await
     }
 
     /// Holds a password against the hash that was kept.
@@ -156,7 +161,8 @@ impl Passwords {
         let stored = Stored::parse(stored.expose())?;
         let pepper = self.named(stored.pepper())?.cloned();
         let needs_rehash = !stored.is_of(self.cost, self.current());
-        let matches = self.in_turn(move || stored.matches(normal.as_bytes(), pepper.as_ref())).await?;
+        let turns = stored.memory().div_ceil(self.cost.memory).clamp(1, self.at_once);
+        let matches = self.in_turn(turns, move || stored.matches(normal.as_bytes(), pepper.as_ref())).await?;
         Ok(Verdict { matches, needs_rehash })
     }
 
@@ -184,12 +190,15 @@ impl Passwords {
         })
     }
 
-    /// Hashes when it is its turn. The turn is over when the hash is made, also if nobody waits for it any more.
+    /// Hashes when it is its turn, which may be worth several. It is over when the hash is made, also if nobody waits for it
+    /// any more.
     async fn in_turn<T: Send + 'static>(
         &self,
+        turns: u32,
         hash: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = tokio::time::timeout(self.longest_wait, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn =
+            tokio::time::timeout(self.longest_wait, Arc::clone(&self.turns).acquire_many_owned(turns)).await;
         let Ok(Ok(turn)) = turn else { return Err(busy()) };
         let hashed = tokio::task::spawn_blocking(move || {
             let hashed = hash();

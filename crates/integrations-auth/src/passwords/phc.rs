@@ -69,6 +69,11 @@ impl Stored {
         self.pepper.as_deref()
     }
 
+    /// How much memory verifying takes, in KiB.
+    pub(super) fn memory(&self) -> u32 {
+        self.params.m_cost()
+    }
+
     /// Whether the present policy would make such a hash. A dearer one is another, too: it would take a longer time than
     /// that of nobody, and so tell that there is one.
     pub(super) fn is_of(&self, cost: Cost, pepper: Option<&Pepper>) -> bool {

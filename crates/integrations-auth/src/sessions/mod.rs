@@ -27,10 +27,13 @@ pub use token::SessionToken;
 const KIND: &str = "session";
 /// Names of sessions, owned by what stands for an identity.
 const BY_IDENTITY: &str = "session_identity";
-/// Names of sessions, owned by what stands for a service's session.
+/// Names of sessions, owned by what stands for a service's session: a name that is the service's alone.
 const BY_PROVIDER_SESSION: &str = "session_provider";
 /// How long a session that is in use goes without a write.
 const STRIDE: Duration = Duration::from_secs(60);
+/// How often whoever ends several sessions looks for them: one that took another one's place during the first look is found
+/// by the second.
+const LOOKS: u32 = 2;
 
 /// The sessions of users. Cheap to clone.
 ///
@@ -175,9 +178,11 @@ impl Sessions {
 
     /// Ends all sessions of a user; how many there were.
     pub async fn end_all(&self, tenant: &str, user: &UserId) -> Result<u64> {
-        let first = self.records.remove_owned(tenant, KIND, user).await?;
-        // A session that took another one's place while the first removal ran is found by the second.
-        Ok(first + self.records.remove_owned(tenant, KIND, user).await?)
+        let mut ended = 0;
+        for _ in 0..LOOKS {
+            ended += self.records.remove_owned(tenant, KIND, user).await?;
+        }
+        Ok(ended)
     }
 
     /// Ends all sessions of a token's user but the token's own; how many there were. Nothing ends if the token's has.
@@ -185,9 +190,13 @@ impl Sessions {
         let Some((_, own)) = self.read(token.tenant(), &token.id(), self.clock.now()).await? else {
             return Ok(0);
         };
-        let theirs = self.records.owned(&own.tenant, KIND, &own.user, self.clock.now()).await?;
-        let others = theirs.into_iter().map(|(key, _)| SessionId::new(key)).filter(|id| *id != own.id);
-        self.take_each(&own.tenant, others.collect()).await
+        let mut ended = 0;
+        for _ in 0..LOOKS {
+            let theirs = self.records.owned(&own.tenant, KIND, &own.user, self.clock.now()).await?;
+            let others = theirs.into_iter().map(|(key, _)| SessionId::new(key)).filter(|id| *id != own.id);
+            ended += self.take_each(&own.tenant, others.collect()).await?;
+        }
+        Ok(ended)
     }
 
     /// Ends what a service's notice is about; how many sessions there were. With an identity and a session's name it is
@@ -195,19 +204,28 @@ impl Sessions {
     ///
     /// The notice may come again: that it is not believed twice is for whoever keeps [`LogoutNotice::id`].
     pub async fn end_notified(&self, tenant: &str, notice: &LogoutNotice) -> Result<u64> {
-        let now = self.clock.now();
         let (kind, owner) = match (&notice.key, &notice.session) {
             (Some(key), _) => (BY_IDENTITY, identity_owner(key)),
-            (None, Some(name)) => (BY_PROVIDER_SESSION, provider_session_owner(name)),
+            (None, Some(name)) => (BY_PROVIDER_SESSION, provider_session_owner(&notice.issuer, name)),
             (None, None) => return Ok(0),
         };
-        let mut meant = Vec::new();
-        for (key, _) in self.records.owned(tenant, kind, &owner, now).await? {
-            let found = self.read(tenant, &SessionId::new(key), now).await?;
-            let found = found.map(|(_, session)| session).filter(|session| is_meant(session, notice));
-            meant.extend(found.map(|session| session.id));
+        let mut ended = 0;
+        for _ in 0..LOOKS {
+            let found = self.found_by(tenant, kind, &owner).await?;
+            let meant = found.into_iter().filter(|session| is_meant(session, notice));
+            ended += self.take_each(tenant, meant.map(|session| session.id).collect()).await?;
         }
-        self.take_each(tenant, meant).await
+        Ok(ended)
+    }
+
+    async fn found_by(&self, tenant: &str, kind: &'static str, owner: &UserId) -> Result<Vec<Session>> {
+        let now = self.clock.now();
+        let mut sessions = Vec::new();
+        for (key, _) in self.records.owned(tenant, kind, owner, now).await? {
+            let found = self.read(tenant, &SessionId::new(key), now).await?;
+            sessions.extend(found.map(|(_, session)| session));
+        }
+        Ok(sessions)
     }
 
     async fn start(&self, user: &User, session: Session) -> Result<(SessionToken, Session)> {
@@ -245,8 +263,9 @@ impl Sessions {
     /// What finds a session comes first: one that no notice ends must not be left when the rest fails.
     async fn write_new(&self, session: &Session) -> Result<()> {
         let by_identity = session.identity.as_ref().map(|key| (BY_IDENTITY, identity_owner(key)));
-        let by_name = session.provider_session.as_deref();
-        let by_name = by_name.map(|name| (BY_PROVIDER_SESSION, provider_session_owner(name)));
+        let by_name = session.identity.as_ref().zip(session.provider_session.as_deref());
+        let by_name =
+            by_name.map(|(key, name)| (BY_PROVIDER_SESSION, provider_session_owner(&key.issuer, name)));
         for (kind, owner) in by_identity.into_iter().chain(by_name) {
             let id = RecordId::new(&session.tenant, kind, session.id.as_str());
             let expires_at = after(session.created_at, self.absolute);
@@ -339,8 +358,8 @@ fn identity_owner(key: &IdentityKey) -> UserId {
     UserId::new(hashed(&["identity", &key.issuer, &key.subject]))
 }
 
-fn provider_session_owner(name: &str) -> UserId {
-    UserId::new(hashed(&["provider session", name]))
+fn provider_session_owner(issuer: &str, name: &str) -> UserId {
+    UserId::new(hashed(&["provider session", issuer, name]))
 }
 
 fn after(at: Timestamp, time: Duration) -> Timestamp {

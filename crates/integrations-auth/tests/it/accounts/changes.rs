@@ -152,7 +152,7 @@ async fn a_change_does_not_undo_a_reset_that_was_faster() {
     match reset {
         Ok(()) => assert_eq!((changed.as_str(), opened[0].as_str()), ("changed", "")),
         Err(e) => {
-            assert_eq!((e.code(), changed.as_str(), opened[1].as_str()), (Some("token_invalid"), "", ""))
+            assert_eq!((e.code(), changed.as_str(), opened[1].as_str()), (Some("token_invalid"), "", ""));
         }
     }
     assert_eq!(opened.iter().filter(|code| code.is_empty()).count(), 1);

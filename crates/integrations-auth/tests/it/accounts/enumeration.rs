@@ -111,13 +111,40 @@ async fn the_right_password_of_an_account_that_may_not_sign_in_is_a_wrong_one() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_an_address_is_not_verified_is_told_after_the_right_password_alone() {
+async fn that_an_address_is_not_verified_is_told_by_mail_after_the_right_password_alone() {
     let world = World::new();
     world.insert("u1", "ada@example.org", |user| user.email_verified_at = None).await;
     assert_eq!(world.refusal("ada@example.org", OTHER).await, "sign_in_failed");
-    assert_eq!(world.refusal("ada@example.org", GOOD).await, "address_unverified");
+    assert_eq!(world.mails().await.len(), 0);
+    assert_eq!(world.refusal("ada@example.org", GOOD).await, "sign_in_failed");
+    let token = world.token().await;
+    for _ in 0..4 {
+        world.accounts.request_verification("t", &mail("ada@example.org")).await.unwrap();
+    }
+    world.mails().await;
+    assert_eq!(world.refusal("ada@example.org", GOOD).await, "sign_in_failed");
+    assert_eq!(world.mails().await.len(), 0, "five in all, however they are asked for");
     let open = World { accounts: world.accounts.clone().unverified_may_sign_in(), ..world };
     assert_eq!(open.refusal("ada@example.org", GOOD).await, "");
+    open.accounts.verify_address("t", &token).await.unwrap();
+    assert_eq!(open.refusal("ada@example.org", GOOD).await, "", "it brings the password that was right");
+}
+
+/// Whoever signs up with an address that is not theirs knows the password of the account that is made if there was none.
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_after_a_sign_up_does_not_tell_whether_there_was_an_account() {
+    let mut all = Vec::new();
+    for state in STATES {
+        let world = World::new();
+        make(&world, state).await;
+        assert_eq!(Call::SignUp.make(&world).await, "ok");
+        world.settle().await;
+        world.calls.made.lock().unwrap().clear();
+        let answer = Call::LoginWrong.make(&world).await;
+        all.push((answer, world.calls.made.lock().unwrap().clone()));
+    }
+    assert!(all[0].0.contains("sign_in_failed"), "{all:?}");
+    assert!(all.iter().all(|seen| *seen == all[0]), "{all:?}");
 }
 
 #[tokio::test(start_paused = true)]

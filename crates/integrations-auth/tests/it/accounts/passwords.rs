@@ -222,6 +222,22 @@ async fn only_so_many_are_hashed_at_once_and_nobody_waits_for_ever() {
     assert!(first.is_ok() && second.is_ok());
 }
 
+/// Whoever can write a hash into the database must not have all turns take its memory at once.
+#[tokio::test(start_paused = true)]
+async fn a_dear_hash_takes_as_many_turns_as_its_memory_is_worth() {
+    let password = secret(GOOD);
+    for (memory, alone) in [(8 * 1024, false), (8 * 1024 + 1, true), (64 * 1024, true)] {
+        let stored = Passwords::new().cost(Cost::insecure_for_tests(memory)).hash(&password).await.unwrap();
+        let passwords = Passwords::new().cost(Cost::insecure_for_tests(8 * 1024)).at_once(2);
+        let passwords = passwords.longest_wait(Duration::ZERO);
+        let (first, second) =
+            tokio::join!(passwords.verify(&password, &stored), passwords.verify(&password, &stored));
+        assert!(first.unwrap().matches);
+        assert_eq!(second.is_err(), alone, "{memory}");
+        assert!(passwords.verify(&password, &stored).await.is_ok(), "the turns were not given back");
+    }
+}
+
 #[tokio::test]
 async fn a_hash_that_nobody_waits_for_keeps_its_turn_until_it_is_made() {
     let slow = Cost::insecure_for_tests(32 * 1024);

@@ -15,14 +15,19 @@ const PAIRS: usize = 60;
 /// The least number of pairs in which each must be the faster one.
 const LEAST: usize = 15;
 
-/// The cost at which one hash takes a few milliseconds on this machine, so that nothing else does.
+/// The cost at which one hash takes a few milliseconds on this machine, so that nothing else does. The shortest of several
+/// counts: a busy machine makes each one look dear.
 async fn calibrated() -> Cost {
     let mut memory = 64;
     loop {
         let passwords = Passwords::new().cost(Cost::insecure_for_tests(memory));
-        let began = Instant::now();
-        passwords.hash(&secret(GOOD)).await.unwrap();
-        if began.elapsed() > Duration::from_millis(5) || memory > 64 * 1024 {
+        let mut shortest = Duration::MAX;
+        for _ in 0..5 {
+            let began = Instant::now();
+            passwords.hash(&secret(GOOD)).await.unwrap();
+            shortest = shortest.min(began.elapsed());
+        }
+        if shortest > Duration::from_millis(5) || memory > 64 * 1024 {
             return Cost::insecure_for_tests(memory);
         }
         memory *= 2;

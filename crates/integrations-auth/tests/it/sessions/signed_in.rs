@@ -90,7 +90,7 @@ async fn the_time_of_the_proof_is_the_services() {
 }
 
 fn notice(subject: Option<&str>, session: Option<&str>) -> LogoutNotice {
-    let mut notice = LogoutNotice::new("n", start());
+    let mut notice = LogoutNotice::new("https://fake.example", "n", start());
     notice.key = subject.map(|subject| IdentityKey::new("https://fake.example", subject));
     notice.session = session.map(str::to_owned);
     notice
@@ -132,5 +132,51 @@ async fn a_notice_ends_what_it_names() {
             assert_eq!(is_alive(&it.sessions, token).await, !ended, "{notice:?}");
         }
         assert!(is_alive(&it.sessions, &local).await, "who did not sign in there does not sign out there");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_ends_no_session_of_another_issuer_that_has_the_same_name() {
+    let it = bench();
+    let signed_in = sign_in("ada", Some("s1"), None).await;
+    let (token, _) = it.sessions.create_signed_in(&linked("ada"), &signed_in, vec![]).await.unwrap();
+    let mut notice = LogoutNotice::new("https://other.example", "n", start());
+    notice.session = Some("s1".to_owned());
+    assert_eq!(it.sessions.end_notified("acme", &notice).await.unwrap(), 0);
+    assert!(is_alive(&it.sessions, &token).await);
+}
+
+/// The session that is looked at last has the time to take another name.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_rotated_meanwhile_is_ended_by_a_notice_and_with_all_others() {
+    for (turns, notified) in (0..48).flat_map(|turns| [(turns, true), (turns, false)]) {
+        let it = bench();
+        let (own, _) = it.sessions.create(&linked("ada"), vec![]).await.unwrap();
+        let mut others = Vec::new();
+        for _ in 0..6 {
+            let signed_in = sign_in("ada", Some("s1"), None).await;
+            others.push(it.sessions.create_signed_in(&linked("ada"), &signed_in, vec![]).await.unwrap());
+        }
+        others.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
+        let last = &others[5].0;
+        let rotating = async {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            it.sessions.rotate(last).await.unwrap()
+        };
+        let ending = async {
+            if notified {
+                return it.sessions.end_notified("acme", &notice(Some("ada"), Some("s1"))).await.unwrap();
+            }
+            it.sessions.end_others(&own).await.unwrap()
+        };
+        let (rotated, ended) = tokio::join!(rotating, ending);
+        if let Some((new, _)) = rotated {
+            assert!(!is_alive(&it.sessions, &new).await, "{notified} after {turns} turns");
+        }
+        assert!(!is_alive(&it.sessions, last).await && is_alive(&it.sessions, &own).await);
+        // Under both of its names it counts twice.
+        assert!((6..=7).contains(&ended), "{notified} after {turns} turns: {ended}");
     }
 }
