@@ -68,9 +68,10 @@ impl Ring {
         serde_json::to_vec(&stored).map(Secret::new).map_err(unwritable)
     }
 
-    /// The key that signs at a time: the last that has begun.
+    /// The key that signs at a time: the last that has begun. Where a faster clock has written the ring, the first may not
+    /// have begun yet; it is published, so it signs.
     pub(super) fn current(&self, now: Timestamp) -> Option<&Entry> {
-        self.entries.iter().rev().find(|entry| entry.from <= now)
+        self.entries.iter().rev().find(|entry| entry.from <= now).or(self.entries.first())
     }
 
     pub(super) fn keys(&self) -> &KeySet {
@@ -110,10 +111,10 @@ impl Ring {
     /// The ring without a key that must not be believed any more. If it was the one that signs, the next one signs at once:
     /// it was published before.
     pub(super) fn without(mut self, kid: &str, now: Timestamp) -> Result<Self> {
-        if self.current(now).is_some_and(|current| current.kid == kid) {
-            self.entries.iter_mut().filter(|next| next.from > now).take(1).for_each(|next| next.from = now);
-        }
+        let signs = self.current(now).is_some_and(|current| current.kid == kid);
         self.entries.retain(|entry| entry.kid != kid);
+        let next = self.entries.iter_mut().find(|next| signs && next.from > now);
+        next.into_iter().for_each(|next| next.from = now);
         Self::new(self.entries)
     }
 
