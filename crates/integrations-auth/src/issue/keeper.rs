@@ -40,6 +40,10 @@ struct Held {
 }
 
 impl Held {
+    fn new(ring: Arc<Ring>, now: Timestamp) -> Self {
+        Self { ring, read_at: now, asked_at: now }
+    }
+
     fn is_fresh(&self, now: Timestamp, within: SignedDuration) -> bool {
         (SignedDuration::ZERO..within).contains(&now.duration_since(self.asked_at))
     }
@@ -91,9 +95,12 @@ impl Keeper {
         let read = self.settle(None).await;
         let now = self.clock.now();
         let held = match (read, usable()) {
-            (Ok(ring), _) => Held { ring, read_at: now, asked_at: now },
+            (Ok(ring), _) => Held::new(ring, now),
             (Err(error), Some(held)) => {
-                tracing::warn!(kind = error.kind().as_str(), "the signing keys could not be read");
+                tracing::warn!(
+                    kind = error.kind().as_str(),
+                    "the signing keys could not be read or advanced"
+                );
                 Held { asked_at: now, ..held }
             }
             (Err(error), None) => return Err(error),
@@ -107,8 +114,7 @@ impl Keeper {
     pub(super) async fn revoke(&self, kid: &str) -> Result<()> {
         let _turn = self.turn.lock().await;
         let ring = self.settle(Some(kid)).await?;
-        let now = self.clock.now();
-        self.hold(Held { ring, read_at: now, asked_at: now });
+        self.hold(Held::new(ring, self.clock.now()));
         Ok(())
     }
 
@@ -117,17 +123,21 @@ impl Keeper {
         for _ in 0..TRIES {
             let now = self.clock.now();
             let record = self.records.get(&self.place, now).await?;
-            let ring = match &record {
+            let ring = Arc::new(match &record {
                 Some(record) => Ring::read(&record.draft.value)?,
                 None => Ring::new(Vec::new())?,
-            };
+            });
             if revoked.is_some_and(|kid| !ring.has(kid)) {
                 return Err(unknown_key());
             }
             if revoked.is_none() && !ring.is_due(now, &self.policy) {
-                return Ok(Arc::new(ring));
+                return Ok(ring);
             }
-            let ring = self.changed(ring, revoked.map(str::to_owned), now).await?;
+            if revoked.is_none() && ring.current(now).is_some() {
+                // What was read is good, also while the store cannot be written.
+                self.hold(Held::new(ring.clone(), now));
+            }
+            let ring = self.changed(&ring, revoked.map(str::to_owned), now).await?;
             let draft = Draft { owner: None, expires_at: FOREVER, value: ring.write()? };
             let seen = record.map_or(0, |record| record.version);
             if self.records.put(&self.place, seen, &draft, now).await?.is_some() {
@@ -138,8 +148,8 @@ impl Keeper {
             .with_retryable(true))
     }
 
-    async fn changed(&self, ring: Ring, revoked: Option<String>, now: Timestamp) -> Result<Ring> {
-        let policy = self.policy.clone();
+    async fn changed(&self, ring: &Ring, revoked: Option<String>, now: Timestamp) -> Result<Ring> {
+        let (ring, policy) = (ring.clone(), self.policy.clone());
         let change = move || match revoked {
             Some(kid) => ring.without(&kid, now)?.advance(now, &policy),
             None => ring.advance(now, &policy),

@@ -3,6 +3,8 @@
 //! Each key signs from its beginning to that of the next one. The next one is always there, so that everybody has read it
 //! long before it signs; what has signed stays until nobody can hold a token of it.
 
+use std::sync::Arc;
+
 use integrations_core::jose::{KeySet, SigningKey};
 use integrations_core::{Effect, Error, ErrorKind, Result, Secret, SecretString};
 use jiff::Timestamp;
@@ -13,15 +15,15 @@ use zeroize::Zeroize as _;
 use super::IssuerPolicy;
 
 /// A key and when it begins to sign.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) kid: String,
-    pub(super) key: SigningKey,
+    pub(super) key: Arc<SigningKey>,
     pub(super) from: Timestamp,
 }
 
 /// The keys, in the order in which they sign.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ring {
     entries: Vec<Entry>,
     keys: KeySet,
@@ -53,7 +55,7 @@ impl Ring {
         let stored: Vec<Stored> = serde_json::from_slice(stored.expose()).map_err(unreadable)?;
         let entry = |stored: &Stored| {
             let key = SigningKey::pem(&SecretString::from(stored.pem.as_str()))?.id(&stored.kid);
-            Ok(Entry { kid: stored.kid.clone(), key, from: stored.from })
+            Ok(Entry { kid: stored.kid.clone(), key: Arc::new(key), from: stored.from })
         };
         Self::new(stored.iter().map(entry).collect::<Result<_>>()?)
     }
@@ -103,7 +105,7 @@ impl Ring {
             let from = self.entries.last().map_or(now, |last| policy.successor(last.from, now));
             let key = SigningKey::generate(policy.algorithm)?;
             let kid = key.kid().unwrap_or_default().to_owned();
-            self.entries.push(Entry { kid, key, from });
+            self.entries.push(Entry { kid, key: Arc::new(key), from });
         }
         Self::new(self.entries)
     }

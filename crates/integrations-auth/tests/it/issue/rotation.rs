@@ -204,6 +204,7 @@ struct Shaky {
     inner: MemoryRecords,
     reads: AtomicU64,
     is_down: AtomicBool,
+    is_read_only: AtomicBool,
 }
 
 #[async_trait]
@@ -217,6 +218,9 @@ impl RecordStore for Shaky {
     }
 
     async fn put(&self, id: &RecordId, seen: u64, next: &Draft, now: Timestamp) -> Result<Option<u64>> {
+        if self.is_read_only.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, Effect::NotSent, "read-only"));
+        }
         self.inner.put(id, seen, next, now).await
     }
 
@@ -281,4 +285,25 @@ async fn a_store_that_is_down_is_bridged_for_an_hour_and_then_told() {
     assert_eq!(issuer.issue(&grant()).await.unwrap_err().kind(), ErrorKind::Unavailable);
     records.is_down.store(false, Ordering::SeqCst);
     assert!(issuer.issue(&grant()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ring_that_can_be_read_and_not_written_is_good_while_a_key_of_it_signs() {
+    let (records, clock) = (Arc::new(Shaky::default()), clock());
+    let issuer = TokenIssuer::new(records.clone(), clock.clone(), ISSUER);
+    issuer.issue(&grant()).await.unwrap();
+    records.is_read_only.store(true, Ordering::SeqCst);
+    // The next key signs by now, and the one after it cannot be written.
+    tokio::time::advance(Duration::from_secs(30 * 86_400)).await;
+    for _ in 0..5 {
+        let token = issuer.issue(&grant()).await.unwrap();
+        assert!(issuer.verify(token.expose(), API).await.is_ok());
+        tokio::time::advance(Duration::from_secs(1800)).await;
+    }
+    let signer = kid(issuer.issue(&grant()).await.unwrap().expose());
+    assert_eq!(issuer.revoke_key(&signer).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    records.is_read_only.store(false, Ordering::SeqCst);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(issuer.jwks().await.unwrap().0["keys"].as_array().unwrap().len(), 2);
+    assert!(issuer.revoke_key(&signer).await.is_ok());
 }
