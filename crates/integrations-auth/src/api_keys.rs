@@ -266,8 +266,8 @@ impl ApiKeys {
     /// is sooner; the new one ends when the old one was to.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such key; [`ErrorKind::Conflict`] with the code `replaced` if it was
-    /// rotated before.
+    /// [`ErrorKind::NotFound`] if there is no such key of this mode; [`ErrorKind::Conflict`] with the code `replaced` if
+    /// it was rotated before.
     pub async fn rotate(
         &self,
         tenant: &str,
@@ -277,6 +277,9 @@ impl ApiKeys {
         let old = self.present(tenant, id).await?;
         let Some(owner) = old.draft.owner.clone() else { return Err(unreadable()) };
         let kept = Kept::read(&old.draft)?;
+        if kept.shown.split('_').nth(1) != Some(self.mode_word()) {
+            return Err(absent());
+        }
         if kept.replaced_by.is_some() {
             return Err(replaced());
         }
@@ -317,7 +320,7 @@ impl ApiKeys {
 
     async fn present(&self, tenant: &str, id: &ApiKeyId) -> Result<Record> {
         let record = self.records.get(&record_id(tenant, id), self.clock.now()).await?;
-        record.ok_or_else(|| Error::new(ErrorKind::NotFound, Effect::Rejected, "there is no such API key"))
+        record.ok_or_else(absent)
     }
 
     fn mode_word(&self) -> &'static str {
@@ -415,6 +418,10 @@ fn of_other_mode(theirs: &str, ours: &str) -> Error {
     Error::new(ErrorKind::Unauthenticated, Effect::Rejected, message)
         .with_code("api_key_mode")
         .with_hint(format!("use a key of the {ours} mode, or the address of the {theirs} mode"))
+}
+
+fn absent() -> Error {
+    Error::new(ErrorKind::NotFound, Effect::Rejected, "there is no such API key")
 }
 
 fn replaced() -> Error {

@@ -269,6 +269,17 @@ async fn a_rotation_beside_a_revocation_of_all_keys_leaves_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rotation_never_makes_a_key_of_one_mode_out_of_one_of_the_other() {
+    let bench = bench();
+    let (text, key) = bench.test.create(&wanted()).await.unwrap();
+    let e = bench.live.rotate("acme", &key.id, Duration::ZERO).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NotFound);
+    assert!(bench.test.verify(text.expose()).await.is_ok());
+    let all = bench.test.list("acme", &"u1".into()).await.unwrap();
+    assert_eq!((all.len(), &all[0].replaced_by), (1, &None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn keys_of_tenants_and_owners_are_apart() {
     let bench = bench();
     for tenant in ["", "acme", "Ümlaut/7"] {
