@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::UserId;
-use crate::names::hashed;
+use crate::names::{hashed, is_tenant};
 use crate::records::{Draft, Record, RecordId, RecordStore};
 use crate::tokens::{FOREVER, base32, from_base32, random};
 
@@ -180,8 +180,8 @@ impl ApiKeys {
     /// Makes a key. It is in the answer and nowhere else: show it once.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] for an end that has passed, and a tenant so long that the key would be longer than 1
-    /// KiB.
+    /// [`ErrorKind::InvalidRequest`] for an end that has passed, a tenant so long that the key would be longer than 1 KiB,
+    /// and one with control characters.
     pub async fn create(&self, new: &NewApiKey) -> Result<(SecretString, ApiKey)> {
         let now = self.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
@@ -329,12 +329,14 @@ impl ApiKeys {
 
     fn text(&self, tenant: &str) -> Result<SecretString> {
         let secret = SecretString::from(base32(&*random::<32>()?));
-        let tenant = if tenant.is_empty() { String::new() } else { base32(tenant.as_bytes()) + "_" };
+        let coded = if tenant.is_empty() { String::new() } else { base32(tenant.as_bytes()) + "_" };
         let body =
-            SecretString::from(format!("{}_{}_{tenant}{}", self.prefix, self.mode_word(), secret.expose()));
+            SecretString::from(format!("{}_{}_{coded}{}", self.prefix, self.mode_word(), secret.expose()));
         let text = SecretString::from(format!("{}{}", body.expose(), check(body.expose())));
-        if text.expose().len() > LONGEST {
-            return Err(Error::invalid_request("the tenant's name is too long to be part of an API key"));
+        if text.expose().len() > LONGEST || !is_tenant(tenant) {
+            return Err(Error::invalid_request(
+                "the tenant's name is too long to be part of an API key, or has control characters",
+            ));
         }
         Ok(text)
     }
@@ -364,7 +366,7 @@ impl ApiKeys {
 fn coded_tenant(coded: &str) -> Option<String> {
     let bytes = from_base32(coded)?;
     let tenant = std::str::from_utf8(&bytes).ok()?.to_owned();
-    (!tenant.is_empty() && base32(tenant.as_bytes()) == coded).then_some(tenant)
+    (!tenant.is_empty() && is_tenant(&tenant) && base32(tenant.as_bytes()) == coded).then_some(tenant)
 }
 
 /// The check of a key. It is no secret: anybody can compute it.

@@ -7,7 +7,7 @@ use integrations_auth::{
     ApiKeys, Grant, Method, Mode, NewApiKey, RecordStore, RefreshGrant, RefreshTokens, Sessions, TokenIssuer,
     User,
 };
-use integrations_core::Clock;
+use integrations_core::{Clock, Error, ErrorKind, SecretString};
 use jiff::Timestamp;
 
 type Records = Arc<dyn RecordStore>;
@@ -19,6 +19,7 @@ super::suite! { records:
     api_keys_are_made_rotated_and_revoked
     access_tokens_of_one_process_are_good_in_the_other
     refresh_tokens_follow_each_other_and_a_copy_ends_them
+    what_names_an_impossible_tenant_is_refused_as_any_other
 }
 
 fn clock() -> Clock {
@@ -103,4 +104,28 @@ async fn refresh_tokens_follow_each_other_and_a_copy_ends_them(here: &Records, t
     let third = one.redeem(&second, "cli").await.unwrap().token;
     assert_eq!(two.redeem(&first, "cli").await.unwrap_err().code(), Some("refresh_reused"));
     assert_eq!(one.redeem(&third, "cli").await.unwrap_err().code(), Some("refresh_token"));
+}
+
+/// Anybody can write such a text. PostgreSQL keeps no text with a zero.
+async fn what_names_an_impossible_tenant_is_refused_as_any_other(here: &Records, _: &Records) {
+    let (keys, tokens) =
+        (ApiKeys::new(here.clone(), clock(), Mode::Live), RefreshTokens::new(here.clone(), clock()));
+    let refusal = |e: &Error| (e.kind(), e.code().map(str::to_owned));
+    let e = keys.verify(&key_of_nul()).await.unwrap_err();
+    assert_eq!(refusal(&e), (ErrorKind::Unauthenticated, Some("api_key".to_owned())));
+    let random = "A".repeat(43);
+    let token = SecretString::from(format!("rt_AA.{random}.{random}"));
+    let e = tokens.redeem(&token, "cli").await.unwrap_err();
+    assert_eq!(refusal(&e), (ErrorKind::Unauthenticated, Some("refresh_token".to_owned())));
+    assert!(!tokens.revoke(&token).await.unwrap());
+    // None is made that nobody could show.
+    let e = keys.create(&NewApiKey::new("\0", "ada".into(), "x")).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::InvalidRequest);
+    let e = tokens.begin(&RefreshGrant::new("\0", "ada".into(), "cli")).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::InvalidRequest);
+}
+
+/// A key by its form and its check (the beginning of the SHA-256 of what is before it), with the tenant `"\0"`.
+fn key_of_nul() -> String {
+    format!("ik_live_aa_{}z4564uc", "a".repeat(52))
 }
