@@ -125,7 +125,7 @@ impl Keeper {
             let record = self.records.get(&self.place, now).await?;
             let ring = Arc::new(match &record {
                 Some(record) => Ring::read(&record.draft.value)?,
-                None => Ring::new(Vec::new())?,
+                None => self.first_ring()?,
             });
             if revoked.is_some_and(|kid| !ring.has(kid)) {
                 return Err(unknown_key());
@@ -146,6 +146,13 @@ impl Keeper {
         }
         Err(Error::new(ErrorKind::Conflict, Effect::Rejected, "the signing keys are being changed by others")
             .with_retryable(true))
+    }
+
+    /// Nobody can tell that there were keys; if there were, all their tokens are refused from now on.
+    fn first_ring(&self) -> Result<Ring> {
+        let issuer = self.place.key.as_str();
+        tracing::warn!(issuer, "the store has no signing keys: the first ones are made");
+        Ring::new(Vec::new())
     }
 
     async fn changed(&self, ring: &Ring, revoked: Option<String>, now: Timestamp) -> Result<Ring> {
