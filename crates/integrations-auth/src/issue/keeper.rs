@@ -1,10 +1,11 @@
 //! The ring of a fleet: one record, which each process reads again and again, and which one of them changes.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use integrations_core::{Clock, Effect, Error, ErrorKind, Result};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::IssuerPolicy;
 use super::ring::Ring;
@@ -19,6 +20,9 @@ const LEAST_BETWEEN: SignedDuration = SignedDuration::from_secs(5);
 
 /// While the store cannot be read, the ring is good for this long: as long as those that others have read.
 const GOOD_FOR: SignedDuration = SignedDuration::from_secs(3600);
+
+/// Where there is no ring to go on with, one asks the store after the other: nobody waits longer for their turn.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who writes the ring at the same time as the whole fleet gives up after this many tries.
 const TRIES: usize = 16;
@@ -87,7 +91,7 @@ impl Keeper {
                 Ok(turn) => turn,
                 Err(_) => return Ok(held.ring),
             },
-            None => self.turn.lock().await,
+            None => self.turn().await?,
         };
         if let Some(held) = fresh() {
             return Ok(held.ring);
@@ -110,9 +114,16 @@ impl Keeper {
         Ok(held.ring)
     }
 
+    async fn turn(&self) -> Result<MutexGuard<'_, ()>> {
+        tokio::time::timeout(PATIENCE, self.turn.lock()).await.map_err(|_| {
+            Error::new(ErrorKind::Unavailable, Effect::NotSent, "others wait for the signing keys already")
+                .with_retryable(true)
+        })
+    }
+
     /// Takes a key out of the ring.
     pub(super) async fn revoke(&self, kid: &str) -> Result<()> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.turn().await?;
         let ring = self.settle(Some(kid)).await?;
         self.hold(Held::new(ring, self.clock.now()));
         Ok(())
