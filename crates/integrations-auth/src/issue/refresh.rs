@@ -33,7 +33,7 @@ const PREFIX: &str = "rt_";
 /// Nothing longer is a token, in bytes.
 const LONGEST: usize = 2048;
 
-/// For how long an old token gives its successor again.
+/// For how long an old token gives its successor again. By as much the clocks of one fleet may differ.
 const LOST_ANSWER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Who redeems a token at the same time as many others gives up after this many tries.
@@ -280,7 +280,7 @@ impl Family {
         let hash = hashed(&[secret]);
         let is_present = bool::from(self.present.as_bytes().ct_eq(hash.as_bytes()));
         let is_former = bool::from(self.former.as_bytes().ct_eq(hash.as_bytes()));
-        let is_lost_answer = now.duration_since(self.rotated_at) <= LOST_ANSWER;
+        let is_lost_answer = now.duration_since(self.rotated_at).abs() <= LOST_ANSWER;
         match (is_present, is_former && is_lost_answer) {
             (true, _) => Standing::Present,
             (false, true) => Standing::Former,
