@@ -33,7 +33,7 @@ const PREFIX: &str = "rt_";
 /// Nothing longer is a token, in bytes.
 const LONGEST: usize = 2048;
 
-/// For how long an old token gives its successor again. By as much the clocks of one fleet may differ.
+/// For how long an old token gives its successor again. The clocks of one fleet may differ by as much.
 const LOST_ANSWER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Who redeems a token at the same time as many others gives up after this many tries.

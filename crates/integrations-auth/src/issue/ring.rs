@@ -115,8 +115,9 @@ impl Ring {
     pub(super) fn without(mut self, kid: &str, now: Timestamp) -> Result<Self> {
         let signs = self.current(now).is_some_and(|current| current.kid == kid);
         self.entries.retain(|entry| entry.kid != kid);
-        let next = self.entries.iter_mut().find(|next| signs && next.from > now);
-        next.into_iter().for_each(|next| next.from = now);
+        if let Some(next) = self.entries.iter_mut().find(|next| signs && next.from > now) {
+            next.from = now;
+        }
         Self::new(self.entries)
     }
 
