@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::UserId;
-use crate::names::hashed;
+use crate::names::{hashed, is_tenant};
 use crate::records::{Draft, Record, RecordId, RecordStore};
 use crate::tokens::{FOREVER, base32, from_base32, random};
 
@@ -180,8 +180,8 @@ impl ApiKeys {
     /// Makes a key. It is in the answer and nowhere else: show it once.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] for an end that has passed, and a tenant so long that the key would be longer than 1
-    /// KiB.
+    /// [`ErrorKind::InvalidRequest`] for an end that has passed, a tenant so long that the key would be longer than 1 KiB,
+    /// and one with control characters.
     pub async fn create(&self, new: &NewApiKey) -> Result<(SecretString, ApiKey)> {
         let now = self.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
@@ -248,7 +248,9 @@ impl ApiKeys {
 
     /// Ends all keys of a user; how many there were.
     pub async fn revoke_all(&self, tenant: &str, owner: &UserId) -> Result<u64> {
-        self.records.remove_owned(tenant, KIND, owner).await
+        let first = self.records.remove_owned(tenant, KIND, owner).await?;
+        // A key that took another one's place while the first removal ran is found by the second.
+        Ok(first + self.records.remove_owned(tenant, KIND, owner).await?)
     }
 
     /// The keys of a user, oldest first.
@@ -264,8 +266,8 @@ impl ApiKeys {
     /// is sooner; the new one ends when the old one was to.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such key; [`ErrorKind::Conflict`] with the code `replaced` if it was
-    /// rotated before.
+    /// [`ErrorKind::NotFound`] if there is no such key of this mode; [`ErrorKind::Conflict`] with the code `replaced` if
+    /// it was rotated before.
     pub async fn rotate(
         &self,
         tenant: &str,
@@ -275,6 +277,9 @@ impl ApiKeys {
         let old = self.present(tenant, id).await?;
         let Some(owner) = old.draft.owner.clone() else { return Err(unreadable()) };
         let kept = Kept::read(&old.draft)?;
+        if kept.shown.split('_').nth(1) != Some(self.mode_word()) {
+            return Err(absent());
+        }
         if kept.replaced_by.is_some() {
             return Err(replaced());
         }
@@ -315,7 +320,7 @@ impl ApiKeys {
 
     async fn present(&self, tenant: &str, id: &ApiKeyId) -> Result<Record> {
         let record = self.records.get(&record_id(tenant, id), self.clock.now()).await?;
-        record.ok_or_else(|| Error::new(ErrorKind::NotFound, Effect::Rejected, "there is no such API key"))
+        record.ok_or_else(absent)
     }
 
     fn mode_word(&self) -> &'static str {
@@ -324,12 +329,14 @@ impl ApiKeys {
 
     fn text(&self, tenant: &str) -> Result<SecretString> {
         let secret = SecretString::from(base32(&*random::<32>()?));
-        let tenant = if tenant.is_empty() { String::new() } else { base32(tenant.as_bytes()) + "_" };
+        let coded = if tenant.is_empty() { String::new() } else { base32(tenant.as_bytes()) + "_" };
         let body =
-            SecretString::from(format!("{}_{}_{tenant}{}", self.prefix, self.mode_word(), secret.expose()));
+            SecretString::from(format!("{}_{}_{coded}{}", self.prefix, self.mode_word(), secret.expose()));
         let text = SecretString::from(format!("{}{}", body.expose(), check(body.expose())));
-        if text.expose().len() > LONGEST {
-            return Err(Error::invalid_request("the tenant's name is too long to be part of an API key"));
+        if text.expose().len() > LONGEST || !is_tenant(tenant) {
+            return Err(Error::invalid_request(
+                "the tenant's name is too long to be part of an API key, or has control characters",
+            ));
         }
         Ok(text)
     }
@@ -359,7 +366,7 @@ impl ApiKeys {
 fn coded_tenant(coded: &str) -> Option<String> {
     let bytes = from_base32(coded)?;
     let tenant = std::str::from_utf8(&bytes).ok()?.to_owned();
-    (!tenant.is_empty() && base32(tenant.as_bytes()) == coded).then_some(tenant)
+    (!tenant.is_empty() && is_tenant(&tenant) && base32(tenant.as_bytes()) == coded).then_some(tenant)
 }
 
 /// The check of a key. It is no secret: anybody can compute it.
@@ -413,6 +420,10 @@ fn of_other_mode(theirs: &str, ours: &str) -> Error {
     Error::new(ErrorKind::Unauthenticated, Effect::Rejected, message)
         .with_code("api_key_mode")
         .with_hint(format!("use a key of the {ours} mode, or the address of the {theirs} mode"))
+}
+
+fn absent() -> Error {
+    Error::new(ErrorKind::NotFound, Effect::Rejected, "there is no such API key")
 }
 
 fn replaced() -> Error {

@@ -15,6 +15,12 @@ pub(crate) fn hashed(parts: &[&str]) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, &framed(parts)))
 }
 
+/// Whether every store can keep this as a tenant's name. Anybody can write another one into a token, and is refused for it
+/// before a store fails.
+pub(crate) fn is_tenant(name: &str) -> bool {
+    !name.contains(char::is_control)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

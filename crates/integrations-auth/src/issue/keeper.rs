@@ -1,10 +1,11 @@
 //! The ring of a fleet: one record, which each process reads again and again, and which one of them changes.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use integrations_core::{Clock, Effect, Error, ErrorKind, Result};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::IssuerPolicy;
 use super::ring::Ring;
@@ -19,6 +20,9 @@ const LEAST_BETWEEN: SignedDuration = SignedDuration::from_secs(5);
 
 /// While the store cannot be read, the ring is good for this long: as long as those that others have read.
 const GOOD_FOR: SignedDuration = SignedDuration::from_secs(3600);
+
+/// Where there is no ring to go on with, one asks the store after the other: nobody waits longer for their turn.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who writes the ring at the same time as the whole fleet gives up after this many tries.
 const TRIES: usize = 16;
@@ -40,6 +44,10 @@ struct Held {
 }
 
 impl Held {
+    fn new(ring: Arc<Ring>, now: Timestamp) -> Self {
+        Self { ring, read_at: now, asked_at: now }
+    }
+
     fn is_fresh(&self, now: Timestamp, within: SignedDuration) -> bool {
         (SignedDuration::ZERO..within).contains(&now.duration_since(self.asked_at))
     }
@@ -83,7 +91,7 @@ impl Keeper {
                 Ok(turn) => turn,
                 Err(_) => return Ok(held.ring),
             },
-            None => self.turn.lock().await,
+            None => self.turn().await?,
         };
         if let Some(held) = fresh() {
             return Ok(held.ring);
@@ -91,9 +99,12 @@ impl Keeper {
         let read = self.settle(None).await;
         let now = self.clock.now();
         let held = match (read, usable()) {
-            (Ok(ring), _) => Held { ring, read_at: now, asked_at: now },
+            (Ok(ring), _) => Held::new(ring, now),
             (Err(error), Some(held)) => {
-                tracing::warn!(kind = error.kind().as_str(), "the signing keys could not be read");
+                tracing::warn!(
+                    kind = error.kind().as_str(),
+                    "the signing keys could not be read or advanced"
+                );
                 Held { asked_at: now, ..held }
             }
             (Err(error), None) => return Err(error),
@@ -103,12 +114,18 @@ impl Keeper {
         Ok(held.ring)
     }
 
+    async fn turn(&self) -> Result<MutexGuard<'_, ()>> {
+        tokio::time::timeout(PATIENCE, self.turn.lock()).await.map_err(|_| {
+            Error::new(ErrorKind::Unavailable, Effect::NotSent, "others wait for the signing keys already")
+                .with_retryable(true)
+        })
+    }
+
     /// Takes a key out of the ring.
     pub(super) async fn revoke(&self, kid: &str) -> Result<()> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.turn().await?;
         let ring = self.settle(Some(kid)).await?;
-        let now = self.clock.now();
-        self.hold(Held { ring, read_at: now, asked_at: now });
+        self.hold(Held::new(ring, self.clock.now()));
         Ok(())
     }
 
@@ -117,17 +134,21 @@ impl Keeper {
         for _ in 0..TRIES {
             let now = self.clock.now();
             let record = self.records.get(&self.place, now).await?;
-            let ring = match &record {
+            let ring = Arc::new(match &record {
                 Some(record) => Ring::read(&record.draft.value)?,
-                None => Ring::new(Vec::new())?,
-            };
+                None => self.first_ring()?,
+            });
             if revoked.is_some_and(|kid| !ring.has(kid)) {
                 return Err(unknown_key());
             }
             if revoked.is_none() && !ring.is_due(now, &self.policy) {
-                return Ok(Arc::new(ring));
+                return Ok(ring);
             }
-            let ring = self.changed(ring, revoked.map(str::to_owned), now).await?;
+            if revoked.is_none() && ring.current(now).is_some() {
+                // What was read is good, also while the store cannot be written.
+                self.hold(Held::new(ring.clone(), now));
+            }
+            let ring = self.changed(&ring, revoked.map(str::to_owned), now).await?;
             let draft = Draft { owner: None, expires_at: FOREVER, value: ring.write()? };
             let seen = record.map_or(0, |record| record.version);
             if self.records.put(&self.place, seen, &draft, now).await?.is_some() {
@@ -138,8 +159,15 @@ impl Keeper {
             .with_retryable(true))
     }
 
-    async fn changed(&self, ring: Ring, revoked: Option<String>, now: Timestamp) -> Result<Ring> {
-        let policy = self.policy.clone();
+    /// Nobody can tell that there were keys; if there were, all their tokens are refused from now on.
+    fn first_ring(&self) -> Result<Ring> {
+        let issuer = self.place.key.as_str();
+        tracing::warn!(issuer, "the store has no signing keys: the first ones are made");
+        Ring::new(Vec::new())
+    }
+
+    async fn changed(&self, ring: &Ring, revoked: Option<String>, now: Timestamp) -> Result<Ring> {
+        let (ring, policy) = (ring.clone(), self.policy.clone());
         let change = move || match revoked {
             Some(kid) => ring.without(&kid, now)?.advance(now, &policy),
             None => ring.advance(now, &policy),

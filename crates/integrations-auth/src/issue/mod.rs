@@ -107,6 +107,9 @@ fn later(time: Timestamp, by: Duration) -> Timestamp {
 ///
 /// Issuers with one address and one store share their keys, whichever process they are in. Give test and live addresses of
 /// their own: then neither accepts the other's tokens, even in one store.
+///
+/// Where the store has no keys, the first ones are made, with a warning in the log: if it has lost them, what they signed is
+/// refused. Keys that are there and cannot be read are an error; they are not replaced.
 pub struct TokenIssuer {
     issuer: String,
     keeper: Keeper,

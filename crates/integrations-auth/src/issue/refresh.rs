@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use super::later;
-use crate::names::hashed;
+use crate::names::{hashed, is_tenant};
 use crate::records::{Draft, Record, RecordId, RecordStore};
 use crate::tokens::random;
 use crate::users::UserId;
@@ -33,7 +33,7 @@ const PREFIX: &str = "rt_";
 /// Nothing longer is a token, in bytes.
 const LONGEST: usize = 2048;
 
-/// For how long an old token gives its successor again.
+/// For how long an old token gives its successor again. The clocks of one fleet may differ by as much.
 const LOST_ANSWER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Who redeems a token at the same time as many others gives up after this many tries.
@@ -171,13 +171,14 @@ impl RefreshTokens {
     /// Begins a family: its first token.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] for a tenant so long that the token would be longer than 2 KiB.
+    /// [`ErrorKind::InvalidRequest`] for a tenant so long that the token would be longer than 2 KiB, and for one with
+    /// control characters.
     pub async fn begin(&self, grant: &RefreshGrant) -> Result<SecretString> {
         let (now, family, secret) = (self.clock.now(), random_text()?, random_text()?);
         let token = text(&grant.tenant, family.expose(), secret.expose());
-        if token.expose().len() > LONGEST {
+        if token.expose().len() > LONGEST || !is_tenant(&grant.tenant) {
             return Err(Error::invalid_request(
-                "the tenant's name is too long to be part of a refresh token",
+                "the tenant's name is too long to be part of a refresh token, or has control characters",
             ));
         }
         let begun = Family {
@@ -279,7 +280,7 @@ impl Family {
         let hash = hashed(&[secret]);
         let is_present = bool::from(self.present.as_bytes().ct_eq(hash.as_bytes()));
         let is_former = bool::from(self.former.as_bytes().ct_eq(hash.as_bytes()));
-        let is_lost_answer = now.duration_since(self.rotated_at) <= LOST_ANSWER;
+        let is_lost_answer = now.duration_since(self.rotated_at).abs() <= LOST_ANSWER;
         match (is_present, is_former && is_lost_answer) {
             (true, _) => Standing::Present,
             (false, true) => Standing::Former,
@@ -308,7 +309,11 @@ fn parse(text: &str) -> Option<Parsed<'_>> {
     let (family, secret) = rest.split_once('.')?;
     let is_random = |part: &str| URL_SAFE_NO_PAD.decode(part).is_ok_and(|bytes| bytes.len() == 32);
     let tenant = String::from_utf8(URL_SAFE_NO_PAD.decode(tenant).ok()?).ok()?;
-    (is_random(family) && is_random(secret)).then_some(Parsed { tenant, family, secret })
+    (is_random(family) && is_random(secret) && is_tenant(&tenant)).then_some(Parsed {
+        tenant,
+        family,
+        secret,
+    })
 }
 
 fn place(tenant: &str, family: &str) -> RecordId {

@@ -3,6 +3,8 @@
 //! Each key signs from its beginning to that of the next one. The next one is always there, so that everybody has read it
 //! long before it signs; what has signed stays until nobody can hold a token of it.
 
+use std::sync::Arc;
+
 use integrations_core::jose::{KeySet, SigningKey};
 use integrations_core::{Effect, Error, ErrorKind, Result, Secret, SecretString};
 use jiff::Timestamp;
@@ -13,15 +15,15 @@ use zeroize::Zeroize as _;
 use super::IssuerPolicy;
 
 /// A key and when it begins to sign.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) kid: String,
-    pub(super) key: SigningKey,
+    pub(super) key: Arc<SigningKey>,
     pub(super) from: Timestamp,
 }
 
 /// The keys, in the order in which they sign.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ring {
     entries: Vec<Entry>,
     keys: KeySet,
@@ -53,7 +55,7 @@ impl Ring {
         let stored: Vec<Stored> = serde_json::from_slice(stored.expose()).map_err(unreadable)?;
         let entry = |stored: &Stored| {
             let key = SigningKey::pem(&SecretString::from(stored.pem.as_str()))?.id(&stored.kid);
-            Ok(Entry { kid: stored.kid.clone(), key, from: stored.from })
+            Ok(Entry { kid: stored.kid.clone(), key: Arc::new(key), from: stored.from })
         };
         Self::new(stored.iter().map(entry).collect::<Result<_>>()?)
     }
@@ -68,9 +70,10 @@ impl Ring {
         serde_json::to_vec(&stored).map(Secret::new).map_err(unwritable)
     }
 
-    /// The key that signs at a time: the last that has begun.
+    /// The key that signs at a time: the last that has begun. Where a faster clock has written the ring, the first may not
+    /// have begun yet; it is published, so it signs.
     pub(super) fn current(&self, now: Timestamp) -> Option<&Entry> {
-        self.entries.iter().rev().find(|entry| entry.from <= now)
+        self.entries.iter().rev().find(|entry| entry.from <= now).or(self.entries.first())
     }
 
     pub(super) fn keys(&self) -> &KeySet {
@@ -102,7 +105,7 @@ impl Ring {
             let from = self.entries.last().map_or(now, |last| policy.successor(last.from, now));
             let key = SigningKey::generate(policy.algorithm)?;
             let kid = key.kid().unwrap_or_default().to_owned();
-            self.entries.push(Entry { kid, key, from });
+            self.entries.push(Entry { kid, key: Arc::new(key), from });
         }
         Self::new(self.entries)
     }
@@ -110,10 +113,11 @@ impl Ring {
     /// The ring without a key that must not be believed any more. If it was the one that signs, the next one signs at once:
     /// it was published before.
     pub(super) fn without(mut self, kid: &str, now: Timestamp) -> Result<Self> {
-        if self.current(now).is_some_and(|current| current.kid == kid) {
-            self.entries.iter_mut().filter(|next| next.from > now).take(1).for_each(|next| next.from = now);
-        }
+        let signs = self.current(now).is_some_and(|current| current.kid == kid);
         self.entries.retain(|entry| entry.kid != kid);
+        if let Some(next) = self.entries.iter_mut().find(|next| signs && next.from > now) {
+            next.from = now;
+        }
         Self::new(self.entries)
     }
 

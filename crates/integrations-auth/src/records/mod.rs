@@ -55,7 +55,8 @@ pub struct Draft {
 #[derive(Debug, Clone)]
 #[allow(clippy::exhaustive_structs, reason = "stores of others make it from their rows")]
 pub struct Record {
-    /// Counts the writes; the first is 1.
+    /// Counts the writes; the first is 1, also after a record of the same name was taken or over. To tell such records
+    /// apart, give each a random name, or keep what tells them apart in the value.
     pub version: u64,
     /// What was written.
     pub draft: Draft,

@@ -1,7 +1,8 @@
 //! Keys of programs.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +18,11 @@ struct Counted {
     inner: MemoryRecords,
     reads: AtomicU64,
     writes: AtomicU64,
+    /// Comes between the look at what is an owner's and its removal, as another process can in a database.
+    between: Mutex<Option<Between>>,
 }
+
+type Between = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Counted {
     fn reads(&self) -> u64 {
@@ -56,7 +61,15 @@ impl RecordStore for Counted {
     }
 
     async fn remove_owned(&self, tenant: &str, kind: &'static str, owner: &UserId) -> Result<u64> {
-        self.inner.remove_owned(tenant, kind, owner).await
+        let seen = self.inner.owned(tenant, kind, owner, Timestamp::MIN).await?;
+        let between = self.between.lock().unwrap().take();
+        if let Some(between) = between {
+            between.await;
+        }
+        for (key, _) in &seen {
+            self.inner.take(&RecordId::new(tenant, kind, key.as_str()), Timestamp::MIN).await?;
+        }
+        Ok(seen.len() as u64)
     }
 
     async fn sweep(&self, now: Timestamp, limit: u32) -> Result<u64> {
@@ -236,6 +249,34 @@ async fn of_two_rotations_at_once_one_wins_and_leaves_no_third_key() {
         won += usize::from(rotation.await.unwrap().is_ok());
     }
     assert_eq!((won, bench.live.list("acme", &"u1".into()).await.unwrap().len()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_beside_a_revocation_of_all_keys_leaves_none() {
+    let bench = bench();
+    let (old, key) = bench.made(&wanted()).await;
+    let (live, new) = (bench.live.clone(), Arc::new(Mutex::new(String::new())));
+    let known = new.clone();
+    *bench.records.between.lock().unwrap() = Some(Box::pin(async move {
+        let (text, _) = live.rotate("acme", &key.id, Duration::from_secs(60)).await.unwrap();
+        known.lock().unwrap().clone_from(text.expose());
+    }));
+    assert_eq!(bench.live.revoke_all("acme", &"u1".into()).await.unwrap(), 2);
+    let new = new.lock().unwrap().clone();
+    for text in [old, new] {
+        assert_eq!(bench.live.verify(&text).await.unwrap_err().code(), Some("api_key"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_never_makes_a_key_of_one_mode_out_of_one_of_the_other() {
+    let bench = bench();
+    let (text, key) = bench.test.create(&wanted()).await.unwrap();
+    let e = bench.live.rotate("acme", &key.id, Duration::ZERO).await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NotFound);
+    assert!(bench.test.verify(text.expose()).await.is_ok());
+    let all = bench.test.list("acme", &"u1".into()).await.unwrap();
+    assert_eq!((all.len(), &all[0].replaced_by), (1, &None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Tokens of the application's own: what they say, and how their keys rotate.
 
 mod access;
+mod fleet;
 mod refresh;
 mod rotation;
 

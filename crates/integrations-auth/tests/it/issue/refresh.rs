@@ -199,3 +199,16 @@ async fn what_is_no_token_is_refused_and_ends_nothing() {
     }
     bench.next(&token).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_behind_gives_a_lost_answer_no_longer() {
+    for (behind, is_given) in [(9, true), (11, false)] {
+        let bench = bench();
+        let slow = Clock::virtual_from(bench.clock.now() - Duration::from_secs(behind));
+        let slow = RefreshTokens::new(bench.records.clone(), slow);
+        let first = bench.begun().await;
+        let second = bench.next(&first).await;
+        let again = slow.redeem(&first, "cli").await;
+        assert_eq!(again.is_ok_and(|again| again.token.expose() == second.expose()), is_given, "{behind}");
+    }
+}

@@ -204,12 +204,18 @@ struct Shaky {
     inner: MemoryRecords,
     reads: AtomicU64,
     is_down: AtomicBool,
+    is_read_only: AtomicBool,
+    /// Who asks waits five seconds.
+    is_slow: AtomicBool,
 }
 
 #[async_trait]
 impl RecordStore for Shaky {
     async fn get(&self, id: &RecordId, now: Timestamp) -> Result<Option<Record>> {
         self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.is_slow.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
         if self.is_down.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Unavailable, Effect::NotSent, "down"));
         }
@@ -217,6 +223,9 @@ impl RecordStore for Shaky {
     }
 
     async fn put(&self, id: &RecordId, seen: u64, next: &Draft, now: Timestamp) -> Result<Option<u64>> {
+        if self.is_read_only.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, Effect::NotSent, "read-only"));
+        }
         self.inner.put(id, seen, next, now).await
     }
 
@@ -281,4 +290,43 @@ async fn a_store_that_is_down_is_bridged_for_an_hour_and_then_told() {
     assert_eq!(issuer.issue(&grant()).await.unwrap_err().kind(), ErrorKind::Unavailable);
     records.is_down.store(false, Ordering::SeqCst);
     assert!(issuer.issue(&grant()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ring_that_can_be_read_and_not_written_is_good_while_a_key_of_it_signs() {
+    let (records, clock) = (Arc::new(Shaky::default()), clock());
+    let issuer = TokenIssuer::new(records.clone(), clock.clone(), ISSUER);
+    issuer.issue(&grant()).await.unwrap();
+    records.is_read_only.store(true, Ordering::SeqCst);
+    // The next key signs by now, and the one after it cannot be written.
+    tokio::time::advance(Duration::from_secs(30 * 86_400)).await;
+    for _ in 0..5 {
+        let token = issuer.issue(&grant()).await.unwrap();
+        assert!(issuer.verify(token.expose(), API).await.is_ok());
+        tokio::time::advance(Duration::from_secs(1800)).await;
+    }
+    let signer = kid(issuer.issue(&grant()).await.unwrap().expose());
+    assert_eq!(issuer.revoke_key(&signer).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    records.is_read_only.store(false, Ordering::SeqCst);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(issuer.jwks().await.unwrap().0["keys"].as_array().unwrap().len(), 2);
+    assert!(issuer.revoke_key(&signer).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_all_who_ask_a_store_that_is_down_before_them() {
+    let (records, clock) = (Arc::new(Shaky::default()), clock());
+    records.is_down.store(true, Ordering::SeqCst);
+    records.is_slow.store(true, Ordering::SeqCst);
+    let issuer = Arc::new(TokenIssuer::new(records, clock.clone(), ISSUER));
+    let begun = clock.now();
+    let asked = (0..100).map(|_| {
+        let issuer = issuer.clone();
+        tokio::spawn(async move { issuer.issue(&grant()).await.unwrap_err() })
+    });
+    for asked in asked.collect::<Vec<_>>() {
+        let e = asked.await.unwrap();
+        assert!(e.kind() == ErrorKind::Unavailable && e.is_retryable(), "{e:?}");
+    }
+    assert!(clock.now().duration_since(begun).as_secs() <= 15);
 }

@@ -3,6 +3,7 @@
 //! PostgreSQL is tested when `INTEGRATIONS_TEST_POSTGRES` holds its URL; each test has a schema of its own there, which
 //! stays.
 
+mod built;
 mod open;
 mod records;
 #[cfg(feature = "sqlite")]
