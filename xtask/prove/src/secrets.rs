@@ -2,7 +2,7 @@
 //! printed on the way is searched for the canaries.
 //!
 //! Calls go through `Caller`, `Pipeline` and `HttpTransport` to services on this machine that tell back what they
-//! were told, or break; some through a transport in memory. Printed are: what anybody logs at any level (our
+//! were told, or break; some through a transport in memory. Sign-in and users live over stores that break. Printed are: what anybody logs at any level (our
 //! crates, reqwest, hyper-util, h2, rustls), all fields of spans, every rendering of every error with all of its
 //! causes, the `Debug` of what holds secrets, metrics, and the messages of panics. The control does the same with
 //! reqwest as it is commonly used.
@@ -23,6 +23,7 @@ mod provider;
 mod search;
 mod servers;
 mod troubles;
+mod users;
 mod vault;
 
 /// The slots whose canary goes to a service; each has to arrive there, or nothing was proved.
@@ -55,13 +56,17 @@ pub(crate) fn prove() -> Report {
         .expect("the system gives a runtime its event queue");
     let (mut lab, mut naive) = (Lab::new(), Haul::default());
     runtime.block_on(troubles::all(&mut lab));
-    let unsearched = runtime.block_on(vault::all(&mut lab));
+    let mut unsearched = runtime.block_on(vault::all(&mut lab));
+    unsearched.extend(runtime.block_on(users::all(&mut lab)));
     let needles = needles(&lab);
     let targets = overhear(&capture, &mut lab.haul);
     let hits = lab.haul.search(&needles);
     runtime.block_on(control::all(&lab, &mut naive));
     if let Err(error) = runtime.block_on(vault::naive(&mut naive)) {
         lab.unexpected.push(format!("the store without encryption: {error}"));
+    }
+    if let Err(error) = runtime.block_on(users::naive(&lab.drawn, &mut naive)) {
+        lab.unexpected.push(format!("the users without encryption: {error}"));
     }
     overhear(&capture, &mut naive);
     let naive_hits = naive.search(&needles);
@@ -70,10 +75,14 @@ pub(crate) fn prove() -> Report {
     let seen = lab.seen.text();
     let seen_without_space: String = seen.split_whitespace().collect();
     let absent = |slot: &&&str| !Needle::of_slot(slot).is_in(&seen, &seen_without_space);
-    if !naive_hits.keys().any(|(_, place)| place == vault::UNENCRYPTED) {
-        faults.push("nothing was found in the store without encryption".to_owned());
+    for table in [vault::UNENCRYPTED, users::UNENCRYPTED] {
+        if !naive_hits.keys().any(|(_, place)| place == table) {
+            faults.push(format!("nothing was found in {table}"));
+        }
     }
-    let sent = || SENT.iter().chain(&vault::SENT);
+    let sent = || SENT.iter().chain(&vault::SENT).chain(&users::SENT);
+    let missing = |slot: &&&str| !needles.iter().any(|needle| needle.slot == ***slot);
+    faults.extend(users::DRAWN.iter().filter(missing).map(|slot| format!("no `{slot}` was drawn")));
     faults.extend(sent().filter(absent).map(|slot| format!("the canary of `{slot}` reached no service")));
     let silent = |target: &&&str| !targets.iter().any(|heard| heard.starts_with(**target));
     faults.extend(HEARD.iter().filter(silent).map(|target| format!("nothing was heard from `{target}`")));
@@ -108,10 +117,13 @@ pub(crate) fn prove() -> Report {
 fn needles(lab: &Lab) -> Vec<Needle> {
     let slots = SENT.iter().chain(&ANSWERED).chain(&KEPT);
     let slots = slots.chain(&vault::SENT).chain(&vault::ANSWERED).chain(&vault::KEPT);
+    let slots = slots.chain(&users::SENT).chain(&users::ANSWERED).chain(&users::KEPT);
     let mut needles: Vec<_> = slots.map(|slot| Needle::of_slot(slot)).collect();
     let key = lab.pki.client_key.serialize_pem();
     let lines = key.lines().filter(|line| !line.starts_with('-'));
     needles.extend(lines.map(|line| Needle::new("client-key", line)));
+    let drawn: std::collections::BTreeSet<_> = lab.drawn.iter().collect();
+    needles.extend(drawn.into_iter().map(|(slot, secret)| Needle::new(slot, secret)));
     needles
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Lab {
     pub(crate) error_paths: usize,
     /// What did not fail, or not as it was meant to.
     pub(crate) unexpected: Vec<String>,
+    /// Secrets that the code drew at random, by their slots.
+    pub(crate) drawn: Vec<(&'static str, String)>,
     stages: Vec<Arc<Stages>>,
 }
 
@@ -35,6 +37,7 @@ impl Lab {
             pki: Pki::new().expect("the system gives random numbers for keys"),
             error_paths: 0,
             unexpected: Vec::new(),
+            drawn: Vec::new(),
             stages: Vec::new(),
         }
     }
@@ -85,6 +88,19 @@ impl Lab {
                 self.error(path, &error);
             }
         }
+    }
+
+    /// Takes what may fail here, and may not.
+    pub(crate) fn tried<T: Debug>(&mut self, path: &str, result: Result<T>) {
+        match result {
+            Ok(value) => self.debug(path, &value),
+            Err(_) => self.failed(path, None, result),
+        }
+    }
+
+    /// Looks for a secret that was drawn at random, too.
+    pub(crate) fn draw(&mut self, slot: &'static str, secret: &str) {
+        self.drawn.push((slot, secret.to_owned()));
     }
 
     pub(crate) fn error(&mut self, path: &str, error: &Error) {

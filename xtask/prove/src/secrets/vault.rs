@@ -37,7 +37,7 @@ pub(crate) const KEPT: [&str; 2] = ["database-password", "master-key"];
 const LAST_USER: &str = "zq7user-49";
 
 /// What the issuer answers, with `{sent}` for what it was sent.
-const ANSWERS: [(u16, &str); 14] = [
+pub(super) const ANSWERS: [(u16, &str); 14] = [
     (400, r#"{"error":"invalid_grant","error_description":"no such token: {sent}"}"#),
     (400, r#"{"error":"{sent}"}"#),
     (400, r#"{"error":"invalid_request","error_description":"{sent}","error_uri":"https://x/?{sent}"}"#),
@@ -190,7 +190,7 @@ fn inactive() -> integrations_core::Error {
     integrations_core::Error::config("inactive")
 }
 
-fn encoded(slot: &str) -> String {
+pub(super) fn encoded(slot: &str) -> String {
     percent_encoding::utf8_percent_encode(&canary(slot), percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
@@ -347,7 +347,7 @@ fn search(lab: &mut Lab, name: &str, folder: &Path, begun: SystemTime, missing: 
     }
 }
 
-fn place(name: &str) -> String {
+pub(super) fn place(name: &str) -> String {
     format!("a file of {name}")
 }
 
