@@ -6,19 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use integrations_core::jose::{Claims, JwtError};
 use integrations_core::pipeline::{Pipeline, Policy, Scope, Stages};
-use integrations_core::provider::OAuth;
 use integrations_core::setup::Setup;
-use integrations_core::{
-    Bearer, Caller, Effect, Error, ErrorKind, Req, Result, SecretString, TokenSet, Transport,
-};
-use integrations_oauth::{Address, Issuer, safe_uri};
+use integrations_core::{Effect, Error, ErrorKind, Result, SecretString, TokenSet, Transport};
 use serde_json::{Map, Value};
 
 use super::{Expect, IdTokenVerifier, IssuerRule};
+use crate::PendingSignIn;
 use crate::jwks::JwksCache;
-use crate::relying::{Relying, stand_in};
+use crate::relying::Relying;
 use crate::transport::default_transport;
-use crate::{LogoutRequest, PendingSignIn};
 
 /// A client of an issuer, and what its statements are held against.
 #[derive(Debug, Clone)]
@@ -30,12 +26,12 @@ pub(crate) struct OpenId {
 impl OpenId {
     /// Exchanges the code, and verifies the statement that came.
     pub(crate) async fn complete(&self, pending: PendingSignIn, answer: &str) -> Result<(TokenSet, Claims)> {
-        let (tokens, asked) = self.relying.exchange(pending, answer).await?;
+        let (tokens, nonce, max_age) = self.relying.exchange(pending, answer).await?;
         let statement = tokens.id_token.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Decode, Effect::Applied, "the issuer gave no statement about the user")
                 .with_hint("the scope `openid` must be among those that the client may ask for")
         })?;
-        let expect = Expect { nonce: asked.nonce.as_ref(), max_age: asked.max_age, ..Expect::new() };
+        let expect = Expect { nonce: nonce.as_ref(), max_age, ..Expect::new() };
         let verified = self.verifier.verify(statement, &expect.access(&tokens.access)).await;
         // The code is used up whatever the statement is worth.
         let claims = verified.map_err(|e| e.with_effect(Effect::Applied))?;
@@ -103,33 +99,9 @@ impl Ways {
     }
 
     /// Calls that are proven by this token.
-    pub(crate) fn caller(&self, access: &SecretString) -> Result<Caller> {
-        let proof = Arc::new(Bearer::new(access.clone()));
+    #[cfg(any(feature = "google-sign-in", feature = "oidc"))]
+    pub(crate) fn caller(&self, access: &SecretString) -> Result<integrations_core::Caller> {
+        let proof = Arc::new(integrations_core::Bearer::new(access.clone()));
         Ok(self.setup.clone().authorize(proof).caller(default_transport)?.build())
     }
-
-    /// A vendor as an issuer, or what stands in for it.
-    pub(crate) fn issuer(&self, facts: &OAuth) -> Result<Issuer> {
-        let addresses = [
-            (Address::Token, Some(facts.token_url)),
-            (Address::Authorize, facts.authorize_url),
-            (Address::Revoke, facts.revoke_url),
-        ];
-        let given = addresses.into_iter().filter_map(|(address, url)| Some((address, url?)));
-        let mut issuer = Issuer::from(*facts);
-        for (address, url) in given {
-            issuer = issuer.at(address, stand_in(&self.setup, url)?);
-        }
-        Ok(issuer)
-    }
-}
-
-/// Where to send a browser to sign out (OpenID Connect RP-Initiated Logout 1.0 section 2).
-pub(crate) fn browser_logout(at: &str, client_id: &str, request: &LogoutRequest) -> Result<String> {
-    let url = Req::get(&safe_uri(at)?)
-        .query("client_id", Some(client_id))
-        .query("id_token_hint", request.id_token.as_ref().map(SecretString::expose))
-        .query("post_logout_redirect_uri", request.return_to.as_ref())
-        .query("state", request.state.as_ref());
-    Ok(url.build()?.uri().to_string())
 }
