@@ -15,6 +15,9 @@ use crate::{
 /// A race is lost at most this often before we give up: each loss is somebody else's success.
 const TRIES: usize = 8;
 
+/// The provider that speaks for whichever issuer it was set up for: what one of them says, another one does not.
+const ANY_ISSUER: &str = "oidc";
+
 /// That whoever asks has just proven to be a user: by [`Reauthenticated`], or by a [`Flow`](crate::Flow) that was begun with
 /// it and came back to the same browser. It links one identity.
 ///
@@ -66,7 +69,7 @@ impl From<Reauthenticated> for ProofOfControl {
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct MailTrust {
-    /// The domains for which a provider's word counts; `None`: for all.
+    /// The domains for which a provider's or an issuer's word counts; `None`: for all.
     providers: BTreeMap<String, Option<Vec<String>>>,
     links: bool,
 }
@@ -79,12 +82,15 @@ impl MailTrust {
 
     /// An address that this provider calls verified counts as verified, whatever its domain. Of the providers here, that is
     /// sound for Google alone, whose client calls an address verified only where Google is the authority for it.
+    ///
+    /// A provider is named by its id, or by its issuer as [`IdentityKey::issuer`] has it. With `oidc`, which is for any
+    /// issuer, the issuer must be named: trust in `oidc` as such is trust in nobody.
     pub fn provider(mut self, provider: impl Into<String>) -> Self {
         self.providers.insert(provider.into(), None);
         self
     }
 
-    /// The same for addresses in these domains: for a company's own issuer.
+    /// The same for addresses in these domains: for a company's own issuer, by its address.
     pub fn provider_in<D: Into<String>>(
         mut self,
         provider: impl Into<String>,
@@ -105,7 +111,8 @@ impl MailTrust {
     /// The address of an identity that counts as verified.
     fn proven<'i>(&self, identity: &'i Identity) -> Option<&'i MailAddress> {
         let address = identity.email.as_ref().and_then(EmailClaim::verified)?;
-        let domains = self.providers.get(&identity.provider)?;
+        let by_id = || self.providers.get(&identity.provider).filter(|_| identity.provider != ANY_ISSUER);
+        let domains = self.providers.get(&identity.key.issuer).or_else(by_id)?;
         let is_theirs =
             domains.as_ref().is_none_or(|own| own.iter().any(|domain| domain == address.domain()));
         is_theirs.then_some(address)
