@@ -130,7 +130,9 @@ pub enum Recognised {
     /// The user with the same verified address, whom it belongs to from now on ([`MailTrust::link_automatically`]).
     Linked(User),
     /// The user with the same address, who had not proven to read mail there. Whoever put the address there may not be its
-    /// owner: what could sign in was taken away, and all sessions were ended.
+    /// owner: what could sign in was taken away, and all sessions were ended. API keys and refresh tokens are elsewhere:
+    /// end them by [`ApiKeys::revoke_all`](crate::ApiKeys::revoke_all) and
+    /// [`RefreshTokens::revoke_all`](crate::RefreshTokens::revoke_all).
     Reclaimed(User),
     /// The address is that of a user who has to sign in the usual way and link the identity: nothing was changed. Do not
     /// say whose address it is: the person knows.
@@ -224,6 +226,8 @@ impl Identities {
         check_enabled(&user)?;
         strip_unproven(&mut user);
         user.email_verified_at = Some(self.clock.now());
+        // Before, because nobody comes back to it if this fails afterwards; and again for those that began meanwhile.
+        self.sessions.end_all(&user.tenant, &user.id).await?;
         let Some(user) = self.add(user, identity).await? else { return Ok(None) };
         self.sessions.end_all(&user.tenant, &user.id).await?;
         Ok(Some(Recognised::Reclaimed(user)))
@@ -262,6 +266,8 @@ impl Identities {
         for _ in 0..TRIES {
             let mut user = self.present(tenant, id).await?;
             if !user.identities.iter().any(|own| own.key == *key) {
+                // It may have been taken away by a call that failed before its sessions had ended.
+                self.end_sessions_of(&user, key).await?;
                 return Ok(user);
             }
             user.identities.retain(|own| own.key != *key);
