@@ -8,11 +8,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::Uri;
 use integrations_core::setup::Setup;
-use integrations_core::{
-    Authorize, Caller, CallerBuilder, Classify, Effect, Error, Result, SecretString, TokenSet,
-};
+use integrations_core::{Authorize, Caller, CallerBuilder, Classify, Error, Result, SecretString, TokenSet};
 
-use crate::relying::Relying;
+use crate::relying::{Relying, spent};
 use crate::transport::default_transport;
 use crate::{Begun, Completed, Identity, PendingSignIn, SignInRequest, stand_in};
 
@@ -76,8 +74,7 @@ impl Plain {
         self.relying.begin(scopes, request)
     }
 
-    /// Ends a flow: exchanges its code, and asks by `who` whose the tokens are. After the exchange the code is spent and the
-    /// tokens are out, so that nothing is gained by trying the same answer again.
+    /// Ends a flow: exchanges its code, and asks by `who` whose the tokens are.
     pub(crate) async fn complete<F>(
         &self,
         pending: PendingSignIn,
@@ -88,10 +85,7 @@ impl Plain {
         F: Future<Output = Result<Identity>> + Send,
     {
         let (tokens, ..) = self.relying.exchange(pending, answer).await?;
-        let identity = who(tokens.access.clone()).await.map_err(|error| {
-            let hint = error.hint().unwrap_or("the code is spent: let the user begin again").to_owned();
-            error.with_effect(Effect::Applied).with_retryable(false).with_hint(hint)
-        })?;
+        let identity = who(tokens.access.clone()).await.map_err(spent)?;
         Ok(Completed::new(identity, tokens))
     }
 

@@ -88,3 +88,9 @@ impl Relying {
         Ok((tokens, nonce, stored.max_age))
     }
 }
+
+/// A failure after the code was exchanged: the same answer gives nothing more, whatever is tried.
+pub(crate) fn spent(error: Error) -> Error {
+    let hint = error.hint().unwrap_or("the code is spent: let the user begin again").to_owned();
+    error.with_effect(Effect::Applied).with_retryable(false).with_hint(hint)
+}

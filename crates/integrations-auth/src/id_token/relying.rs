@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{Expect, IdTokenVerifier, IssuerRule};
 use crate::PendingSignIn;
 use crate::jwks::JwksCache;
-use crate::relying::Relying;
+use crate::relying::{Relying, spent};
 use crate::transport::default_transport;
 
 /// A client of an issuer, and what its statements are held against.
@@ -33,21 +33,20 @@ impl OpenId {
         })?;
         let expect = Expect { nonce: nonce.as_ref(), max_age, ..Expect::new() };
         let verified = self.verifier.verify(statement, &expect.access(&tokens.access)).await;
-        // The code is used up whatever the statement is worth.
-        let claims = verified.map_err(|e| e.with_effect(Effect::Applied))?;
+        let claims = verified.map_err(spent)?;
         Ok((tokens, claims))
     }
 
     /// The next tokens, with what the answer leaves out as it was. A statement that came is verified, and must be about
-    /// the same person (OpenID Connect Core 1.0 section 12.2).
+    /// the same person (OpenID Connect Core 1.0 section 12.2); while the issuer's keys are not to be had, it is left out.
     pub(crate) async fn refresh(&self, present: &TokenSet) -> Result<TokenSet> {
         let mut next = self.relying.client().refresh(present).await?;
         if let Some(statement) = &next.id_token {
-            let verified = self.verifier.verify(statement, &Expect::new().access(&next.access)).await;
-            let claims = verified.map_err(|e| e.with_effect(Effect::Applied))?;
-            let before = present.id_token.as_ref().and_then(claimed_subject);
-            if before.is_some_and(|before| claims.text("sub") != Some(&before)) {
-                return Err(refused(JwtError::Mismatch("sub")));
+            match self.verifier.verify(statement, &Expect::new().access(&next.access)).await {
+                Ok(claims) => check_same_person(&claims, present)?,
+                // Those before may have ended with the exchange: without these, the person would have to begin again.
+                Err(error) if is_for_want_of_keys(&error) => next.id_token = None,
+                Err(error) => return Err(error.with_effect(Effect::Applied)),
             }
         }
         next.refresh = next.refresh.or_else(|| present.refresh.clone());
@@ -55,6 +54,17 @@ impl OpenId {
         next.scopes = next.scopes.or_else(|| present.scopes.clone());
         Ok(next)
     }
+}
+
+fn check_same_person(claims: &Claims, present: &TokenSet) -> Result<()> {
+    let before = present.id_token.as_ref().and_then(claimed_subject);
+    let is_same = before.is_none_or(|before| claims.text("sub") == Some(&before));
+    if is_same { Ok(()) } else { Err(refused(JwtError::Mismatch("sub"))) }
+}
+
+/// Nothing was found wrong with a statement: its key could not be fetched, or may not be fetched yet.
+fn is_for_want_of_keys(error: &Error) -> bool {
+    error.kind() != ErrorKind::Unauthenticated || error.retry_after().is_some()
 }
 
 /// Whom a statement of one's own keeping is about. It was verified when it came.
