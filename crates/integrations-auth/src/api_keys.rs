@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::UserId;
 use crate::names::{hashed, is_tenant};
+use crate::opaque;
 use crate::records::{Draft, Record, RecordId, RecordStore};
-use crate::tokens::{FOREVER, base32, from_base32, random};
+use crate::tokens::{FOREVER, base32, from_base32};
 
 const KIND: &str = "api_key";
 
@@ -328,7 +329,7 @@ impl ApiKeys {
     }
 
     fn text(&self, tenant: &str) -> Result<SecretString> {
-        let secret = SecretString::from(base32(&*random::<32>()?));
+        let secret = SecretString::from(base32(&*opaque::bytes::<32>()?));
         let coded = if tenant.is_empty() { String::new() } else { base32(tenant.as_bytes()) + "_" };
         let body =
             SecretString::from(format!("{}_{}_{coded}{}", self.prefix, self.mode_word(), secret.expose()));

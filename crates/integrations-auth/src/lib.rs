@@ -37,9 +37,23 @@ mod plain;
 #[cfg(any(feature = "otp", feature = "passwords"))]
 mod proof;
 mod records;
+#[cfg(any(
+    feature = "entra",
+    feature = "github-sign-in",
+    feature = "google-sign-in",
+    feature = "oidc",
+    feature = "spotify-sign-in"
+))]
 mod relying;
 mod roles;
 mod sessions;
+#[cfg(any(
+    feature = "entra",
+    feature = "github-sign-in",
+    feature = "google-sign-in",
+    feature = "spotify-sign-in"
+))]
+mod stand_in;
 mod throttle;
 mod tokens;
 mod transport;

@@ -15,6 +15,9 @@ use crate::{
 /// A race is lost at most this often before we give up: each loss is somebody else's success.
 const TRIES: usize = 8;
 
+/// The provider that speaks for whichever issuer it was set up for: what one of them says, another one does not.
+const ANY_ISSUER: &str = "oidc";
+
 /// That whoever asks has just proven to be a user: by [`Reauthenticated`], or by a [`Flow`](crate::Flow) that was begun with
 /// it and came back to the same browser. It links one identity.
 ///
@@ -66,7 +69,7 @@ impl From<Reauthenticated> for ProofOfControl {
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct MailTrust {
-    /// The domains for which a provider's word counts; `None`: for all.
+    /// The domains for which a provider's or an issuer's word counts; `None`: for all.
     providers: BTreeMap<String, Option<Vec<String>>>,
     links: bool,
 }
@@ -79,12 +82,15 @@ impl MailTrust {
 
     /// An address that this provider calls verified counts as verified, whatever its domain. Of the providers here, that is
     /// sound for Google alone, whose client calls an address verified only where Google is the authority for it.
+    ///
+    /// A provider is named by its id, or by its issuer as [`IdentityKey::issuer`] has it. With `oidc`, which is for any
+    /// issuer, the issuer must be named: trust in `oidc` as such is trust in nobody.
     pub fn provider(mut self, provider: impl Into<String>) -> Self {
         self.providers.insert(provider.into(), None);
         self
     }
 
-    /// The same for addresses in these domains: for a company's own issuer.
+    /// The same for addresses in these domains: for a company's own issuer, by its address.
     pub fn provider_in<D: Into<String>>(
         mut self,
         provider: impl Into<String>,
@@ -105,7 +111,8 @@ impl MailTrust {
     /// The address of an identity that counts as verified.
     fn proven<'i>(&self, identity: &'i Identity) -> Option<&'i MailAddress> {
         let address = identity.email.as_ref().and_then(EmailClaim::verified)?;
-        let domains = self.providers.get(&identity.provider)?;
+        let by_id = || self.providers.get(&identity.provider).filter(|_| identity.provider != ANY_ISSUER);
+        let domains = self.providers.get(&identity.key.issuer).or_else(by_id)?;
         let is_theirs =
             domains.as_ref().is_none_or(|own| own.iter().any(|domain| domain == address.domain()));
         is_theirs.then_some(address)
@@ -123,8 +130,8 @@ pub enum Recognised {
     /// The user with the same verified address, whom it belongs to from now on ([`MailTrust::link_automatically`]).
     Linked(User),
     /// The user with the same address, who had not proven to read mail there. Whoever put the address there may not be its
-    /// owner: what could sign in was taken away, and all sessions were ended. If your application lets people do things
-    /// before their address is verified, take back what it gave them: [`ApiKeys::revoke_all`](crate::ApiKeys::revoke_all),
+    /// owner: what could sign in was taken away, and all sessions were ended. API keys and refresh tokens are elsewhere:
+    /// end them by [`ApiKeys::revoke_all`](crate::ApiKeys::revoke_all) and
     /// [`RefreshTokens::revoke_all`](crate::RefreshTokens::revoke_all).
     Reclaimed(User),
     /// The address is that of a user who has to sign in the usual way and link the identity: nothing was changed. Do not
@@ -219,6 +226,8 @@ impl Identities {
         check_enabled(&user)?;
         strip_unproven(&mut user);
         user.email_verified_at = Some(self.clock.now());
+        // Before, because nobody comes back to it if this fails afterwards; and again for those that began meanwhile.
+        self.sessions.end_all(&user.tenant, &user.id).await?;
         let Some(user) = self.add(user, identity).await? else { return Ok(None) };
         self.sessions.end_all(&user.tenant, &user.id).await?;
         Ok(Some(Recognised::Reclaimed(user)))
@@ -257,6 +266,8 @@ impl Identities {
         for _ in 0..TRIES {
             let mut user = self.present(tenant, id).await?;
             if !user.identities.iter().any(|own| own.key == *key) {
+                // It may have been taken away by a call that failed before its sessions had ended.
+                self.end_sessions_of(&user, key).await?;
                 return Ok(user);
             }
             user.identities.retain(|own| own.key != *key);

@@ -8,14 +8,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::Uri;
 use integrations_core::setup::Setup;
-use integrations_core::{
-    Authorize, Caller, CallerBuilder, Classify, Effect, Error, Result, SecretString, TokenSet,
-};
-use integrations_oauth::{Address, Issuer};
+use integrations_core::{Authorize, Caller, CallerBuilder, Classify, Error, Result, SecretString, TokenSet};
 
-use crate::relying::{Relying, stand_in};
+use crate::relying::{Relying, spent};
 use crate::transport::default_transport;
-use crate::{Begun, Completed, Identity, PendingSignIn, SignInRequest};
+use crate::{Begun, Completed, Identity, PendingSignIn, SignInRequest, stand_in};
 
 /// One service as an application uses it.
 #[derive(Clone)]
@@ -31,7 +28,8 @@ impl Plain {
     pub(crate) fn open(setup: &Setup, accounts: &str, classify: Arc<dyn Classify>) -> Result<Self> {
         let issuer = issuer(setup, accounts)?;
         let setup = setup.clone().transport(setup.carrier(default_transport)?);
-        let relying = Relying::of(&setup, addresses(&setup)?)?;
+        let facts = setup.spec().oauth.ok_or_else(|| Error::config("the provider's facts name no issuer"))?;
+        let relying = Relying::of(&setup, stand_in::issuer(&setup, &facts)?)?;
         // All callers share the limits of the first.
         let pipeline = setup.caller(default_transport)?.build().pipeline().clone();
         Ok(Self { relying, setup: setup.pipeline(pipeline), classify, issuer })
@@ -76,8 +74,7 @@ impl Plain {
         self.relying.begin(scopes, request)
     }
 
-    /// Ends a flow: exchanges its code, and asks by `who` whose the tokens are. After the exchange the code is spent and the
-    /// tokens are out, so that nothing is gained by trying the same answer again.
+    /// Ends a flow: exchanges its code, and asks by `who` whose the tokens are.
     pub(crate) async fn complete<F>(
         &self,
         pending: PendingSignIn,
@@ -87,11 +84,8 @@ impl Plain {
     where
         F: Future<Output = Result<Identity>> + Send,
     {
-        let (tokens, _) = self.relying.exchange(pending, answer).await?;
-        let identity = who(tokens.access.clone()).await.map_err(|error| {
-            let hint = error.hint().unwrap_or("the code is spent: let the user begin again").to_owned();
-            error.with_effect(Effect::Applied).with_retryable(false).with_hint(hint)
-        })?;
+        let (tokens, ..) = self.relying.exchange(pending, answer).await?;
+        let identity = who(tokens.access.clone()).await.map_err(spent)?;
         Ok(Completed::new(identity, tokens))
     }
 
@@ -105,16 +99,6 @@ impl Plain {
         next.scopes = next.scopes.or_else(|| present.scopes.clone());
         Ok(next)
     }
-}
-
-/// The addresses of the flow: the vendor's, or those of what stands in for it.
-fn addresses(setup: &Setup) -> Result<Issuer> {
-    let facts = setup.spec().oauth.ok_or_else(|| Error::config("the provider's facts name no issuer"))?;
-    let known = [(Address::Token, Some(facts.token_url)), (Address::Authorize, facts.authorize_url)];
-    known
-        .into_iter()
-        .filter_map(|(address, url)| Some((address, url?)))
-        .try_fold(Issuer::from(facts), |issuer, (address, url)| Ok(issuer.at(address, stand_in(setup, url)?)))
 }
 
 /// Who says who people are. The vendor's name is for what the vendor says: where people sign in elsewhere, at a server of

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::Uri;
 use integrations_core::setup::Setup;
 use integrations_core::{Effect, Error, ErrorKind, Result, Secret, SecretString, TokenSet};
 use integrations_oauth::{AuthorizeRequest, Callback, Client, Issuer, PendingAuthorization};
@@ -16,15 +15,6 @@ use crate::{Begun, PendingSignIn, SignInRequest};
 pub(crate) struct Relying {
     client: Client,
     provider: &'static str,
-}
-
-/// What was kept of a flow besides the protocol's own.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    /// What the issuer's statement must name.
-    pub(crate) nonce: Option<SecretString>,
-    /// Within which time they must have proven themselves.
-    pub(crate) max_age: Option<Duration>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,23 +71,26 @@ impl Relying {
         Ok(Begun::new(url, PendingSignIn::new(self.provider, state, inner, end)))
     }
 
-    /// Holds the answer against what was begun, and exchanges its code.
-    pub(crate) async fn exchange(&self, pending: PendingSignIn, answer: &str) -> Result<(TokenSet, Asked)> {
+    /// Holds the answer against what was begun, and exchanges its code. Besides the tokens: the nonce that the issuer's
+    /// statement must name, and within which time they must have proven themselves.
+    pub(crate) async fn exchange(
+        &self,
+        pending: PendingSignIn,
+        answer: &str,
+    ) -> Result<(TokenSet, Option<SecretString>, Option<Duration>)> {
         let mut stored: Stored = serde_json::from_slice(pending.inner().expose()).map_err(|_| {
             Error::new(ErrorKind::Decode, Effect::NotSent, "the stored sign-in cannot be read")
                 .with_hint("let the user begin again")
         })?;
         let authorization = PendingAuthorization::from_stored(&std::mem::take(&mut stored.oauth).into())?;
-        let asked = Asked { nonce: authorization.nonce().cloned(), max_age: stored.max_age };
+        let nonce = authorization.nonce().cloned();
         let tokens = self.client.complete(authorization, Callback::parse(answer)?).await?;
-        Ok((tokens, asked))
+        Ok((tokens, nonce, stored.max_age))
     }
 }
 
-/// A vendor's address, or the same path at what stands in for the vendor (the setting `accounts_url`): for fakes that
-/// answer on this machine.
-pub(crate) fn stand_in(setup: &Setup, url: &str) -> Result<String> {
-    let Some(other) = setup.all().text("accounts_url")? else { return Ok(url.to_owned()) };
-    let path = url.parse::<Uri>().ok().and_then(|uri| uri.path_and_query().map(ToString::to_string));
-    Ok(format!("{}{}", other.trim_end_matches('/'), path.unwrap_or_default()))
+/// A failure after the code was exchanged: the same answer gives nothing more, whatever is tried.
+pub(crate) fn spent(error: Error) -> Error {
+    let hint = error.hint().unwrap_or("the code is spent: let the user begin again").to_owned();
+    error.with_effect(Effect::Applied).with_retryable(false).with_hint(hint)
 }

@@ -1,6 +1,5 @@
-//! What keys, codes and tokens have in common: random values, and texts that people type.
+//! What keys, codes and tokens have in common: texts that people type, and an end that is none.
 
-use integrations_core::{Effect, Error, ErrorKind, Result};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
@@ -9,15 +8,6 @@ pub(crate) const FOREVER: Timestamp = Timestamp::constant(253_370_764_800, 0);
 
 /// RFC 4648 section 6, in lower case.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
-/// Random bytes of the system.
-pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
-    let mut bytes = Zeroizing::new([0_u8; N]);
-    getrandom::fill(&mut *bytes).map_err(|_| {
-        Error::new(ErrorKind::Unavailable, Effect::NotSent, "the system gives no random bytes")
-    })?;
-    Ok(bytes)
-}
 
 /// Base32 in lower case, without padding.
 pub(crate) fn base32(bytes: &[u8]) -> String {

@@ -4,7 +4,8 @@ use integrations_core::{ErrorKind, Result, SecretString};
 
 use super::Accounts;
 use super::notices::NoticeKind;
-use super::tickets::{Bond, SIGNED_UP_AGAIN, VERIFY, random};
+use super::tickets::{Bond, SIGNED_UP_AGAIN, VERIFY};
+use crate::opaque;
 use crate::unproven::strip_unproven;
 use crate::{MailAddress, User};
 
@@ -115,7 +116,7 @@ impl Accounts {
 
     /// A new account, or the one that somebody else made under this address just before.
     async fn made(&self, tenant: &str, address: &MailAddress, hash: &SecretString) -> Result<User> {
-        let mut user = User::new(random()?.expose().as_str(), tenant, self.clock.now());
+        let mut user = User::new(opaque::token()?.expose().as_str(), tenant, self.clock.now());
         user.email = Some(address.clone());
         user.password = Some(hash.clone());
         match self.users.insert(&user).await {

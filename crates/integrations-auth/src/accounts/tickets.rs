@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use integrations_core::{Effect, Error, ErrorKind, Result, Secret, SecretString};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
 use super::Accounts;
 use crate::names::hashed;
+use crate::opaque;
 use crate::{Draft, MailAddress, RecordId, User, UserId};
 
 /// A kind of token.
@@ -104,7 +103,7 @@ impl Accounts {
         if ticket.alone {
             self.records.remove_owned(&user.tenant, ticket.kind, &user.id).await?;
         }
-        let (token, now) = (random()?, self.clock.now());
+        let (token, now) = (opaque::token()?, self.clock.now());
         let expires_at = now.saturating_add(ticket.lifetime).unwrap_or(Timestamp::MAX);
         let value = serde_json::to_vec(bond).map_err(|_| dead())?;
         let draft = Draft { owner: Some(user.id.clone()), expires_at, value: Secret::new(value) };
@@ -153,15 +152,6 @@ impl Ticket {
     fn id(self, tenant: &str, token: &SecretString) -> RecordId {
         RecordId::new(tenant, self.kind, hashed(&[self.kind, token.expose()]))
     }
-}
-
-/// 256 random bits in base64url.
-pub(super) fn random() -> Result<SecretString> {
-    let mut bytes = Zeroizing::new([0_u8; 32]);
-    getrandom::fill(&mut *bytes).map_err(|_| {
-        Error::new(ErrorKind::Unavailable, Effect::NotSent, "the system gives no random bytes")
-    })?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes.as_slice()).into())
 }
 
 fn password_state(user: &User) -> String {

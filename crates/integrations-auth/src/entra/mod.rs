@@ -15,7 +15,8 @@ use integrations_core::registry::Registry;
 
 use crate::IssuerRule;
 use crate::id_token::{OpenId, Ways};
-use crate::relying::{Relying, stand_in};
+use crate::relying::Relying;
+use crate::stand_in::{self, stand_in};
 use crate::transport::default_transport;
 
 /// As the metadata of `common` has it
@@ -41,7 +42,7 @@ impl Entra {
         let tenant = setup.text("tenant")?;
         let tenants = tenants::admitted(tenant, setup.all().list("tenants")?)?;
         // Checks the tenant as a part of an address, too.
-        let issuer = ways.issuer(&vendors::MICROSOFT)?.var("tenant", tenant);
+        let issuer = stand_in::issuer(setup, &vendors::MICROSOFT)?.var("tenant", tenant);
         let relying = Relying::of(&ways.setup, issuer)?;
         let at = |path: &str| stand_in(setup, &format!("{ACCOUNTS}/{tenant}/{path}"));
         let keys = ways.keys(&at("discovery/v2.0/keys")?)?;

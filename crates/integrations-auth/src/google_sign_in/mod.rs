@@ -14,7 +14,8 @@ use integrations_core::registry::Registry;
 
 use crate::IssuerRule;
 use crate::id_token::{OpenId, Ways};
-use crate::relying::{Relying, stand_in};
+use crate::relying::Relying;
+use crate::stand_in::{self, stand_in};
 use crate::transport::default_transport;
 
 /// As the vendor's metadata has it (<https://accounts.google.com/.well-known/openid-configuration>).
@@ -37,7 +38,7 @@ impl GoogleSignIn {
     pub fn open(setup: &Setup) -> Result<Self> {
         let ways = Ways::of(setup)?;
         // The vendor's facts ask for a refresh token and a new consent each time; a sign-in needs neither.
-        let issuer = ways.issuer(&vendors::GOOGLE.authorize_params(&[]))?;
+        let issuer = stand_in::issuer(setup, &vendors::GOOGLE.authorize_params(&[]))?;
         let keys = ways.keys(&stand_in(setup, KEYS)?)?;
         let verifier = ways.verifier(keys, IssuerRule::one_of([ISSUER, LEGACY_ISSUER]))?;
         let openid = OpenId { relying: Relying::of(&ways.setup, issuer)?, verifier };

@@ -1,5 +1,7 @@
 //! Statements of issuers about users, verified (OpenID Connect Core 1.0).
 
+#[cfg(any(feature = "entra", feature = "oidc"))]
+mod browser_logout;
 mod hash;
 mod issuer;
 mod logout;
@@ -19,6 +21,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::LogoutNotice;
 use crate::jwks::JwksCache;
 
+#[cfg(any(feature = "entra", feature = "oidc"))]
+pub(crate) use browser_logout::browser_logout;
 #[cfg(feature = "entra")]
 pub(crate) use issuer::is_tenant;
 pub use issuer::{IssuerRule, Tenants};
@@ -27,7 +31,7 @@ pub use profile::UserInfo;
 #[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
 pub(crate) use profile::{Standard, completed, email, said_to_be_verified};
 #[cfg(any(feature = "entra", feature = "google-sign-in", feature = "oidc"))]
-pub(crate) use relying::{OpenId, Ways, browser_logout, refused};
+pub(crate) use relying::{OpenId, Ways, refused};
 
 /// OpenID Connect Core 1.0 section 2.
 const LONGEST_SUBJECT: usize = 255;

@@ -6,19 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use integrations_core::jose::{Claims, JwtError};
 use integrations_core::pipeline::{Pipeline, Policy, Scope, Stages};
-use integrations_core::provider::OAuth;
 use integrations_core::setup::Setup;
-use integrations_core::{
-    Bearer, Caller, Effect, Error, ErrorKind, Req, Result, SecretString, TokenSet, Transport,
-};
-use integrations_oauth::{Address, Issuer, safe_uri};
+use integrations_core::{Effect, Error, ErrorKind, Result, SecretString, TokenSet, Transport};
 use serde_json::{Map, Value};
 
 use super::{Expect, IdTokenVerifier, IssuerRule};
+use crate::PendingSignIn;
 use crate::jwks::JwksCache;
-use crate::relying::{Relying, stand_in};
+use crate::relying::{Relying, spent};
 use crate::transport::default_transport;
-use crate::{LogoutRequest, PendingSignIn};
 
 /// A client of an issuer, and what its statements are held against.
 #[derive(Debug, Clone)]
@@ -30,28 +26,27 @@ pub(crate) struct OpenId {
 impl OpenId {
     /// Exchanges the code, and verifies the statement that came.
     pub(crate) async fn complete(&self, pending: PendingSignIn, answer: &str) -> Result<(TokenSet, Claims)> {
-        let (tokens, asked) = self.relying.exchange(pending, answer).await?;
+        let (tokens, nonce, max_age) = self.relying.exchange(pending, answer).await?;
         let statement = tokens.id_token.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Decode, Effect::Applied, "the issuer gave no statement about the user")
                 .with_hint("the scope `openid` must be among those that the client may ask for")
         })?;
-        let expect = Expect { nonce: asked.nonce.as_ref(), max_age: asked.max_age, ..Expect::new() };
+        let expect = Expect { nonce: nonce.as_ref(), max_age, ..Expect::new() };
         let verified = self.verifier.verify(statement, &expect.access(&tokens.access)).await;
-        // The code is used up whatever the statement is worth.
-        let claims = verified.map_err(|e| e.with_effect(Effect::Applied))?;
+        let claims = verified.map_err(spent)?;
         Ok((tokens, claims))
     }
 
     /// The next tokens, with what the answer leaves out as it was. A statement that came is verified, and must be about
-    /// the same person (OpenID Connect Core 1.0 section 12.2).
+    /// the same person (OpenID Connect Core 1.0 section 12.2); while the issuer's keys are not to be had, it is left out.
     pub(crate) async fn refresh(&self, present: &TokenSet) -> Result<TokenSet> {
         let mut next = self.relying.client().refresh(present).await?;
         if let Some(statement) = &next.id_token {
-            let verified = self.verifier.verify(statement, &Expect::new().access(&next.access)).await;
-            let claims = verified.map_err(|e| e.with_effect(Effect::Applied))?;
-            let before = present.id_token.as_ref().and_then(claimed_subject);
-            if before.is_some_and(|before| claims.text("sub") != Some(&before)) {
-                return Err(refused(JwtError::Mismatch("sub")));
+            match self.verifier.verify(statement, &Expect::new().access(&next.access)).await {
+                Ok(claims) => check_same_person(&claims, present)?,
+                // Those before may have ended with the exchange: without these, the person would have to begin again.
+                Err(error) if is_for_want_of_keys(&error) => next.id_token = None,
+                Err(error) => return Err(error.with_effect(Effect::Applied)),
             }
         }
         next.refresh = next.refresh.or_else(|| present.refresh.clone());
@@ -59,6 +54,17 @@ impl OpenId {
         next.scopes = next.scopes.or_else(|| present.scopes.clone());
         Ok(next)
     }
+}
+
+fn check_same_person(claims: &Claims, present: &TokenSet) -> Result<()> {
+    let before = present.id_token.as_ref().and_then(claimed_subject);
+    let is_same = before.is_none_or(|before| claims.text("sub") == Some(&before));
+    if is_same { Ok(()) } else { Err(refused(JwtError::Mismatch("sub"))) }
+}
+
+/// Nothing was found wrong with a statement: its key could not be fetched, or may not be fetched yet.
+fn is_for_want_of_keys(error: &Error) -> bool {
+    error.kind() != ErrorKind::Unauthenticated || error.retry_after().is_some()
 }
 
 /// Whom a statement of one's own keeping is about. It was verified when it came.
@@ -103,33 +109,9 @@ impl Ways {
     }
 
     /// Calls that are proven by this token.
-    pub(crate) fn caller(&self, access: &SecretString) -> Result<Caller> {
-        let proof = Arc::new(Bearer::new(access.clone()));
+    #[cfg(any(feature = "google-sign-in", feature = "oidc"))]
+    pub(crate) fn caller(&self, access: &SecretString) -> Result<integrations_core::Caller> {
+        let proof = Arc::new(integrations_core::Bearer::new(access.clone()));
         Ok(self.setup.clone().authorize(proof).caller(default_transport)?.build())
     }
-
-    /// A vendor as an issuer, or what stands in for it.
-    pub(crate) fn issuer(&self, facts: &OAuth) -> Result<Issuer> {
-        let addresses = [
-            (Address::Token, Some(facts.token_url)),
-            (Address::Authorize, facts.authorize_url),
-            (Address::Revoke, facts.revoke_url),
-        ];
-        let given = addresses.into_iter().filter_map(|(address, url)| Some((address, url?)));
-        let mut issuer = Issuer::from(*facts);
-        for (address, url) in given {
-            issuer = issuer.at(address, stand_in(&self.setup, url)?);
-        }
-        Ok(issuer)
-    }
-}
-
-/// Where to send a browser to sign out (OpenID Connect RP-Initiated Logout 1.0 section 2).
-pub(crate) fn browser_logout(at: &str, client_id: &str, request: &LogoutRequest) -> Result<String> {
-    let url = Req::get(&safe_uri(at)?)
-        .query("client_id", Some(client_id))
-        .query("id_token_hint", request.id_token.as_ref().map(SecretString::expose))
-        .query("post_logout_redirect_uri", request.return_to.as_ref())
-        .query("state", request.state.as_ref());
-    Ok(url.build()?.uri().to_string())
 }

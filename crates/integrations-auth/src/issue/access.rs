@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use integrations_core::jose::{Claims, JwtError};
 use integrations_core::{Error, Result};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::tokens::random;
+use crate::opaque;
 
 /// The kind of token, so that no other token of ours is taken for one.
 pub(super) const TYPE: &str = "at+jwt";
@@ -103,7 +101,7 @@ impl Grant {
         }
         let now = now.as_second();
         let mut claims = self.claims.clone();
-        let id = URL_SAFE_NO_PAD.encode(random::<16>()?.as_slice());
+        let id = opaque::id()?;
         let text = [
             ("iss", issuer),
             ("sub", &self.subject),

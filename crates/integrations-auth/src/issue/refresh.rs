@@ -22,8 +22,8 @@ use subtle::ConstantTimeEq as _;
 
 use super::later;
 use crate::names::{hashed, is_tenant};
+use crate::opaque;
 use crate::records::{Draft, Record, RecordId, RecordStore};
-use crate::tokens::random;
 use crate::users::UserId;
 
 const KIND: &str = "refresh";
@@ -174,7 +174,7 @@ impl RefreshTokens {
     /// [`ErrorKind::InvalidRequest`] for a tenant so long that the token would be longer than 2 KiB, and for one with
     /// control characters.
     pub async fn begin(&self, grant: &RefreshGrant) -> Result<SecretString> {
-        let (now, family, secret) = (self.clock.now(), random_text()?, random_text()?);
+        let (now, family, secret) = (self.clock.now(), opaque::token()?, opaque::token()?);
         let token = text(&grant.tenant, family.expose(), secret.expose());
         if token.expose().len() > LONGEST || !is_tenant(&grant.tenant) {
             return Err(Error::invalid_request(
@@ -232,7 +232,7 @@ impl RefreshTokens {
         secret: &str,
         now: Timestamp,
     ) -> Result<Option<SecretString>> {
-        let salt = random_text()?.expose().clone();
+        let salt = opaque::token()?.expose().clone();
         let next = successor(secret, &salt);
         let rotated = Family {
             grant: family.grant.clone(),
@@ -293,10 +293,6 @@ impl Family {
 fn successor(secret: &str, salt: &str) -> SecretString {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     URL_SAFE_NO_PAD.encode(hmac::sign(&key, salt.as_bytes())).into()
-}
-
-fn random_text() -> Result<SecretString> {
-    Ok(URL_SAFE_NO_PAD.encode(random::<32>()?.as_slice()).into())
 }
 
 fn text(tenant: &str, family: &str, secret: &str) -> SecretString {

@@ -13,6 +13,9 @@ use tokio::time::Instant;
 /// A fetch takes at most so long, its repetitions included: somebody waits for it.
 const LONGEST_FETCH: Duration = Duration::from_secs(10);
 
+/// What lies at least between a first fetch that failed and the second. Without anything to go on with, everybody waits.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+
 /// Where something is published.
 #[async_trait]
 pub(crate) trait Source: Send + Sync + 'static {
@@ -77,11 +80,21 @@ impl<V> State<V> {
         let until = failed.max(self.demanded_until)?;
         Some(until.saturating_duration_since(now)).filter(|left| !left.is_zero())
     }
+
+    /// Holds off the next fetch, because the last one failed: for a cool-down, and with nothing fetched so far for a
+    /// shorter time, twice as long after each failure.
+    fn hold_off(&mut self, why: Error, now: Instant, cool_down: Duration) {
+        // Without anything there, all of them have failed.
+        let before = u32::try_from(self.failures).unwrap_or(u32::MAX).saturating_sub(1);
+        let first = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(before));
+        let wait = if self.held.is_some() { cool_down } else { cool_down.min(first) };
+        self.failed = Some((why, now.checked_add(wait).unwrap_or(now)));
+    }
 }
 
 impl<S: Source> Kept<S> {
-    /// Nothing fetched yet. `cool_down` is what lies at least between a failed fetch and the next one, and between two
-    /// that were demanded before their time.
+    /// Nothing fetched yet. `cool_down` is what lies at least between a failed fetch and the next one, once something is
+    /// there, and between two that were demanded before their time.
     pub(crate) fn new(source: S, cool_down: Duration) -> Self {
         let state = State { held: None, failed: None, demanded_until: None, fetches: 0, failures: 0 };
         Self(Arc::new(Inner { source, cool_down, state: Mutex::new(state), flight: Arc::default() }))
@@ -102,8 +115,8 @@ impl<S: Source> Kept<S> {
     /// they wait for the one.
     ///
     /// # Errors
-    /// Why the fetch failed, if nothing is there; until the cool-down is over without another fetch, with what is left of
-    /// it as [`Error::retry_after`].
+    /// Why the fetch failed, if nothing is there; until the next fetch may begin, without another one and with what is left
+    /// as [`Error::retry_after`].
     pub(crate) async fn get(&self) -> Result<Held<S::Value>> {
         if let Some(held) = self.usable() {
             return Ok(held);
@@ -192,7 +205,7 @@ impl<S: Source> Kept<S> {
             }
             Err(error) => {
                 tracing::warn!(%error, "what is published could not be fetched");
-                state.failed = Some((error.clone(), self.end_of_cool_down(now)));
+                state.hold_off(error.clone(), now, self.0.cool_down);
                 Err(error)
             }
         }
@@ -200,15 +213,10 @@ impl<S: Source> Kept<S> {
 
     /// Counts as failed until it has not: one that ends otherwise than by an outcome holds off the next one, too.
     fn begin(&self) -> (u64, Option<Arc<S::Value>>) {
-        let until = self.end_of_cool_down(Instant::now());
         let mut state = self.state();
         (state.fetches, state.failures) = (state.fetches + 1, state.failures + 1);
-        state.failed = Some((gone(), until));
+        state.hold_off(gone(), Instant::now(), self.0.cool_down);
         (state.fetches, state.held.as_ref().map(|held| held.value.clone()))
-    }
-
-    fn end_of_cool_down(&self, now: Instant) -> Instant {
-        now.checked_add(self.0.cool_down).unwrap_or(now)
     }
 
     fn state(&self) -> MutexGuard<'_, State<S::Value>> {

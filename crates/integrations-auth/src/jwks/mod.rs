@@ -41,10 +41,12 @@ static FETCH_KEYS: Op =
 ///   much. Demands that arise while a fetch is under way wait for it.
 /// - A set that was asked for after a token had come is not fetched once more for that token.
 /// - After a fetch that failed there is none for a cool-down. The keys that are there stay in use for as long as the issuer
-///   does not answer; an answer takes away those that are not in it.
+///   does not answer; an answer takes away those that are not in it. With none there, nobody can sign in: the second
+///   fetch may follow 5 seconds after the first, the third 10 seconds after that, and so on up to the cool-down.
 ///
-/// A fetch that was begun goes on when its caller is gone. It takes 10 seconds at most, and a set has 64 KiB at most. A
-/// redirect to another origin is refused.
+/// A fetch that was begun goes on when its caller is gone. It takes 10 seconds at most, and is repeated within them as the
+/// pipeline's policy has it: 3 requests at most, by default. A set has 64 KiB at most. A redirect to another origin is
+/// refused.
 ///
 /// ```
 /// use integrations_auth::JwksCache;
@@ -114,7 +116,8 @@ impl JwksCacheBuilder {
         self
     }
 
-    /// What lies at least between two fetches that unknown keys demand, and between a failed fetch and the next one.
+    /// What lies at least between two fetches that unknown keys demand, and between a failed fetch and the next one; while
+    /// there are no keys, at most.
     /// Default: 60 seconds.
     pub fn cool_down(mut self, cool_down: Duration) -> Self {
         self.cool_down = cool_down;

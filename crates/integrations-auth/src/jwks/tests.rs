@@ -22,6 +22,8 @@ struct Issuer {
     keys: Mutex<Vec<SigningKey>>,
     requests: AtomicU64,
     is_down: AtomicBool,
+    /// How many requests are answered as by a service that is busy.
+    hiccups: AtomicU64,
     panics: AtomicBool,
     takes: Mutex<Duration>,
     cache_control: Mutex<Option<&'static str>>,
@@ -69,6 +71,12 @@ impl Transport for Issuer {
         assert!(!self.panics.load(Ordering::SeqCst), "as asked for");
         if self.is_down.load(Ordering::SeqCst) {
             return Err(TransportError::new(TransportFailure::Forbidden, false, "down"));
+        }
+        let left = self.hiccups.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_ok() {
+            let mut busy = Response::new(Payload::Whole("".into()));
+            *busy.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+            return Ok(busy);
         }
         let keys: Vec<_> = self.keys.lock().unwrap().iter().map(|key| key.public_jwk().unwrap()).collect();
         let mut response = Response::new(Payload::Whole(json!({ "keys": keys }).to_string().into()));
@@ -246,15 +254,53 @@ async fn an_outage_at_the_first_use_makes_no_storm() {
     issuer.is_down.store(true, Ordering::SeqCst);
     let (cache, token) = (issuer.cache(), issuer.token());
     assert!(check(&cache, &token).await.unwrap_err().retry_after().is_none());
-    advance(Duration::from_secs(15)).await;
-    for _ in 0..100 {
-        let error = check(&cache, &token).await.unwrap_err();
-        assert_eq!(error.retry_after(), Some(Duration::from_secs(45)), "{error:?}");
+    // Nobody can sign in meanwhile, so that the first waits are short.
+    for (fetches, wait) in (1..).zip([5, 10, 20, 40, 60, 60]) {
+        advance(Duration::from_secs(wait - 1)).await;
+        for _ in 0..100 {
+            let error = check(&cache, &token).await.unwrap_err();
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(1)), "{error:?}");
+        }
+        assert_eq!(cache.counts().fetches, fetches);
+        advance(Duration::from_secs(1)).await;
+        check(&cache, &token).await.unwrap_err();
     }
-    assert_eq!(cache.counts().fetches, 1);
     issuer.is_down.store(false, Ordering::SeqCst);
-    advance(Duration::from_secs(45)).await;
+    advance(MINUTE).await;
     check(&cache, &token).await.unwrap();
+    // With keys there, the next outage is one that has the whole cool-down again.
+    issuer.is_down.store(true, Ordering::SeqCst);
+    advance(2 * HOUR).await;
+    check(&cache, &token).await.unwrap();
+    assert_eq!(refusal(&cache, &stranger()).await, unknown(Some(MINUTE)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_cool_down_is_the_longest_wait_at_the_first_use_too() {
+    let issuer = Issuer::new();
+    issuer.is_down.store(true, Ordering::SeqCst);
+    let cache = JwksCache::builder(URL, issuer.clone()).cool_down(Duration::from_secs(2)).build().unwrap();
+    check(&cache, &issuer.token()).await.unwrap_err();
+    let error = check(&cache, &issuer.token()).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_fetch_is_three_requests_at_most() {
+    let issuer = Issuer::new();
+    issuer.hiccups.store(1, Ordering::SeqCst);
+    let (cache, token) = (issuer.cache(), issuer.token());
+    check(&cache, &token).await.unwrap();
+    assert_eq!((issuer.requests(), cache.counts().fetches, cache.counts().failures), (2, 1, 0));
+
+    issuer.hiccups.store(u64::MAX, Ordering::SeqCst);
+    advance(2 * HOUR).await;
+    check(&cache, &token).await.unwrap();
+    assert_eq!((issuer.requests(), cache.counts().fetches), (5, 2));
+    for _ in 0..1_000 {
+        refusal(&cache, &stranger()).await;
+    }
+    assert_eq!(issuer.requests(), 5, "none within the cool-down");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use integrations_core::{Result, SecretString, TokenSet};
 use super::discovered::Discovered;
 use super::{Oidc, spec, wire};
 use crate::id_token::{browser_logout, completed, refused};
+use crate::relying::spent;
 use crate::{
     AuthCap, Begun, Completed, Identity, IdentityKey, LogoutDriver, LogoutNotice, LogoutNoticeDriver,
     LogoutRequest, PendingSignIn, ProfileDriver, RefreshDriver, RevokeDriver, SignInDriver, SignInRequest,
@@ -83,7 +84,8 @@ async fn user_info(found: &Discovered, access: &SecretString, of: &IdentityKey) 
         // OpenID Connect Core 1.0 section 5.3.2.
         Ok(said) if said.sub != of.subject => Err(refused(JwtError::Mismatch("sub"))),
         Ok(said) => Ok(Some(wire::to_identity(of.clone(), &said.claims))),
-        Err(error) if error.is_retryable() => Err(error),
+        // Without what is there at other times, they could be taken for somebody new.
+        Err(error) if error.is_retryable() => Err(spent(error)),
         Err(error) => {
             tracing::debug!(%error, "the issuer says no more about a person than its statement does");
             Ok(None)

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use integrations_core::{Clock, Effect, Error, ErrorKind, Result, Secret, SecretString};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::opaque;
 use crate::proof::{SecondFactor, SecondFactorProof};
 use crate::sessions::Reauthenticated;
 use crate::throttle::Throttle;
-use crate::tokens::{base32, from_base32, random};
+use crate::tokens::{base32, from_base32};
 use crate::users::{OneTimePassword, User, UserId, UserStore};
 
 /// What a URL need not encode (RFC 3986 section 2.3).
@@ -98,7 +99,7 @@ impl OneTimeCodes {
     /// [`ErrorKind::Conflict`] with the code `enrolled` if the user has a second factor;
     /// [`ErrorKind::NotFound`] if there is no such user.
     pub async fn enrol(&self, tenant: &str, user: &UserId) -> Result<Enrolment> {
-        let secret = random::<20>()?;
+        let secret = opaque::bytes::<20>()?;
         self.begin(tenant, user, Secret::new(secret.to_vec())).await
     }
 

@@ -8,8 +8,9 @@ use subtle::ConstantTimeEq as _;
 
 use super::{ACTION, OneTimeCodes, hide_absence, is_enrolled};
 use crate::names::hashed;
+use crate::opaque;
 use crate::proof::{SecondFactor, SecondFactorProof};
-use crate::tokens::{base32, from_base32, random};
+use crate::tokens::{base32, from_base32};
 use crate::users::{User, UserId};
 
 /// How many codes a user gets.
@@ -66,7 +67,7 @@ impl OneTimeCodes {
 }
 
 fn new_code() -> Result<SecretString> {
-    Ok(base32(&*random::<BYTES>()?).into())
+    Ok(base32(&*opaque::bytes::<BYTES>()?).into())
 }
 
 /// `abcd-efgh-jkmn-pqrs`.

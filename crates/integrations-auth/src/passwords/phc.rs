@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{Cost, Pepper};
+use crate::opaque;
 
 const SALT: usize = 16;
 const OUTPUT: usize = 32;
@@ -26,15 +27,12 @@ pub(super) struct Stored {
 impl Stored {
     /// A new hash, by the present policy.
     pub(super) fn make(password: &[u8], cost: Cost, pepper: Option<&Pepper>) -> Result<SecretString> {
-        let mut salt = [0_u8; SALT];
-        getrandom::fill(&mut salt).map_err(|_| {
-            Error::new(ErrorKind::Unavailable, Effect::NotSent, "the system gives no random bytes")
-        })?;
+        let salt = opaque::bytes::<SALT>()?;
         let params = Params::new(cost.memory, cost.passes, cost.lanes, Some(OUTPUT));
         let params = params.map_err(|_| Error::config("these are no parameters of Argon2"))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let output = run(&argon2, password, pepper, &salt, OUTPUT)?;
-        Ok(written(cost, pepper, &salt, &output))
+        let output = run(&argon2, password, pepper, &*salt, OUTPUT)?;
+        Ok(written(cost, pepper, &*salt, &output))
     }
 
     /// A hash by the present policy that is nobody's: no password is known to give it.

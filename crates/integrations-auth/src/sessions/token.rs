@@ -4,18 +4,16 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderValue, header};
-use integrations_core::{Effect, Error, ErrorKind, Result, Secret, SecretString};
-
-use zeroize::Zeroizing;
+use http::{HeaderMap, HeaderValue};
+use integrations_core::{Error, Result, Secret, SecretString};
 
 use super::SessionId;
 use crate::names::hashed;
+use crate::{cookies, opaque};
 
 /// Browsers take a cookie of this prefix only over TLS, for the whole of this host, and from no other host
 /// (draft-ietf-httpbis-rfc6265bis section 4.1.3.2).
 const COOKIE: &str = "__Host-sid";
-const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 const SECRET: usize = 32;
 /// The longest text of a token: what is longer came from nobody here.
 const LONGEST: usize = 1024;
@@ -42,11 +40,7 @@ impl SessionToken {
             )
             .with_hint("give tenants short names; they stand in the session's cookie"));
         }
-        let mut secret = Zeroizing::new([0; SECRET]);
-        getrandom::fill(&mut *secret).map_err(|_| {
-            Error::new(ErrorKind::Unavailable, Effect::NotSent, "the system gives no random numbers")
-        })?;
-        let text = format!("{}{}", prefix(tenant), URL_SAFE_NO_PAD.encode(secret.as_slice()));
+        let text = format!("{}{}", prefix(tenant), opaque::token()?.expose());
         Ok(Self { tenant: tenant.to_owned(), text: text.into() })
     }
 
@@ -82,11 +76,7 @@ impl SessionToken {
     /// The value of `Set-Cookie` that signs a browser in: `__Host-sid=…; Path=/; Secure; HttpOnly; SameSite=Lax`. It
     /// ends with the browser, and the session at the latest when its time is over. Marked as sensitive.
     pub fn set_cookie(&self) -> Result<HeaderValue> {
-        let text = Secret::new(format!("{COOKIE}={}; {ATTRIBUTES}", self.text.expose()));
-        let mut value = HeaderValue::from_str(text.expose())
-            .map_err(|_| Error::invalid_request("the session's token fits into no header"))?;
-        value.set_sensitive(true);
-        Ok(value)
+        cookies::set(COOKIE, self.text.expose(), None)
     }
 
     /// The value of `Set-Cookie` that makes a browser forget its token.
@@ -100,24 +90,10 @@ impl SessionToken {
     /// alone.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] with the code `duplicate_cookie` if there are several: one of them was slipped in.
+    /// [`ErrorKind::InvalidRequest`](integrations_core::ErrorKind) with the code `duplicate_cookie` if there are several: one of them was slipped in.
     pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>> {
-        let fields = headers.get_all(header::COOKIE).into_iter();
-        let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
-        let mut values = pairs.filter_map(value_of_token);
-        let (first, second) = (values.next(), values.next());
-        if second.is_some() {
-            return Err(Error::invalid_request("the request has several cookies of the session")
-                .with_code("duplicate_cookie")
-                .with_hint("answer as to somebody who is not signed in"));
-        }
-        Ok(first.and_then(|value| Self::parse(std::str::from_utf8(value).ok()?)))
+        Ok(cookies::find(headers, COOKIE)?.and_then(Self::parse))
     }
-}
-
-fn value_of_token(pair: &[u8]) -> Option<&[u8]> {
-    let start = pair.iter().position(|byte| *byte != b' ')?;
-    pair[start..].strip_prefix(COOKIE.as_bytes())?.strip_prefix(b"=")
 }
 
 fn is_tenant(tenant: &str) -> bool {

@@ -14,6 +14,8 @@ mod api_keys;
     feature = "spotify-sign-in"
 ))]
 mod attacks;
+#[cfg(feature = "oidc")]
+mod identities;
 mod issue;
 #[cfg(feature = "dynamic")]
 #[allow(dead_code, reason = "a build may have no provider to judge")]

@@ -39,7 +39,7 @@ pub(super) async fn fresh_proof(site: &Site, finished: Finished) -> Reauthentica
 }
 
 fn everybody() -> MailTrust {
-    ["google-sign-in", "entra", "github-sign-in", "spotify-sign-in", "oidc"]
+    ["google-sign-in", "entra", "github-sign-in", "spotify-sign-in", "https://issuer.example"]
         .into_iter()
         .fold(MailTrust::nobody(), MailTrust::provider)
         .link_automatically()
@@ -92,7 +92,7 @@ attacks! {
 
     /// A company's own issuer that vouches for an address of another domain.
     async fn a_verified_address_of_another_domain() {
-        let trust = MailTrust::nobody().provider_in("oidc", ["company.example"]).link_automatically();
+        let trust = MailTrust::nobody().provider_in("https://issuer.example", ["company.example"]).link_automatically();
         let site = Site::trusting(trust);
         let victim = user_with(&site, &site.oidc.known("email"), true).await;
         let finished = Browser::default().sign_in(&site, "oidc").await.unwrap();

@@ -1,10 +1,13 @@
 //! The provider against its fake.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use http::{Request, Response, StatusCode};
 use integrations_auth::oidc::{Oidc, OidcBuilder, spec};
 use integrations_auth::{AuthCap, EmailClaim, IdentityKey, LogoutRequest, SignIn, SignInRequest};
-use integrations_core::{Effect, ErrorKind};
+use integrations_core::{Body, Effect, ErrorKind, Exchange, Payload, TokenSet, Transport, TransportError};
 use integrations_sandbox::Sandbox;
 use integrations_testkit::golden::setup;
 
@@ -106,6 +109,77 @@ async fn what_a_statement_leaves_out_is_asked_for_and_must_be_about_the_same_per
     refused(sign_in(&oidc, &sandbox, SignInRequest::new()).await, "claim_mismatch");
 }
 
+/// The sandbox, of which one address is down.
+struct Broken {
+    sandbox: Sandbox,
+    down: Mutex<&'static str>,
+}
+
+#[async_trait]
+impl Transport for Broken {
+    async fn send(
+        &self,
+        request: Request<Body>,
+        exchange: Exchange,
+    ) -> Result<Response<Payload>, TransportError> {
+        let down = *self.down.lock().unwrap();
+        if !down.is_empty() && request.uri().path().ends_with(down) {
+            let mut busy = Response::new(Payload::Whole("".into()));
+            *busy.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            return Ok(busy);
+        }
+        self.sandbox.send(request, exchange).await
+    }
+}
+
+fn broken(sandbox: &Sandbox) -> (Arc<Broken>, SignIn) {
+    let broken = Arc::new(Broken { sandbox: sandbox.clone(), down: Mutex::default() });
+    let oidc = builder(sandbox).transport(broken.clone()).build().unwrap();
+    (broken, SignIn::new(oidc))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_after_the_code_was_spent_is_not_to_be_tried_again_with_it() {
+    let sandbox = sandbox();
+    for down in ["/userinfo", "/keys"] {
+        let (broken, oidc) = broken(&sandbox);
+        let begun = oidc.begin(SignInRequest::new()).await.unwrap();
+        control(&sandbox, "id-token", &[("claims", r#"{"name": null}"#)]);
+        let answer = crate::openid::consent(&sandbox, &begun.url);
+        *broken.down.lock().unwrap() = down;
+        let error = oidc.complete(begun.pending, &answer).await.unwrap_err();
+        assert_eq!((error.effect(), error.is_retryable()), (Effect::Applied, false), "{down}: {error:?}");
+        assert!(error.hint().is_some(), "{down}: {error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_tokens_are_not_lost_for_want_of_keys() {
+    let sandbox = sandbox();
+    let request = SignInRequest::new().scopes(["offline_access"]);
+    let tokens = sign_in(&oidc(&sandbox), &sandbox, request).await.unwrap().tokens;
+    let (broken, oidc) = broken(&sandbox);
+    *broken.down.lock().unwrap() = "/keys";
+    let next = oidc.refresh(&tokens).await.unwrap();
+    assert_ne!(next.access.expose(), tokens.access.expose());
+    let statement = |tokens: &TokenSet| tokens.id_token.as_ref().unwrap().expose().clone();
+    assert_eq!(statement(&next), statement(&tokens), "one that nobody verified is not handed on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_that_was_begun_at_another_issuer_is_not_ended_here() {
+    let (here, there) = (sandbox(), sandbox());
+    control(&there, "metadata", &[("claims", r#"{"issuer": "https://other.example"}"#)]);
+    let other = SignIn::new(builder(&there).issuer("https://other.example").build().unwrap());
+    let (ours, theirs) = (oidc(&here), other.begin(SignInRequest::new()).await.unwrap());
+    let asked = here.requests();
+    let state = theirs.pending.state().expose().clone();
+    let error = ours.complete(theirs.pending, &format!("code=c&state={state}")).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::InvalidRequest, Effect::NotSent), "{error:?}");
+    // It has asked where its own issuer is, and nothing else.
+    assert_eq!(here.requests(), asked + 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_rotation_locks_nobody_out() {
     let sandbox = sandbox();
@@ -147,8 +221,8 @@ async fn an_issuer_that_calls_itself_otherwise_signs_nobody_in_and_is_not_asked_
     let asked = sandbox.requests();
     let error = oidc.begin(SignInRequest::new()).await.unwrap_err();
     assert_eq!((error.kind(), sandbox.requests()), (ErrorKind::Config, asked));
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
-    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(5)));
+    tokio::time::advance(Duration::from_secs(5)).await;
     sign_in(&oidc, &sandbox, SignInRequest::new()).await.unwrap();
 }
 
@@ -198,7 +272,7 @@ async fn tokens_are_refreshed_and_revoked() {
 
 #[test]
 fn userinfo_is_asked_where_the_metadata_says() {
-    use http::{HeaderMap, StatusCode, Uri};
+    use http::{HeaderMap, Uri};
     use integrations_auth::oidc::ops::Userinfo;
     use integrations_core::{Endpoint, WireResponse};
 
