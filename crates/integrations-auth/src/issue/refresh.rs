@@ -137,7 +137,7 @@ impl fmt::Debug for RefreshTokens {
 struct Parsed<'t> {
     tenant: String,
     family: &'t str,
-    secret: &'t str,
+    secret: &'t str, // tidy: not a secret of its own, a part of the caller's text
 }
 
 /// How a secret stands to a family.

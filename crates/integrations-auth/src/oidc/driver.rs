@@ -86,10 +86,7 @@ async fn user_info(found: &Discovered, access: &SecretString, of: &IdentityKey) 
         Ok(said) => Ok(Some(wire::to_identity(of.clone(), &said.claims))),
         // Without what is there at other times, they could be taken for somebody new.
         Err(error) if error.is_retryable() => Err(spent(error)),
-        Err(error) => {
-            tracing::debug!(%error, "the issuer says no more about a person than its statement does");
-            Ok(None)
-        }
+        Err(_) => Ok(None),
     }
 }
 

@@ -29,7 +29,7 @@ pub struct RecordId {
     /// What kind of record it is: `session`, `reset`.
     pub kind: &'static str,
     /// Its name among those of the kind.
-    pub key: String,
+    pub key: String, // tidy: not a secret, a hash where it came from one
 }
 
 impl RecordId {

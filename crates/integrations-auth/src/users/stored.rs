@@ -25,7 +25,7 @@ struct Stored {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     identities: Vec<StoredIdentity>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    password: Option<String>,
+    password: Option<String>, // tidy: not a secret, wiped when dropped, and sealed by the store
     #[serde(default, skip_serializing_if = "Option::is_none")]
     one_time: Option<StoredOneTime>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

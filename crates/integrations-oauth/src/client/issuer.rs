@@ -83,7 +83,7 @@ pub struct Issuer {
     pub(super) jwks_uri: Option<String>,
     pub(super) userinfo_url: Option<String>,
     pub(super) logout_url: Option<String>,
-    pub(super) id_token_algorithms: Option<Vec<String>>,
+    pub(super) id_token_algorithms: Option<Vec<String>>, // tidy: not a secret, names of algorithms
     pub(super) tells_logouts: bool,
 }
 
