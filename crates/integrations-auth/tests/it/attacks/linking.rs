@@ -182,7 +182,7 @@ async fn an_honest_person_links_and_unlinks() {
     let key = last.signed_in.identity.key.clone();
     let error = site.identities.unlink(fresh_proof(&site, last).await, &key).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Precondition, Some("last_sign_in")));
-    assert_eq!(user.id, UserId::from(known_id(known)));
+    assert_eq!(user.id, known_id(known));
 }
 
 fn known_id(known: Recognised) -> UserId {
