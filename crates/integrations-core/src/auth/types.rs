@@ -242,6 +242,8 @@ pub struct LogoutRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogoutNotice {
+    /// Who says so: the first half of the keys of its people. It is no word about anybody else's.
+    pub issuer: String,
     /// Whose sessions, if the service says.
     pub key: Option<IdentityKey>,
     /// Which session, by the service's name; without one, all of them.
@@ -254,7 +256,7 @@ pub struct LogoutNotice {
 
 impl LogoutNotice {
     /// A notice without subject and session.
-    pub fn new(id: impl Into<String>, issued_at: Timestamp) -> Self {
-        Self { key: None, session: None, id: id.into(), issued_at }
+    pub fn new(issuer: impl Into<String>, id: impl Into<String>, issued_at: Timestamp) -> Self {
+        Self { issuer: issuer.into(), key: None, session: None, id: id.into(), issued_at }
     }
 }

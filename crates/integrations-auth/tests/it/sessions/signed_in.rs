@@ -90,7 +90,7 @@ async fn the_time_of_the_proof_is_the_services() {
 }
 
 fn notice(subject: Option<&str>, session: Option<&str>) -> LogoutNotice {
-    let mut notice = LogoutNotice::new("n", start());
+    let mut notice = LogoutNotice::new("https://fake.example", "n", start());
     notice.key = subject.map(|subject| IdentityKey::new("https://fake.example", subject));
     notice.session = session.map(str::to_owned);
     notice
@@ -132,5 +132,17 @@ async fn a_notice_ends_what_it_names() {
             assert_eq!(is_alive(&it.sessions, token).await, !ended, "{notice:?}");
         }
         assert!(is_alive(&it.sessions, &local).await, "who did not sign in there does not sign out there");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_signs_nobody_out_who_signed_in_at_another() {
+    let it = bench();
+    let signed_in = sign_in("ada", Some("s1"), None).await;
+    let (token, _) = it.sessions.create_signed_in(&linked("ada"), &signed_in, vec![]).await.unwrap();
+    for mut elsewhere in [notice(None, Some("s1")), notice(Some("ada"), None)] {
+        elsewhere.issuer = "https://other.example".to_owned();
+        assert_eq!(it.sessions.end_notified("acme", &elsewhere).await.unwrap(), 0);
+        assert!(is_alive(&it.sessions, &token).await);
     }
 }

@@ -344,7 +344,7 @@ impl LogoutNoticeDriver for Turnstile {
         if subject.is_none() && !self.has(Defect::TakesAnyNotice) {
             return Err(unauthenticated("this is no notice"));
         }
-        let mut notice = LogoutNotice::new("1", self.now());
+        let mut notice = LogoutNotice::new("https://turnstile.example", "1", self.now());
         notice.key = subject.map(|subject| IdentityKey::new("https://turnstile.example", subject));
         Ok(notice)
     }
