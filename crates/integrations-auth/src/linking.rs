@@ -196,6 +196,7 @@ impl Identities {
         };
         match self.users.by_email(tenant, address).await? {
             None => self.create(tenant, identity, Some(address)).await,
+            Some(user) if !is_mailbox_of(&user, address) => self.create(tenant, identity, None).await,
             Some(user) if user.email_verified_at.is_none() => self.reclaim(user, identity).await,
             Some(_) if !self.trust.links => Ok(Some(Recognised::LinkRequired)),
             Some(user) => {
@@ -310,6 +311,11 @@ impl Identities {
         linked.email.clone_from(&identity.email);
         linked
     }
+}
+
+/// Addresses that are unique together may still be two mailboxes: the lower case of some letters is an ASCII letter.
+fn is_mailbox_of(user: &User, address: &MailAddress) -> bool {
+    user.email.as_ref().is_some_and(|own| own.as_str().eq_ignore_ascii_case(address.as_str()))
 }
 
 fn check_enabled(user: &User) -> Result<()> {

@@ -29,7 +29,7 @@ pub(super) fn read(claims: &Claims, now: Timestamp, leeway: Duration) -> Result<
     let mut notice = LogoutNotice::new(claims.need("iss")?, claims.need("jti")?, issued_at);
     if claims.get("sub").is_some() {
         check_subject(claims)?;
-        notice.key = Some(IdentityKey::new(claims.need("iss")?, claims.need("sub")?));
+        notice.key = Some(IdentityKey::new(&notice.issuer, claims.need("sub")?));
     }
     if claims.get("sid").is_some() {
         notice.session = Some(claims.need("sid")?.to_owned());

@@ -349,7 +349,8 @@ fn record_id(session: &Session) -> RecordId {
 }
 
 fn is_meant(session: &Session, notice: &LogoutNotice) -> bool {
-    let same_identity = notice.key.is_none() || session.identity == notice.key;
+    let same_issuer = session.identity.as_ref().is_some_and(|own| own.issuer == notice.issuer);
+    let same_identity = same_issuer && (notice.key.is_none() || session.identity == notice.key);
     let may_be = session.provider_session.is_none() && notice.key.is_some();
     same_identity && (notice.session.is_none() || may_be || session.provider_session == notice.session)
 }

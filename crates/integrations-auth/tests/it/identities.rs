@@ -49,6 +49,10 @@ impl SignInDriver for Says {
 async fn vouched(issuer: &str, subject: &str) -> Proven<Identity> {
     let mut identity = Identity::new("oidc", IdentityKey::new(issuer, subject));
     identity.email = Some(EmailClaim::Verified(address()));
+    proven(identity).await
+}
+
+async fn proven(identity: Identity) -> Proven<Identity> {
     let sign_in = SignIn::new(Says(identity));
     let pending = sign_in.begin(SignInRequest::new()).await.unwrap().pending;
     sign_in.complete(pending, "").await.unwrap().identity
@@ -220,4 +224,21 @@ async fn what_an_identity_began_ends_with_it_also_after_a_failure() {
     it.stores.is_down.store(false, Ordering::SeqCst);
     it.identities.unlink(fresh(), &identity.key).await.unwrap();
     assert!(it.sessions.get(&begun).await.unwrap().is_none(), "its session goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_only_looks_like_a_users_is_not_theirs() {
+    for is_verified in [true, false] {
+        let it = bench(MailTrust::nobody().provider(OURS).link_automatically());
+        let mut victim = account(&it, is_verified).await;
+        victim.email = Some(MailAddress::parse("kate@company.example").unwrap());
+        let victim = it.stores.replace(&victim).await.unwrap().unwrap();
+        // The Kelvin sign, whose lower case is an ASCII letter.
+        let looks = MailAddress::parse("\u{212a}ate@company.example").unwrap();
+        let mut identity = vouched(OURS, "1").await.into_inner();
+        identity.email = Some(EmailClaim::Verified(looks));
+        let outcome = it.identities.recognise("", &proven(identity).await).await.unwrap();
+        assert!(matches!(&outcome, Recognised::Created(user) if user.email.is_none()), "{outcome:?}");
+        assert_eq!(it.stores.user("", &victim.id).await.unwrap().unwrap().version, victim.version);
+    }
 }

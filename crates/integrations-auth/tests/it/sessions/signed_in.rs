@@ -135,17 +135,6 @@ async fn a_notice_ends_what_it_names() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_notice_ends_no_session_of_another_issuer_that_has_the_same_name() {
-    let it = bench();
-    let signed_in = sign_in("ada", Some("s1"), None).await;
-    let (token, _) = it.sessions.create_signed_in(&linked("ada"), &signed_in, vec![]).await.unwrap();
-    let mut notice = LogoutNotice::new("https://other.example", "n", start());
-    notice.session = Some("s1".to_owned());
-    assert_eq!(it.sessions.end_notified("acme", &notice).await.unwrap(), 0);
-    assert!(is_alive(&it.sessions, &token).await);
-}
-
 /// The session that is looked at last has the time to take another name.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_rotated_meanwhile_is_ended_by_a_notice_and_with_all_others() {
@@ -178,5 +167,17 @@ async fn a_session_that_is_rotated_meanwhile_is_ended_by_a_notice_and_with_all_o
         assert!(!is_alive(&it.sessions, last).await && is_alive(&it.sessions, &own).await);
         // Under both of its names it counts twice.
         assert!((6..=7).contains(&ended), "{notified} after {turns} turns: {ended}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_signs_nobody_out_who_signed_in_at_another() {
+    let it = bench();
+    let signed_in = sign_in("ada", Some("s1"), None).await;
+    let (token, _) = it.sessions.create_signed_in(&linked("ada"), &signed_in, vec![]).await.unwrap();
+    for mut elsewhere in [notice(None, Some("s1")), notice(Some("ada"), None)] {
+        elsewhere.issuer = "https://other.example".to_owned();
+        assert_eq!(it.sessions.end_notified("acme", &elsewhere).await.unwrap(), 0);
+        assert!(is_alive(&it.sessions, &token).await);
     }
 }
