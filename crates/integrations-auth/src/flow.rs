@@ -78,13 +78,20 @@ pub struct Start {
 }
 
 /// Where the browser is sent.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Sent {
     /// The service's page.
     pub url: String,
     /// The value of `Set-Cookie` for this answer.
     pub set_cookie: HeaderValue,
+}
+
+impl fmt::Debug for Sent {
+    /// The query has the state and the nonce in it, for the browser alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let page = self.url.split('?').next().unwrap_or_default();
+        f.debug_struct("Sent").field("page", &page).finish_non_exhaustive()
+    }
 }
 
 /// A flow that came to its end.
@@ -300,6 +307,15 @@ fn decoded(tenant: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_browser_carries_is_not_printed() {
+        let sent = Sent {
+            url: "https://id.example/page?state=hunter2&nonce=hunter2".to_owned(),
+            set_cookie: HeaderValue::from_static("__Host-signin-1=hunter2"),
+        };
+        assert_eq!(format!("{sent:?}"), "Sent { page: \"https://id.example/page\", .. }");
+    }
 
     #[test]
     fn the_browser_goes_on_to_this_site_alone() {

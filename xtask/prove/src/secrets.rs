@@ -45,7 +45,7 @@ const ANSWERED: [&str; 4] = ["answer-body", "set-cookie", "location", "status-li
 const KEPT: [&str; 6] =
     ["secret", "inline-reference", "variable", "secret-file", "userinfo", "malformed-setting"];
 /// Who must have been heard, or the silence of the others would prove nothing.
-const HEARD: [&str; 5] = ["integrations_core", "reqwest", "hyper_util", "h2", "rustls"];
+const HEARD: [&str; 6] = ["integrations_auth", "integrations_core", "reqwest", "hyper_util", "h2", "rustls"];
 
 /// Runs the proof.
 pub(crate) fn prove() -> Report {
@@ -93,6 +93,7 @@ pub(crate) fn prove() -> Report {
         story: story(&lab, (&needles, &unsearched), &hits, &faults, &naive_hits),
         injected: json!({
             "slots": needles.iter().map(|needle| &needle.slot).collect::<std::collections::BTreeSet<_>>(),
+            "secrets": needles.len(),
             "spellings": ["text", "either half", "percent", "base64 at any offset", "hex", "list of bytes"],
             "logs_of": HEARD,
         }),
@@ -159,7 +160,8 @@ fn story(
     let slots: std::collections::BTreeSet<_> = needles.iter().map(|needle| &needle.slot).collect();
     let mut story = vec![
         format!(
-            "Injected: a canary in each of {} credential slots, {} ways to fail.",
+            "Injected: {} secrets in {} credential slots, {} ways to fail.",
+            needles.len(),
             slots.len(),
             lab.error_paths,
         ),

@@ -32,8 +32,9 @@ impl Classify for Errors {
         let problem = response.json::<wire::Problem>().ok();
         let by_status = status_error(response.status);
         let shown = problem.as_ref().and_then(|problem| problem.message.clone());
-        let shown =
-            shown.filter(|text| is_fit_to_show(text)).unwrap_or_else(|| by_status.message().to_owned());
+        // The application's calls have a token in the body, which a message may quote.
+        let shown = shown.filter(|text| is_users(op) && is_fit_to_show(text));
+        let shown = shown.unwrap_or_else(|| by_status.message().to_owned());
         if let Some(limit) = limit(response) {
             return Some(Error::new(RateLimited, Effect::Rejected, shown).with_code(limit.code()));
         }

@@ -62,13 +62,20 @@ impl SignInRequest {
 }
 
 /// A sign-in that was begun.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Begun {
     /// Where to send the browser.
     pub url: String,
     /// What to keep until it comes back, bound to the browser that was sent.
     pub pending: PendingSignIn,
+}
+
+impl fmt::Debug for Begun {
+    /// The query has the state and the nonce in it, for the browser alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let page = self.url.split('?').next().unwrap_or_default();
+        f.debug_struct("Begun").field("page", &page).field("pending", &self.pending).finish_non_exhaustive()
+    }
 }
 
 impl Begun {
@@ -258,5 +265,20 @@ impl LogoutNotice {
     /// A notice without subject and session.
     pub fn new(issuer: impl Into<String>, id: impl Into<String>, issued_at: Timestamp) -> Self {
         Self { issuer: issuer.into(), key: None, session: None, id: id.into(), issued_at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_browser_carries_is_not_printed() {
+        let pending =
+            PendingSignIn::new("demo", "hunter2".into(), b"hunter2".to_vec().into(), Timestamp::UNIX_EPOCH);
+        let begun = Begun::new("https://id.example/page?state=hunter2&nonce=hunter2", pending);
+        let printed = format!("{begun:?}");
+        assert!(printed.contains("\"https://id.example/page\""), "{printed}");
+        assert!(!printed.contains("hunter2"), "{printed}");
     }
 }

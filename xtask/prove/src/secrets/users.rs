@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use integrations_auth::{SqlRecords, SqlUsers};
+use integrations_auth::{SqlRecords, SqlUsers, UserStore};
 use integrations_core::seal::{Envelope, LocalKeys};
 use integrations_core::store::{Module, Store};
 use integrations_core::tls::TlsConfig;
@@ -62,9 +62,6 @@ pub(crate) const DRAWN: [&str; 18] = [
     "issuer-key",
 ];
 
-/// The last of the users that are stored; its name stands in clear.
-const LAST_USER: &str = "zq7person-19";
-
 /// A clock that is set forward by hand.
 #[derive(Clone, Default)]
 struct Hand(Arc<AtomicI64>);
@@ -109,10 +106,10 @@ fn sealer(purpose: &str) -> Result<Arc<Envelope>> {
 async fn kept(lab: &mut Lab, begun: SystemTime, missing: &mut Vec<String>) -> Result<()> {
     let folder = folder("users")?;
     let store = Store::open(folder.join("users.db")).await?;
-    lives(lab, "SQLite", &store).await?;
-    search(lab, "SQLite", &folder, begun, missing);
+    let ids = lives(lab, "SQLite", &store).await?;
+    search(lab, ("SQLite", &ids), &folder, begun, missing);
     store.close().await?;
-    search(lab, "SQLite", &folder, begun, missing);
+    search(lab, ("SQLite", &ids), &folder, begun, missing);
     let gone = std::fs::remove_dir_all(&folder);
     lab.unexpected.extend(gone.err().map(|e| format!("the folder of the users: {e}")));
     match std::env::var("INTEGRATIONS_TEST_POSTGRES") {
@@ -131,45 +128,54 @@ async fn postgres(lab: &mut Lab, url: &str, begun: SystemTime, missing: &mut Vec
     let lived = lives(lab, "PostgreSQL", &store).await;
     store.close().await?;
     let rows = maker.read("SELECT current_setting('data_directory')", &[]).await?;
-    search(lab, "PostgreSQL", rows[0].text(0)?.as_ref(), begun, missing);
+    let ids = lived.as_deref().unwrap_or_default();
+    search(lab, ("PostgreSQL", ids), rows[0].text(0)?.as_ref(), begun, missing);
     maker
         .write(|tx| Box::pin(async move { tx.execute("DROP SCHEMA users_proof CASCADE", &[]).await }))
         .await?;
     maker.close().await?;
-    lived
+    lived.map(drop)
 }
 
-/// Twenty users' lives in tables, and keys that do not fit.
-async fn lives(lab: &mut Lab, name: &str, store: &Store) -> Result<()> {
+/// Twenty users' lives in tables, and keys that do not fit. Gives the names of the users, which stand in clear.
+async fn lives(lab: &mut Lab, name: &str, store: &Store) -> Result<Vec<String>> {
     let users = Arc::new(SqlUsers::new(store.clone(), sealer("users")?, &secret("index-key")).await?);
     let records = Arc::new(SqlRecords::new(store.clone(), sealer("records")?).await?);
     lab.debug("users in tables", &users);
     lab.debug("records in tables", &records);
     let stores = Stores::over(users, records, Fault::None);
     for n in 0..20 {
-        life::life(lab, &stores, &format!("zq7person-{n}"), n == 0).await?;
+        life::life(lab, &stores, &format!("person-{n}"), n == 0).await?;
     }
     stores.draw(lab);
+    let ids = stores.list(life::TENANT, None, 100).await?.into_iter().map(|user| user.id.as_str().to_owned());
+    let ids: Vec<_> = ids.collect();
 
     let path = |what: &str| format!("{what} of users on {name}");
     let other = sealer("another purpose")?;
     let users = SqlUsers::new(store.clone(), other.clone(), &secret("index-key")).await?;
     let records = SqlRecords::new(store.clone(), other).await?;
     let stores = Stores::over(Arc::new(users), Arc::new(records), Fault::None);
-    let failed = life::life(lab, &stores, LAST_USER, false).await;
+    let failed = life::life(lab, &stores, "person-0", false).await;
     lab.failed(&path("another key"), None, failed);
     for key in [canary("index-key").repeat(2), canary("index-key")[..31].to_owned()] {
         let failed = SqlUsers::new(store.clone(), sealer("users")?, &key.into()).await;
         lab.failed(&path("another index key"), ErrorKind::Config, failed);
     }
-    Ok(())
+    Ok(ids)
 }
 
-fn search(lab: &mut Lab, name: &str, folder: &std::path::Path, begun: SystemTime, missing: &mut Vec<String>) {
+fn search(
+    lab: &mut Lab,
+    (name, ids): (&str, &[String]),
+    folder: &std::path::Path,
+    begun: SystemTime,
+    missing: &mut Vec<String>,
+) {
     let name = format!("{name} with users");
     if files(&mut lab.haul, &name, folder, begun) == 0 {
         missing.push(format!("{name}: its files cannot be read from here"));
-    } else if !lab.haul.holds(&vault::place(&name), LAST_USER) {
+    } else if !ids.iter().all(|id| lab.haul.holds(&vault::place(&name), id)) || ids.is_empty() {
         lab.unexpected.push(format!("the files of {name} do not hold what was stored"));
     }
 }

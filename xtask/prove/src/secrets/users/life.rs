@@ -375,13 +375,13 @@ pub(super) async fn broken(lab: &mut Lab) -> Result<()> {
         "$argon2id$v=19$m=8,t=1,p=1,keyid={}$c2FsdHNhbHRzYWx0c2E${}",
     ];
     let stores = Stores::new(Fault::None);
-    life(lab, &stores, "zq7person", true).await?;
+    life(lab, &stores, "person", true).await?;
     stores.draw(lab);
     for call in 0..stores.calls() {
         let garbled = Fault::Garbles(call, GARBLED[call % GARBLED.len()]);
         for fault in [Fault::Breaks(call), garbled] {
             let stores = Stores::new(fault);
-            let lived = life(lab, &stores, "zq7person", false).await;
+            let lived = life(lab, &stores, "person", false).await;
             stores.draw(lab);
             lab.tried(&format!("a life with {fault:?}"), lived);
         }
