@@ -60,10 +60,10 @@ pub(super) fn address(id: &str) -> Result<MailAddress> {
 
 impl World {
     pub(super) fn new(stores: &Stores) -> Result<Self> {
-        Self::with(stores, passwords("p1")?)
+        Ok(Self::with(stores, passwords("p1")?))
     }
 
-    pub(super) fn with(stores: &Stores, passwords: Passwords) -> Result<Self> {
+    pub(super) fn with(stores: &Stores, passwords: Passwords) -> Self {
         let hand = Hand::default();
         let clock = Clock::new(hand.clone());
         let users: Arc<dyn UserStore> = Arc::new(stores.clone());
@@ -79,7 +79,7 @@ impl World {
             mails.clone(),
             clock.clone(),
         );
-        Ok(Self {
+        Self {
             accounts: accounts.throttle(throttle.clone()),
             codes: OneTimeCodes::new(users.clone(), throttle, clock.clone(), "Proof"),
             keys: ApiKeys::new(records.clone(), clock.clone(), Mode::Live),
@@ -91,7 +91,7 @@ impl World {
             records,
             sessions,
             mails,
-        })
+        }
     }
 
     /// The token in the last mail that has one.

@@ -47,7 +47,9 @@ pub(super) async fn all(lab: &mut Lab) -> Result<()> {
     Box::pin(browsers(lab, &issuer)).await?;
     Box::pin(broken_stores(lab, &issuer)).await?;
     let verifiers = std::mem::take(&mut issuer.says().verifiers);
-    verifiers.iter().for_each(|verifier| lab.draw("code-verifier", verifier));
+    for verifier in &verifiers {
+        lab.draw("code-verifier", verifier);
+    }
     Ok(())
 }
 
@@ -207,9 +209,9 @@ async fn badly_answered(lab: &mut Lab, issuer: &Issuer, provider: &str, bad: (Ta
             let statement = state(lab, issuer, &Issuer::claims(provider, &visit.nonce))?;
             let finished = flow.complete(provider, &visit.answer(), &visit.headers()).await;
             if bad.0 == Target::Others {
-                lab.tried(&path("a sign-in"), finished)
+                lab.tried(&path("a sign-in"), finished);
             } else {
-                lab.failed(&path("a sign-in"), None, finished)
+                lab.failed(&path("a sign-in"), None, finished);
             }
             statement
         }
@@ -348,8 +350,8 @@ async fn logout_tokens(lab: &mut Lab, issuer: &Issuer) -> Result<()> {
         let code = secret("signin-code");
         let expect = Expect::new().nonce(&code).access(&code).code(&code);
         lab.debug("what is expected", &expect);
-        let verified = verifier.verify(&token, &expect).await;
-        lab.failed("a logout token as a statement", ErrorKind::Unauthenticated, verified);
+        let believed = verifier.verify(&token, &expect).await;
+        lab.failed("a logout token as a statement", ErrorKind::Unauthenticated, believed);
     }
     Ok(())
 }
