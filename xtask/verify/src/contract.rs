@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use integrations::provider::{OpRow, ProviderSpec};
-use integrations::{Caller, Error};
+use integrations::{Bearer, Caller, Error};
 use integrations_sandbox::Sandbox;
 use integrations_testkit::contract::{Description, Judge, ProviderReport, Report, Unchecked};
 use integrations_testkit::golden::{Goldens, setup};
@@ -140,7 +141,13 @@ fn unreadable(spec: &ProviderSpec, whys: impl Iterator<Item = String>) -> Provid
 
 /// What carries the calls of a provider on its fake.
 fn caller(spec: &'static ProviderSpec, sandbox: &Sandbox) -> integrations::Result<Caller> {
-    let caller = category::caller(&setup(spec, sandbox)?)?;
+    let setup = setup(spec, sandbox)?;
+    // A service that signs users in is asked about somebody with their own token, which is no setting.
+    let setup = match sandbox.known().get("access_token") {
+        Some(token) => setup.authorize(Arc::new(Bearer::new(token))),
+        None => setup,
+    };
+    let caller = category::caller(&setup)?;
     caller.ok_or_else(|| Error::config(format!("the contract command cannot open `{}`", spec.id)))
 }
 
