@@ -1,7 +1,7 @@
 //! The Rust examples of the book's pages about sign-in and users, as doctests.
 
-#[doc = include_str!("../../../docs/src/guides/sign-in.md")]
+#[doc = include_str!(concat!("../../../", "docs/src/guides/sign-in.md"))]
 mod sign_in {}
 
-#[doc = include_str!("../../../docs/src/guides/users.md")]
+#[doc = include_str!(concat!("../../../", "docs/src/guides/users.md"))]
 mod users {}

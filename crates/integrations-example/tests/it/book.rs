@@ -19,7 +19,7 @@ fn every_page_with_rust_code_is_tested() {
     let mut pages: Vec<PathBuf> =
         ["README.md", "README.de.md", "README.fr.md"].map(|name| root.join(name)).to_vec();
     markdown(&root.join("docs/src"), &mut pages);
-    let listed = ["example", "music"]
+    let listed = ["example", "music", "auth"]
         .map(|name| {
             std::fs::read_to_string(root.join(format!("crates/integrations-{name}/src/book.rs"))).unwrap()
         })
