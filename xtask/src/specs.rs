@@ -30,7 +30,10 @@ struct Spec {
     provider: String,
     file: String,
     repository: String,
+    #[serde(default)]
     commit: String,
+    /// Where a repository publishes it in a package: the package's name and version at npm, in place of a commit.
+    npm: Option<String>,
     path: String,
     sha256: String,
     licence: String,
@@ -76,8 +79,20 @@ impl Spec {
         if !is_relative(&self.path) || !is_public_name(&self.path) {
             return Err("`path` must be a path in the repository".to_owned());
         }
-        if !is_hex(&self.commit, 40) {
-            return Err("`commit` must be a whole commit: 40 digits".to_owned());
+        match &self.npm {
+            None if !is_hex(&self.commit, 40) => {
+                return Err("`commit` must be a whole commit: 40 digits".to_owned());
+            }
+            Some(_) if !self.commit.is_empty() => {
+                return Err("there must be `commit` or `npm`, not both".to_owned());
+            }
+            Some(npm)
+                if !is_public_name(&npm.replace('@', ""))
+                    || npm.get(1..).is_none_or(|rest| !rest.contains('@')) =>
+            {
+                return Err("`npm` must be a package with its version, such as `@a/b@1.0.0`".to_owned());
+            }
+            _ => {}
         }
         if !is_hex(&self.sha256, 64) {
             return Err("`sha256` must have 64 digits".to_owned());
@@ -85,9 +100,12 @@ impl Spec {
         Ok(())
     }
 
-    /// A file at a commit never changes.
+    /// A file at a commit, or of a version of a package, never changes.
     fn url(&self) -> String {
         let Self { repository, commit, path, .. } = self;
+        if let Some(npm) = &self.npm {
+            return format!("https://unpkg.com/{npm}/{path}");
+        }
         format!("https://raw.githubusercontent.com/{repository}/{commit}/{path}")
     }
 
@@ -229,6 +247,23 @@ mod tests {
         for (old, new, told) in cases {
             let refused = parse(&GOOD.replace(old, new)).unwrap_err();
             assert!(refused.starts_with("specs.toml: ") && refused.contains(told), "{new}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_package_needs_its_version_and_no_commit() {
+        let text = |line: &str| {
+            format!(
+                "[[spec]]\nprovider = \"a\"\nfile = \"a/api.json\"\nrepository = \"o/r\"\n{line}\npath = \"api.json\"\n\
+                 sha256 = \"{}\"\nlicence = \"MIT\"\n",
+                "0".repeat(64)
+            )
+        };
+        let specs = parse(&text("npm = \"@o/r@1.0.0\"")).unwrap();
+        assert_eq!(specs[0].url(), "https://unpkg.com/@o/r@1.0.0/api.json");
+        let commit = format!("npm = \"@o/r@1.0.0\"\ncommit = \"{}\"", "0".repeat(40));
+        for wrong in ["", "npm = \"\"", "npm = \"@o/r\"", "npm = \"o r@1\"", &commit] {
+            assert!(parse(&text(wrong)).is_err(), "{wrong}");
         }
     }
 
